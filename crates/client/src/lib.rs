@@ -1,0 +1,1 @@
+//! For users: the participant kit, over any broker or over HTTP.

@@ -1,0 +1,152 @@
+//! What is read from topics and what is sent to them.
+
+use std::fmt;
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use crate::{AgentName, SchemaName, Timestamp, Topic};
+
+/// A partition's number.
+pub type Partition = u32;
+/// A place in a partition. Never negative for a stored record.
+pub type Offset = i64;
+
+/// Where a record stands: `topic/partition/offset`.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Place {
+    /// The topic.
+    pub topic: Topic,
+    /// The partition of it.
+    pub partition: Partition,
+    /// The offset in that.
+    pub offset: Offset,
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "{}/{}/{}", self.topic, self.partition, self.offset)
+    }
+}
+
+/// A header: Kafka lets its value be null and its name stand more than once.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Header {
+    /// The name.
+    pub name: Arc<str>,
+    /// The bytes, or null.
+    pub value: Option<Bytes>,
+}
+
+impl Header {
+    /// A header with a text.
+    #[must_use]
+    pub fn text(name: &str, value: impl Into<String>) -> Self {
+        Self { name: name.into(), value: Some(Bytes::from(value.into())) }
+    }
+}
+
+/// A record as it was read, bytes unchanged.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Record {
+    /// Where it stands.
+    pub place: Place,
+    /// The broker's time of append, or the producer's, as the topic is set.
+    pub timestamp: Timestamp,
+    /// The key, or null.
+    pub key: Option<Bytes>,
+    /// The value, or null (a tombstone).
+    pub value: Option<Bytes>,
+    /// In their order.
+    pub headers: Vec<Header>,
+}
+
+impl Record {
+    /// The value of the last header of that name that is not null.
+    #[must_use]
+    pub fn header(&self, name: &str) -> Option<&Bytes> {
+        self.headers.iter().rev().find(|header| &*header.name == name)?.value.as_ref()
+    }
+
+    /// That header as text; `None` where it is missing or not UTF-8.
+    #[must_use]
+    pub fn header_text(&self, name: &str) -> Option<&str> {
+        self.header(name).and_then(|value| std::str::from_utf8(value).ok())
+    }
+}
+
+/// Where a record is to go. The prefix of our own topics is configuration, which must not reach what
+/// is replayed, so it is put in by the sender: [`crate::Topics::resolve`].
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Destination {
+    /// `inbox`
+    Inbox,
+    /// `events`
+    Events,
+    /// `tasks.<agent>`
+    Tasks(AgentName),
+    /// `definitions`
+    Definitions,
+    /// A topic by its whole name.
+    Named(Topic),
+    /// `<topic>.dlq` of another.
+    DeadLetters(Box<Destination>),
+}
+
+impl Destination {
+    /// The dead letters of this one.
+    #[must_use]
+    pub fn dead_letters(self) -> Self {
+        Self::DeadLetters(Box::new(self))
+    }
+}
+
+/// A value to send.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Payload {
+    /// Null: a tombstone on a compacted topic.
+    Null,
+    /// These bytes.
+    Bytes(Bytes),
+    /// An Avro datum of one of our schemas. The sender puts the registry's five bytes before it
+    /// (Confluent's framing); `same-again` speaks of the datum.
+    Avro {
+        /// The record's full name, which is the subject too.
+        schema: SchemaName,
+        /// The datum without framing.
+        datum: Bytes,
+    },
+}
+
+impl Payload {
+    /// Length in bytes as it will be sent.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        match self {
+            Self::Null => 0,
+            Self::Bytes(bytes) => bytes.len(),
+            Self::Avro { datum, .. } => datum.len() + 5,
+        }
+    }
+
+    /// Whether nothing would be sent.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+/// A record to send.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Outgoing {
+    /// Where to.
+    pub to: Destination,
+    /// `None`: by murmur2 over the key, as Java's client places it.
+    pub partition: Option<Partition>,
+    /// The key, or null.
+    pub key: Option<Bytes>,
+    /// The value.
+    pub value: Payload,
+    /// In their order.
+    pub headers: Vec<Header>,
+}

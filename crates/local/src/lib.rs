@@ -1,0 +1,1 @@
+//! The broker over a durable log in one directory.

@@ -1,0 +1,15 @@
+//! The saga core: definition to checked plan, and the pure functions decide, evolve and react.
+//! No clock, no chance, no I/O, no threads; knows nothing of topics' brokers or of lanes.
+
+mod definition;
+mod expr;
+mod plan;
+mod types;
+
+pub use definition::{Checked, Diagnostic, InputError, Severity, check};
+pub use expr::{Expr, ExprError, Piece, Scope, Template};
+pub use plan::{
+    CompensationPlan, InDoubt, InputPlan, Inputs, Kind, OnBlocked, OnDuplicate, OutputPlan, Plan,
+    RetryPlan, Slot, TaskPlan, TriggerPlan, UndoPlan,
+};
+pub use types::Type;

@@ -1,0 +1,1 @@
+//! Set-up of tracing and of the metrics exporter.

@@ -1,0 +1,1 @@
+//! The five services of the order example, each with its own books.

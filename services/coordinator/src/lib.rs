@@ -1,0 +1,1 @@
+//! The stateful service for sagas: glue between saga and stream.

@@ -1,0 +1,1 @@
+//! Domain events on users' topics become starts in the inbox.

@@ -1,0 +1,2 @@
+//! The `pavane` binary.
+fn main() {}
