@@ -3,6 +3,7 @@
 pub mod broker;
 pub mod service;
 mod states;
+mod stop;
 
 pub use broker::{
     Broker, Clock, Created, Entry, Fed, Feed, Follow, Key, LaneId, Log, LogError, Outlet, Purpose,
@@ -10,3 +11,4 @@ pub use broker::{
 };
 pub use service::{Cause, Journaled, Parked, Service, Stale, Stored, Verdict};
 pub use states::States;
+pub use stop::{Stop, SystemClock};
