@@ -80,13 +80,6 @@ impl Topics {
         Topic::from(format!("{topic}.dlq"))
     }
 
-    /// The name of a consumer group of ours: groups carry the prefix as topics do, so that two systems on
-    /// one Kafka do not share them. Participants named `a` are the group `agent.a`, by Kafka or by HTTP.
-    #[must_use]
-    pub fn group(&self, name: &str) -> String {
-        format!("{}{name}", self.prefix)
-    }
-
     /// The topic that a destination names.
     #[must_use]
     pub fn resolve(&self, to: &Destination) -> Topic {
