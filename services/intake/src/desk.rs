@@ -325,7 +325,7 @@ impl<'a, B: Broker> Desk<'a, B> {
             .parts
             .iter_mut()
             .filter_map(|((topic, partition), part)| {
-                Some((topic.clone(), *partition, part.to_commit()?))
+                Some((topic.clone(), *partition, part.commit()?))
             })
             .collect();
         if done.is_empty() { Ok(()) } else { feed.commit(&done) }

@@ -86,7 +86,7 @@ impl Part {
 
     /// What to commit, if that is new: the lowest offset of which something is open or still to be
     /// judged. It falls when the partition is read again.
-    pub(crate) fn to_commit(&mut self) -> Option<Offset> {
+    pub(crate) fn commit(&mut self) -> Option<Offset> {
         let unjudged = self.judged.min(self.read);
         let low = self.open.first().copied().unwrap_or(unjudged).min(unjudged);
         (self.committed != Some(low)).then(|| {
@@ -109,14 +109,14 @@ mod tests {
         let mut part = Part::new(5, BTreeMap::from([(saga("a"), 0)]));
         part.judge(5, true);
         part.judge(6, false);
-        assert_eq!(part.to_commit(), Some(5));
-        assert_eq!(part.to_commit(), None);
+        assert_eq!(part.commit(), Some(5));
+        assert_eq!(part.commit(), None);
         part.settle(5);
-        assert_eq!(part.to_commit(), Some(7));
+        assert_eq!(part.commit(), Some(7));
         part.judge(7, true);
-        assert_eq!(part.to_commit(), None);
+        assert_eq!(part.commit(), None);
         part.settle(7);
-        assert_eq!(part.to_commit(), Some(8));
+        assert_eq!(part.commit(), Some(8));
     }
 
     #[test]
@@ -127,13 +127,13 @@ mod tests {
         }
         let both = BTreeSet::from([saga("a"), saga("b")]);
         assert_eq!(part.listen(&both, |_| 4), Some(4));
-        assert_eq!(part.to_commit(), Some(4), "a crash must read it again too");
+        assert_eq!(part.commit(), Some(4), "a crash must read it again too");
         assert!(part.wants(&saga("b"), 4) && !part.wants(&saga("a"), 4));
         assert!(!part.is_fresh(9) && part.is_fresh(10));
         for offset in 4..10 {
             part.judge(offset, false);
         }
-        assert_eq!(part.to_commit(), Some(10));
+        assert_eq!(part.commit(), Some(10));
         assert_eq!(part.listen(&both, |_| 4), None, "once is enough");
     }
 
