@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use events::{Class, Offset, Record, Refusal, Timestamp, partition_of};
 
-use crate::broker::{Clock, Key, LaneId, Log, Snapshots, Source};
+use crate::broker::{Clock, Key, LaneId, Log, LogError, Snapshots, Source};
 use crate::journal::{Body, Kept, Origin, Owner, Stand, Written, reactions};
 use crate::limits::Limits;
 use crate::outbox::{Outbox, Unsent};
@@ -62,7 +62,7 @@ pub(crate) struct Lane<'a, S: Service, L, N> {
     confirmed_at: Timestamp,
     looked_at: Timestamp,
     journalled_at: Timestamp,
-    /// The last record is a skip, behind which no cursor needs to be written down.
+    /// Nothing was sent since the last record that says how far sending has got.
     resting: bool,
 }
 
@@ -78,6 +78,7 @@ impl<'a, S: Service, L: Log, N: Snapshots + 'static> Lane<'a, S, L, N> {
         let now = given.clock.now();
         let catch_up_to = Some(log.kept(Source::Inbox)?.end);
         let mut outbox = Outbox::default();
+        let resting = restored.unsent.is_empty();
         for (offset, decide, events) in &restored.unsent {
             let stand = Stand { lane: given.lane, lanes: given.lanes, offset: *offset };
             outbox.send(&mut log, *offset, reactions::<S>(decide, events, stand))?;
@@ -102,13 +103,19 @@ impl<'a, S: Service, L: Log, N: Snapshots + 'static> Lane<'a, S, L, N> {
             confirmed_at: now,
             looked_at: now,
             journalled_at: now,
-            resting: false,
+            resting,
         })
     }
 
     /// States held.
     pub(crate) fn held(&self) -> usize {
         self.states.len()
+    }
+
+    /// A state as it is now.
+    #[cfg(test)]
+    pub(crate) fn state(&self, key: &str) -> Option<&S::State> {
+        self.states.get(key)
     }
 
     /// One turn. An error ends the epoch; the caller takes over anew, or stops.
@@ -495,8 +502,18 @@ impl<'a, S: Service, L: Log, N: Snapshots + 'static> Lane<'a, S, L, N> {
         }
         let mut placed = Vec::with_capacity(outstanding.len());
         while self.context.next < end {
-            let records =
-                self.log.read(Source::Journal, self.context.next, Duration::from_secs(5))?;
+            let read = self.log.read(Source::Journal, self.context.next, Duration::from_secs(5));
+            let records = read.map_err(|error| match error {
+                // Only a holder trims, and only below its own snapshot: it is another by now.
+                LogError::Gone { .. } => {
+                    End::Superseded("a rival has trimmed the journal".to_owned())
+                }
+                LogError::PastEnd { .. }
+                | LogError::InDoubt(_)
+                | LogError::Fenced
+                | LogError::TooLarge { .. }
+                | LogError::Lost(_) => error.into(),
+            })?;
             if records.is_empty() {
                 return Err(End::Lost("reading the journal back brought nothing".to_owned()));
             }
