@@ -27,6 +27,8 @@ pub(crate) enum Fate {
     Late,
     /// Never stored; in doubt.
     Vanishes,
+    /// The first of it is never stored, the rest is; in doubt.
+    LosesHead,
 }
 
 #[derive(Default)]
@@ -223,12 +225,13 @@ impl Log for MemoryLog {
                 return doubt;
             }
             Fate::Vanishes => return doubt,
-            Fate::Lands | Fate::LandsUnplaced | Fate::LandsInDoubt => {}
+            Fate::Lands | Fate::LandsUnplaced | Fate::LandsInDoubt | Fate::LosesHead => {}
         }
-        let offsets = entries.iter().map(|entry| world.store(entry));
+        let lost = usize::from(fate == Fate::LosesHead);
+        let offsets = entries.iter().skip(lost).map(|entry| world.store(entry));
         let offsets: Vec<Option<Offset>> =
             offsets.map(|offset| (fate == Fate::Lands).then_some(offset)).collect();
-        if fate == Fate::LandsInDoubt { doubt } else { Ok(offsets) }
+        if matches!(fate, Fate::LandsInDoubt | Fate::LosesHead) { doubt } else { Ok(offsets) }
     }
 
     fn trim(&mut self, below: Offset) -> Result<(), LogError> {

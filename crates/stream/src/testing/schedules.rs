@@ -212,7 +212,8 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         Just(Fate::LandsUnplaced),
         Just(Fate::LandsInDoubt),
         Just(Fate::Late),
-        Just(Fate::Vanishes)
+        Just(Fate::Vanishes),
+        Just(Fate::LosesHead)
     ];
     let what = prop_oneof![
         4 => Just("x"), 2 => Just("y"), 3 => Just("again"), 1 => Just("poison"),
