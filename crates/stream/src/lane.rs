@@ -177,12 +177,12 @@ impl<'a, S: Service, L: Log, N: Snapshots + 'static> Lane<'a, S, L, N> {
         Ok(empty)
     }
 
-    /// How long to wait for inputs: until the next timer, and never longer than to the next look.
+    /// How long to wait for inputs: until the next timer, and never long.
     fn patience(&self) -> Duration {
         if !self.unsent.is_empty() {
             return Duration::ZERO;
         }
-        let longest = self.given.limits.look_every;
+        let longest = self.given.limits.wait_max;
         let now = self.given.clock.now();
         self.states.next_wake().map_or(longest, |due| due.since(now).min(longest))
     }
