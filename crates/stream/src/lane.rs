@@ -200,9 +200,13 @@ impl<'a, S: Service, L: Log, N: Snapshots + 'static> Lane<'a, S, L, N> {
                 self.fire(&key, proposal)?;
                 continue;
             }
-            if let Some(record) = self.inbox.pop_front() {
-                self.admit(&record, proposal)?;
-                self.position = record.place.offset + 1;
+            let Some(record) = self.inbox.pop_front() else { return Ok(()) };
+            self.admit(&record, proposal)?;
+            self.position = record.place.offset + 1;
+            if self.blame.culprit == Some(record.place.offset) {
+                // Its refusal is written down before another record can make us panic.
+                self.blame.culprit = None;
+                return Ok(());
             }
         }
         Ok(())
@@ -311,9 +315,9 @@ impl<'a, S: Service, L: Log, N: Snapshots + 'static> Lane<'a, S, L, N> {
             Judged::Decided(Verdict::DeadLetter(refusal)) => {
                 self.refuse(record, refusal, proposal);
             }
-            Judged::Misplaced => {
+            Judged::Misplaced(home) => {
                 count("forwarded");
-                let body = Body::Forwarded(Kept::from(record));
+                let body = Body::Forwarded(Kept::from(record).keyed(&home));
                 proposal.push_eventless(Origin::Input(offset), body, offset + 1);
             }
         }
@@ -342,7 +346,7 @@ impl<'a, S: Service, L: Log, N: Snapshots + 'static> Lane<'a, S, L, N> {
             );
             return Judged::Decided(Verdict::DeadLetter(refusal));
         }
-        Judged::Misplaced
+        Judged::Misplaced(home)
     }
 
     fn refuse(&mut self, record: &Record, refusal: Refusal, proposal: &mut Proposal<S::Event>) {
@@ -594,7 +598,7 @@ impl<'a, S: Service, L: Log, N: Snapshots + 'static> Lane<'a, S, L, N> {
 
 enum Judged<E> {
     Decided(Verdict<E>),
-    Misplaced,
+    Misplaced(Key),
 }
 
 fn count(verdict: &'static str) {

@@ -20,7 +20,7 @@ use crate::states::States;
 
 /// Why a lane is not active.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum End {
+pub(crate) enum End {
     /// The broker is unwell, or the outcome of an append is unknown: taken over anew after a while.
     #[error("lost: {0}")]
     Lost(String),

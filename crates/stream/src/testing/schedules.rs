@@ -319,6 +319,32 @@ fn a_record_that_makes_the_service_panic_is_refused_in_the_next_epoch() {
 }
 
 #[test]
+fn two_records_that_panic_in_one_batch_are_both_refused() {
+    let memory = Memory::default();
+    let limits = Limits { proposal_records_max: 100, ..limits() };
+    let mut runner = Runner { memory: &memory, limits: &limits, owners: 0 };
+    for what in ["x", "panic", "y", "panic", "z"] {
+        memory.world().put("a", what);
+    }
+    let mut culprit = None;
+    for expected in [1, 3] {
+        let blame: &mut Blame = Box::leak(Box::default());
+        blame.culprit = culprit;
+        let mut lane = runner.win(blame).unwrap();
+        let end = (0..5).find_map(|_| lane.turn().err()).unwrap();
+        assert_eq!(end, End::Crashed(expected));
+        culprit = Some(expected);
+    }
+    let blame: &mut Blame = Box::leak(Box::default());
+    blame.culprit = culprit;
+    let mut lane = runner.win(blame).unwrap();
+    for _ in 0..10 {
+        lane.turn().unwrap();
+    }
+    assert_eq!(lane.state("a").unwrap().all, ["x", "y", "z"]);
+}
+
+#[test]
 fn a_command_that_can_never_be_sent_is_parked_into_its_state() {
     let memory = Memory::default();
     let limits = limits();
