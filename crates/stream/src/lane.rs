@@ -329,16 +329,13 @@ impl<'a, S: Service, L: Log, N: Snapshots + 'static> Lane<'a, S, L, N> {
             Ok(input) => input,
             Err(refusal) => return Judged::Decided(Verdict::DeadLetter(refusal)),
         };
-        let misplaced = S::home(&input)
-            .is_some_and(|key| partition_of(key.as_bytes(), self.given.lanes) != self.given.lane.0);
-        if !misplaced {
-            return Judged::Decided(self.given.service.decide(
-                &self.states,
-                Cause::Input(&input),
-                now,
-            ));
-        }
-        if record.header(events::header::FORWARDED).is_some() || record.key.is_none() {
+        let home = S::home(&input)
+            .filter(|key| partition_of(key.as_bytes(), self.given.lanes) != self.given.lane.0);
+        let Some(home) = home else {
+            let cause = Cause::Input(&input);
+            return Judged::Decided(self.given.service.decide(&self.states, cause, now));
+        };
+        if record.header(events::header::FORWARDED).is_some() {
             let refusal = Refusal::new(
                 Class::Invalid,
                 "misplaced",
