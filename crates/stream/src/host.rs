@@ -280,8 +280,14 @@ impl<S: Service, B: Broker> Keeper<S, B> {
         tracing::info!(lane = lane.0, epoch, states, took_ms, "lane is active");
         board.set(lane, LaneStatus::Active);
         *failures = 0;
+        let mut generation = self.generation.load(Ordering::Relaxed);
         while !self.stop.requested() {
             active.turn()?;
+            let newest = self.generation.load(Ordering::Relaxed);
+            if newest != generation {
+                generation = newest;
+                active.look()?;
+            }
         }
         active.rest()
     }

@@ -25,6 +25,7 @@ pub struct Owner(
 
 /// A record of the journal.
 #[derive(Clone, Debug, PartialEq, Encode, Decode)]
+#[allow(clippy::large_enum_variant, reason = "one is held at a time, while it is read or judged")]
 pub enum Written {
     /// Somebody takes the lane over.
     #[n(0)]
@@ -159,6 +160,13 @@ impl From<&Record> for Kept {
 }
 
 impl Kept {
+    /// The same with this key, where it has none.
+    #[must_use]
+    pub fn keyed(mut self, key: &str) -> Self {
+        self.key.get_or_insert_with(|| ByteVec::from(key.as_bytes().to_vec()));
+        self
+    }
+
     /// The record as it was read.
     #[must_use]
     pub fn record(&self) -> Record {

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use events::{Class, Offset, Record, Refusal, Timestamp, partition_of};
 
-use crate::broker::{Clock, Key, LaneId, Log, Snapshots, Source};
+use crate::broker::{Clock, Key, LaneId, Log, LogError, Snapshots, Source};
 use crate::journal::{Body, Kept, Origin, Owner, Stand, Written, reactions};
 use crate::limits::Limits;
 use crate::outbox::{Outbox, Unsent};
@@ -62,7 +62,7 @@ pub(crate) struct Lane<'a, S: Service, L, N> {
     confirmed_at: Timestamp,
     looked_at: Timestamp,
     journalled_at: Timestamp,
-    /// The last record is a skip, behind which no cursor needs to be written down.
+    /// Nothing was sent since the last record that says how far sending has got.
     resting: bool,
 }
 
@@ -78,6 +78,7 @@ impl<'a, S: Service, L: Log, N: Snapshots + 'static> Lane<'a, S, L, N> {
         let now = given.clock.now();
         let catch_up_to = Some(log.kept(Source::Inbox)?.end);
         let mut outbox = Outbox::default();
+        let resting = restored.unsent.is_empty();
         for (offset, decide, events) in &restored.unsent {
             let stand = Stand { lane: given.lane, lanes: given.lanes, offset: *offset };
             outbox.send(&mut log, *offset, reactions::<S>(decide, events, stand))?;
@@ -102,13 +103,19 @@ impl<'a, S: Service, L: Log, N: Snapshots + 'static> Lane<'a, S, L, N> {
             confirmed_at: now,
             looked_at: now,
             journalled_at: now,
-            resting: false,
+            resting,
         })
     }
 
     /// States held.
     pub(crate) fn held(&self) -> usize {
         self.states.len()
+    }
+
+    /// A state as it is now.
+    #[cfg(test)]
+    pub(crate) fn state(&self, key: &str) -> Option<&S::State> {
+        self.states.get(key)
     }
 
     /// One turn. An error ends the epoch; the caller takes over anew, or stops.
@@ -170,12 +177,12 @@ impl<'a, S: Service, L: Log, N: Snapshots + 'static> Lane<'a, S, L, N> {
         Ok(empty)
     }
 
-    /// How long to wait for inputs: until the next timer, and never longer than to the next look.
+    /// How long to wait for inputs: until the next timer, and never long.
     fn patience(&self) -> Duration {
         if !self.unsent.is_empty() {
             return Duration::ZERO;
         }
-        let longest = self.given.limits.look_every;
+        let longest = self.given.limits.wait_max;
         let now = self.given.clock.now();
         self.states.next_wake().map_or(longest, |due| due.since(now).min(longest))
     }
@@ -193,9 +200,13 @@ impl<'a, S: Service, L: Log, N: Snapshots + 'static> Lane<'a, S, L, N> {
                 self.fire(&key, proposal)?;
                 continue;
             }
-            if let Some(record) = self.inbox.pop_front() {
-                self.admit(&record, proposal)?;
-                self.position = record.place.offset + 1;
+            let Some(record) = self.inbox.pop_front() else { return Ok(()) };
+            self.admit(&record, proposal)?;
+            self.position = record.place.offset + 1;
+            if self.blame.culprit == Some(record.place.offset) {
+                // Its refusal is written down before another record can make us panic.
+                self.blame.culprit = None;
+                return Ok(());
             }
         }
         Ok(())
@@ -304,9 +315,9 @@ impl<'a, S: Service, L: Log, N: Snapshots + 'static> Lane<'a, S, L, N> {
             Judged::Decided(Verdict::DeadLetter(refusal)) => {
                 self.refuse(record, refusal, proposal);
             }
-            Judged::Misplaced => {
+            Judged::Misplaced(home) => {
                 count("forwarded");
-                let body = Body::Forwarded(Kept::from(record));
+                let body = Body::Forwarded(Kept::from(record).keyed(&home));
                 proposal.push_eventless(Origin::Input(offset), body, offset + 1);
             }
         }
@@ -318,16 +329,13 @@ impl<'a, S: Service, L: Log, N: Snapshots + 'static> Lane<'a, S, L, N> {
             Ok(input) => input,
             Err(refusal) => return Judged::Decided(Verdict::DeadLetter(refusal)),
         };
-        let misplaced = S::home(&input)
-            .is_some_and(|key| partition_of(key.as_bytes(), self.given.lanes) != self.given.lane.0);
-        if !misplaced {
-            return Judged::Decided(self.given.service.decide(
-                &self.states,
-                Cause::Input(&input),
-                now,
-            ));
-        }
-        if record.header(events::header::FORWARDED).is_some() || record.key.is_none() {
+        let home = S::home(&input)
+            .filter(|key| partition_of(key.as_bytes(), self.given.lanes) != self.given.lane.0);
+        let Some(home) = home else {
+            let cause = Cause::Input(&input);
+            return Judged::Decided(self.given.service.decide(&self.states, cause, now));
+        };
+        if record.header(events::header::FORWARDED).is_some() {
             let refusal = Refusal::new(
                 Class::Invalid,
                 "misplaced",
@@ -335,7 +343,7 @@ impl<'a, S: Service, L: Log, N: Snapshots + 'static> Lane<'a, S, L, N> {
             );
             return Judged::Decided(Verdict::DeadLetter(refusal));
         }
-        Judged::Misplaced
+        Judged::Misplaced(home)
     }
 
     fn refuse(&mut self, record: &Record, refusal: Refusal, proposal: &mut Proposal<S::Event>) {
@@ -495,8 +503,18 @@ impl<'a, S: Service, L: Log, N: Snapshots + 'static> Lane<'a, S, L, N> {
         }
         let mut placed = Vec::with_capacity(outstanding.len());
         while self.context.next < end {
-            let records =
-                self.log.read(Source::Journal, self.context.next, Duration::from_secs(5))?;
+            let read = self.log.read(Source::Journal, self.context.next, Duration::from_secs(5));
+            let records = read.map_err(|error| match error {
+                // Only a holder trims, and only below its own snapshot: it is another by now.
+                LogError::Gone { .. } => {
+                    End::Superseded("a rival has trimmed the journal".to_owned())
+                }
+                LogError::PastEnd { .. }
+                | LogError::InDoubt(_)
+                | LogError::Fenced
+                | LogError::TooLarge { .. }
+                | LogError::Lost(_) => error.into(),
+            })?;
             if records.is_empty() {
                 return Err(End::Lost("reading the journal back brought nothing".to_owned()));
             }
@@ -577,7 +595,7 @@ impl<'a, S: Service, L: Log, N: Snapshots + 'static> Lane<'a, S, L, N> {
 
 enum Judged<E> {
     Decided(Verdict<E>),
-    Misplaced,
+    Misplaced(Key),
 }
 
 fn count(verdict: &'static str) {

@@ -16,6 +16,8 @@ mod snapshot;
 mod states;
 mod stop;
 mod takeover;
+#[cfg(test)]
+mod testing;
 
 pub use broker::{
     Broker, Chance, Clock, Created, Entry, Fed, Feed, Follow, Key, LaneId, Log, LogError, Outlet,

@@ -14,6 +14,8 @@ pub struct Limits {
     pub journal_record_bytes_max: usize,
     /// Sent records that are not yet acknowledged; beyond it the lane takes no more inputs.
     pub unsettled_max: usize,
+    /// The longest wait for inputs: how late a lane hears that it should stop.
+    pub wait_max: Duration,
     /// A lane with nothing in flight compares the journal's end with its own next offset this often.
     pub look_every: Duration,
     /// Before sending, when the last confirmation is older than this, the lane looks first.
@@ -50,6 +52,7 @@ impl Default for Limits {
             proposal_bytes_max: 4 << 20,
             journal_record_bytes_max: 8 << 20,
             unsettled_max: 20_000,
+            wait_max: Duration::from_millis(100),
             look_every: Duration::from_secs(1),
             confirm_fresh_for: Duration::from_secs(5),
             announce_wait: Duration::from_secs(10),

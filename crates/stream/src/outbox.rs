@@ -8,18 +8,18 @@ use crate::broker::{LogError, Outlet, SendError, Settled, Ticket};
 
 /// A record that could not be sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Unsent {
+pub(crate) struct Unsent {
     /// The journal record that it follows from.
-    pub offset: Offset,
+    pub(crate) offset: Offset,
     /// Its place among what follows from that.
-    pub index: usize,
+    pub(crate) index: usize,
     /// Why.
-    pub error: SendError,
+    pub(crate) error: SendError,
 }
 
 /// Sent records of confirmed decisions, by journal offset, which serves as the ticket too.
 #[derive(Debug, Default)]
-pub struct Outbox {
+pub(crate) struct Outbox {
     unsettled: BTreeMap<Offset, Wait>,
     records: usize,
 }
@@ -38,7 +38,7 @@ impl Outbox {
     ///
     /// # Errors
     /// Of the outlet.
-    pub fn send(
+    pub(crate) fn send(
         &mut self,
         outlet: &mut impl Outlet,
         offset: Offset,
@@ -54,7 +54,7 @@ impl Outbox {
     }
 
     /// Takes in what became of tickets; gives back what could not be sent.
-    pub fn settle(&mut self, settled: Vec<Settled>) -> Vec<Unsent> {
+    pub(crate) fn settle(&mut self, settled: Vec<Settled>) -> Vec<Unsent> {
         let mut unsent = Vec::new();
         for outcome in settled {
             match outcome {
@@ -73,7 +73,7 @@ impl Outbox {
     }
 
     /// One failed record of the decision at `offset` stands in the journal as parked.
-    pub fn parked(&mut self, offset: Offset) {
+    pub(crate) fn parked(&mut self, offset: Offset) {
         let Some(wait) = self.unsettled.get_mut(&offset) else { return };
         wait.unparked = wait.unparked.saturating_sub(1);
         if wait.unparked == 0 && wait.failed {
@@ -89,13 +89,13 @@ impl Outbox {
 
     /// The lowest offset of which something is not acknowledged; `next` where all is.
     #[must_use]
-    pub fn cursor(&self, next: Offset) -> Offset {
+    pub(crate) fn cursor(&self, next: Offset) -> Offset {
         self.unsettled.keys().next().map_or(next, |offset| (*offset).min(next))
     }
 
     /// Records sent and not acknowledged.
     #[must_use]
-    pub fn unsettled(&self) -> usize {
+    pub(crate) fn unsettled(&self) -> usize {
         self.records
     }
 }

@@ -54,7 +54,7 @@ impl<N: Snapshots> Job<N> {
 
 /// Where a lane's snapshots are written: on the lane's own thread, or on the one snapshot thread of the
 /// process, over a bounded channel; while that is full, lanes keep collecting.
-pub struct Writer<N>(Option<SyncSender<Job<N>>>);
+pub(crate) struct Writer<N>(Option<SyncSender<Job<N>>>);
 
 impl<N> Clone for Writer<N> {
     fn clone(&self) -> Self {
@@ -63,9 +63,9 @@ impl<N> Clone for Writer<N> {
 }
 
 impl<N: Snapshots + 'static> Writer<N> {
-    /// Writes on the thread of the lane.
-    #[must_use]
-    pub fn inline() -> Self {
+    /// Writes on the thread of the lane, as tests want it.
+    #[cfg(test)]
+    pub(crate) fn inline() -> Self {
         Self(None)
     }
 
@@ -73,7 +73,7 @@ impl<N: Snapshots + 'static> Writer<N> {
     ///
     /// # Errors
     /// The system gives no thread.
-    pub fn start() -> std::io::Result<(Self, JoinHandle<()>)> {
+    pub(crate) fn start() -> std::io::Result<(Self, JoinHandle<()>)> {
         let (jobs, queue): (SyncSender<Job<N>>, Receiver<Job<N>>) = sync_channel(16);
         let thread = std::thread::Builder::new().name("snapshots".into()).spawn(move || {
             for job in queue {

@@ -6,7 +6,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
 use bytes::Bytes;
-use events::{Offset, Timestamp};
+use events::{Offset, Record, Timestamp};
 
 use crate::broker::{
     Broker, Clock, Entry, Key, LaneId, Log, LogError, Snapshot, Snapshots, Source,
@@ -20,7 +20,7 @@ use crate::states::States;
 
 /// Why a lane is not active.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum End {
+pub(crate) enum End {
     /// The broker is unwell, or the outcome of an append is unknown: taken over anew after a while.
     #[error("lost: {0}")]
     Lost(String),
@@ -158,8 +158,7 @@ impl<S: Service> Restored<S> {
     fn fold_to(&mut self, log: &mut impl Log, end: Offset) -> Result<(), End> {
         let mut waits = 0;
         while self.context.next < end {
-            let records =
-                log.read(Source::Journal, self.context.next, Duration::from_millis(500))?;
+            let records = read_on(log, &self.context, Duration::from_millis(500))?;
             waits = if records.is_empty() { waits + 1 } else { 0 };
             if waits > 60 {
                 return Err(End::Lost(format!(
@@ -200,6 +199,15 @@ impl<S: Service> Restored<S> {
     }
 }
 
+/// Reads the journal on while taking over. A rival that trims it meanwhile makes this attempt fail, not the
+/// lane: the next attempt begins at the rival's snapshot.
+fn read_on(log: &mut impl Log, context: &Context, wait: Duration) -> Result<Vec<Record>, End> {
+    match log.read(Source::Journal, context.next, wait) {
+        Err(error @ LogError::Gone { .. }) => Err(End::Lost(error.to_string())),
+        read => Ok(read?),
+    }
+}
+
 /// Folds events into the states of their keys.
 pub(crate) fn evolve_all<S: Service>(states: &mut States<S::State>, events: &[S::Event]) {
     for event in events {
@@ -224,8 +232,7 @@ fn announce<S: Service>(
     }
     let since = clock.now();
     loop {
-        let records =
-            log.read(Source::Journal, restored.context.next, Duration::from_millis(100))?;
+        let records = read_on(log, &restored.context, Duration::from_millis(100))?;
         for record in &records {
             let bytes = record.value.as_deref().unwrap_or_default();
             let (written, ruling) = restored.fold(record.place.offset, bytes)?;
