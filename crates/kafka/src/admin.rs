@@ -45,10 +45,10 @@ impl Admin {
 
     /// A topic's partitions and copies; `None` where there is no such topic.
     pub(crate) fn standing(&self, topic: &Topic) -> Result<Option<Standing>, LogError> {
-        let lost = |reason: String| LogError::Lost(format!("asking about the topic {topic}: {reason}"));
-        let metadata = self
-            .metadata(Some(topic), settings::ASK)
-            .map_err(|error| lost(error.to_string()))?;
+        let lost =
+            |reason: String| LogError::Lost(format!("asking about the topic {topic}: {reason}"));
+        let metadata =
+            self.metadata(Some(topic), settings::ASK).map_err(|error| lost(error.to_string()))?;
         let Some(found) = metadata.topics().iter().find(|found| found.name() == topic.as_str())
         else {
             return Ok(None);
@@ -94,10 +94,8 @@ impl Admin {
         };
         let metadata =
             self.metadata(None, settings::ASK).map_err(|error| lost(error.to_string()))?;
-        let broker = metadata
-            .brokers()
-            .first()
-            .ok_or_else(|| lost("no broker is known".to_owned()))?;
+        let broker =
+            metadata.brokers().first().ok_or_else(|| lost("no broker is known".to_owned()))?;
         self.config_of(&ResourceSpecifier::Broker(broker.id()))
             .map_err(lost)?
             .get("default.replication.factor")
@@ -124,8 +122,7 @@ impl Admin {
     ) -> Result<Created, LogError> {
         let lost = |reason: String| LogError::Lost(format!("making the topic {topic}: {reason}"));
         let native = i32::try_from(partitions).map_err(|error| lost(error.to_string()))?;
-        let mut new =
-            NewTopic::new(topic.as_str(), native, TopicReplication::Fixed(replication));
+        let mut new = NewTopic::new(topic.as_str(), native, TopicReplication::Fixed(replication));
         for (name, value) in config {
             new = new.set(name, value);
         }

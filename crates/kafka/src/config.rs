@@ -130,13 +130,19 @@ fn reserved(name: &str) -> Option<&'static str> {
     let why = match name {
         "bootstrap.servers" | "metadata.broker.list" => "use `bootstrap`",
         "acks" | "request.required.acks" => "a decision counts once all in-sync replicas have it",
-        "enable.idempotence" | "max.in.flight" | "max.in.flight.requests.per.connection"
-        | "enable.gapless.guarantee" | "retries" | "message.send.max.retries"
+        "enable.idempotence"
+        | "max.in.flight"
+        | "max.in.flight.requests.per.connection"
+        | "enable.gapless.guarantee"
+        | "retries"
+        | "message.send.max.retries"
         | "queuing.strategy" => "records must be stored once and in order",
-        "enable.auto.commit" | "auto.commit.enable" | "auto.commit.interval.ms"
-        | "enable.auto.offset.store" | "auto.offset.reset" | "offset.store.method" => {
-            "offsets are kept by the journal, and never guessed"
-        }
+        "enable.auto.commit"
+        | "auto.commit.enable"
+        | "auto.commit.interval.ms"
+        | "enable.auto.offset.store"
+        | "auto.offset.reset"
+        | "offset.store.method" => "offsets are kept by the journal, and never guessed",
         "isolation.level" => "what was rolled back must not be read",
         "transactional.id" | "transaction.timeout.ms" => "a lane's snapshots are fenced by it",
         "group.id" | "group.instance.id" | "group.protocol" | "partition.assignment.strategy" => {

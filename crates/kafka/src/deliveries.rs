@@ -60,6 +60,8 @@ pub(crate) enum Delivery {
     Append { batch: Arc<Batch>, index: usize },
     /// A record of a ticket.
     Send { desk: Arc<Desk>, ticket: Ticket, index: usize },
+    /// A record whose sender waits for its place.
+    Put { receipt: Arc<Receipt> },
 }
 
 impl ClientContext for Deliveries {
@@ -82,17 +84,19 @@ impl ProducerContext for Deliveries {
                     Err((error, _)) => Err(error.to_string()),
                 },
             ),
-            Delivery::Send { desk, ticket, index } => desk.report(
-                ticket,
-                index,
-                match result {
-                    Ok(_) => Ok(()),
-                    Err((error, message)) => {
-                        Err(send_error(error, raw::is_not_stored(message)))
-                    }
-                },
-            ),
+            Delivery::Send { desk, ticket, index } => {
+                desk.report(ticket, index, sent(result).map(|_| ()));
+            }
+            Delivery::Put { receipt } => receipt.give(sent(result)),
         }
+    }
+}
+
+/// Partition and offset of a record that was delivered.
+fn sent(result: &DeliveryResult<'_>) -> Result<(i32, Offset), SendError> {
+    match result {
+        Ok(message) => Ok((message.partition(), message.offset())),
+        Err((error, message)) => Err(send_error(error, raw::is_not_stored(message))),
     }
 }
 
@@ -138,11 +142,8 @@ struct BatchState {
 
 impl Batch {
     pub(crate) fn of(records: usize) -> Arc<Self> {
-        let state = BatchState {
-            offsets: vec![None; records],
-            waiting_for: records,
-            failure: None,
-        };
+        let state =
+            BatchState { offsets: vec![None; records], waiting_for: records, failure: None };
         Arc::new(Self { state: Mutex::new(state), done: Condvar::new() })
     }
 
@@ -185,6 +186,30 @@ impl Batch {
     }
 }
 
+/// Where one record was stored.
+#[derive(Default)]
+pub(crate) struct Receipt {
+    given: Mutex<Option<Result<(i32, Offset), SendError>>>,
+    done: Condvar,
+}
+
+impl Receipt {
+    fn give(&self, result: Result<(i32, Offset), SendError>) {
+        *lock(&self.given) = Some(result);
+        self.done.notify_one();
+    }
+
+    pub(crate) fn wait(&self, wait: Duration) -> Result<(i32, Offset), SendError> {
+        let (mut given, _) = self
+            .done
+            .wait_timeout_while(lock(&self.given), wait, |given| given.is_none())
+            .unwrap_or_else(PoisonError::into_inner);
+        given
+            .take()
+            .unwrap_or_else(|| Err(SendError::InDoubt("no delivery report in time".to_owned())))
+    }
+}
+
 /// Where an outlet's tickets are settled.
 #[derive(Default)]
 pub(crate) struct Desk {
@@ -200,7 +225,7 @@ struct DeskState {
 
 struct Open {
     waiting_for: usize,
-    failed: bool,
+    failures: Vec<(usize, SendError)>,
 }
 
 impl Desk {
@@ -211,7 +236,7 @@ impl Desk {
             state.settled.push(Settled::Sent(ticket));
             self.news.notify_one();
         } else {
-            state.open.insert(ticket, Open { waiting_for: records, failed: false });
+            state.open.insert(ticket, Open { waiting_for: records, failures: Vec::new() });
         }
     }
 
@@ -220,19 +245,18 @@ impl Desk {
         let mut state = lock(&self.state);
         let Some(open) = state.open.get_mut(&ticket) else { return };
         open.waiting_for = open.waiting_for.saturating_sub(1);
-        let failure = result.err();
-        open.failed |= failure.is_some();
-        let (last, whole) = (open.waiting_for == 0, !open.failed);
-        if last {
-            state.open.remove(&ticket);
+        open.failures.extend(result.err().map(|error| (index, error)));
+        if open.waiting_for > 0 {
+            return;
         }
-        if let Some(error) = failure {
-            state.settled.push(Settled::Failed { ticket, index, error });
-            self.news.notify_one();
-        } else if last && whole {
+        let failures = state.open.remove(&ticket).map(|open| open.failures).unwrap_or_default();
+        if failures.is_empty() {
             state.settled.push(Settled::Sent(ticket));
-            self.news.notify_one();
+        } else {
+            let failed = |(index, error)| Settled::Failed { ticket, index, error };
+            state.settled.extend(failures.into_iter().map(failed));
         }
+        self.news.notify_one();
     }
 
     /// All that was settled since the last call.

@@ -11,6 +11,7 @@ use stream::{Follow, LogError, Start};
 use tracing::{debug, error};
 
 use crate::Shared;
+use crate::admin::numbers;
 use crate::reader::{Gathered, Plain, Trouble, kept, native_partition, record, trouble};
 use crate::settings;
 
@@ -22,17 +23,14 @@ pub struct KafkaFollow {
 }
 
 impl KafkaFollow {
-    pub(crate) fn new(
-        shared: Arc<Shared>,
-        from: Vec<(Topic, Start)>,
-    ) -> Result<Self, LogError> {
+    pub(crate) fn new(shared: Arc<Shared>, from: Vec<(Topic, Start)>) -> Result<Self, LogError> {
         let mut next = BTreeMap::new();
         for (topic, start) in from {
             let partitions = shared
                 .admin
                 .partitions(&topic)?
                 .ok_or_else(|| LogError::Lost(format!("there is no topic {topic}")))?;
-            for partition in 0..partitions {
+            for partition in numbers(partitions) {
                 let kept = kept(&shared.committed, &topic, partition)?;
                 let offset = match &start {
                     Start::Earliest => kept.start,

@@ -21,10 +21,10 @@ pub mod topics;
 use std::ops::Range;
 use std::sync::Arc;
 
-use events::{Offset, Topic, Topics};
+use events::{Offset, Outgoing, Place, Topic, Topics};
 use rdkafka::consumer::BaseConsumer;
 use rdkafka::error::KafkaError as ClientError;
-use stream::{Broker, Created, LaneId, LogError, Purpose, Share, Start};
+use stream::{Broker, Created, LaneId, LogError, Purpose, SendError, Share, Start};
 
 pub use config::{Config, KafkaError, Properties, SchemaRegistry};
 pub use feed::KafkaFeed;
@@ -87,16 +87,8 @@ impl Kafka {
             None => registry::built_in(schemas),
         };
         let topics = Topics::with_prefix(&config.prefix);
-        let shared = Shared {
-            config,
-            topics,
-            schema_ids,
-            admin,
-            committed,
-            uncommitted,
-            journal,
-            dispatch,
-        };
+        let shared =
+            Shared { config, topics, schema_ids, admin, committed, uncommitted, journal, dispatch };
         Ok(Self { shared: Arc::new(shared) })
     }
 }
@@ -141,9 +133,13 @@ impl Broker for Kafka {
         Ok(KafkaOutlet::new(Arc::clone(&self.shared)))
     }
 
+    fn put(&self, record: Outgoing) -> Result<Place, SendError> {
+        outlet::put(&self.shared, record)
+    }
+
     fn kept(&self, topic: &Topic) -> Result<Option<Vec<Range<Offset>>>, LogError> {
         let Some(count) = self.shared.admin.partitions(topic)? else { return Ok(None) };
-        (0..count)
+        admin::numbers(count)
             .map(|partition| reader::kept(&self.shared.committed, topic, partition))
             .collect::<Result<Vec<_>, _>>()
             .map(Some)

@@ -40,7 +40,7 @@ pub(crate) fn known(registry: &SchemaRegistry, schemas: &[Schema]) -> Result<Ids
             let found = get_schema_by_subject_and_version(&settings, schema.name, None)
                 .await
                 .map_err(|error| refused(registry, schema.name, &error))?;
-            ids.insert(schema.name, found.id.unwrap_or_default());
+            ids.insert(schema.name, found.id);
         }
         Ok(ids)
     })
@@ -58,18 +58,13 @@ pub fn register_all(
     asked(registry, async {
         let mut ids = Ids::new();
         for schema in schemas {
-            let supplied = SuppliedSchema {
-                name: Some(schema.name.to_owned()),
-                schema_type: SchemaType::Avro,
-                schema: schema.text.to_owned(),
-                references: Vec::new(),
-                properties: None,
-                tags: None,
-            };
+            let name = schema.name.to_owned();
+            let text = schema.text.to_owned();
+            let supplied = SuppliedSchema::new(Some(name), SchemaType::Avro, text);
             let posted = post_schema(&settings, schema.name.to_owned(), supplied)
                 .await
                 .map_err(|error| refused(registry, schema.name, &error))?;
-            ids.insert(schema.name, posted.id.unwrap_or_default());
+            ids.insert(schema.name, posted.id);
         }
         Ok(ids)
     })

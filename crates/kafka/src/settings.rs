@@ -13,6 +13,8 @@ pub(crate) const ASK: Duration = Duration::from_secs(10);
 /// An append whose delivery report has not come by then is in doubt; librdkafka itself gives up on the
 /// record after `message.timeout.ms`, and looks once a second.
 pub(crate) const APPEND_WAIT: Duration = Duration::from_secs(14);
+/// The same for a single record that somebody waits for.
+pub(crate) const PUT_WAIT: Duration = Duration::from_secs(34);
 /// How long fencing, and each step of a snapshot's transaction, may take. Longer than the broker needs
 /// to end a dead holder's transaction.
 pub(crate) const TRANSACTION_WAIT: Duration = Duration::from_secs(20);
@@ -216,9 +218,13 @@ fn client(
 fn concerns(side: Side, property: &str) -> bool {
     let others: &[&str] = match side {
         Side::Sends => &["fetch.", "queued.", "session.", "heartbeat.", "max.poll."],
-        Side::Reads => {
-            &["linger.", "batch.", "compression.", "queue.buffering.", "topic.metadata.propagation."]
-        }
+        Side::Reads => &[
+            "linger.",
+            "batch.",
+            "compression.",
+            "queue.buffering.",
+            "topic.metadata.propagation.",
+        ],
     };
     !others.iter().any(|start| property.starts_with(start))
 }

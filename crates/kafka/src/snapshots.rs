@@ -10,7 +10,7 @@ use events::Topic;
 use rdkafka::ClientContext;
 use rdkafka::config::FromClientConfigAndContext as _;
 use rdkafka::error::{KafkaError as ClientError, RDKafkaErrorCode as Code};
-use rdkafka::message::{DeliveryResult, Message as _};
+use rdkafka::message::DeliveryResult;
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _, ProducerContext};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use stream::{Key, LaneId, LogError, Snapshot, Snapshots};
@@ -103,13 +103,9 @@ impl KafkaSnapshots {
         self.producer.commit_transaction(left).map_err(|error| self.judged(&error))
     }
 
-    fn enqueue(
-        &self,
-        key: &str,
-        value: Option<&Bytes>,
-        deadline: Instant,
-    ) -> Result<(), LogError> {
-        let mut record = BaseRecord::<[u8], [u8]>::to(self.topic.as_str()).partition(self.partition);
+    fn enqueue(&self, key: &str, value: Option<&Bytes>, deadline: Instant) -> Result<(), LogError> {
+        let mut record =
+            BaseRecord::<[u8], [u8]>::to(self.topic.as_str()).partition(self.partition);
         record.key = Some(key.as_bytes());
         record.payload = value.map(Bytes::as_ref);
         loop {

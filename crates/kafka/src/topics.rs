@@ -34,14 +34,12 @@ pub struct Finding {
 /// Our topics by purpose, but for those of agents and of users.
 fn ours(kafka: &Kafka) -> Vec<(Topic, Purpose)> {
     let topics = kafka.topics();
-    let redrives = topics.redrives();
     vec![
         (topics.inbox(), Purpose::Inbox),
         (topics.journal(), Purpose::Journal),
         (topics.snapshots(), Purpose::Snapshots),
         (topics.events(), Purpose::Events),
         (topics.definitions(), Purpose::Definitions),
-        (redrives, Purpose::Redrives),
         (topics.resolve(&Destination::Inbox.dead_letters()), Purpose::DeadLetters),
     ]
 }
@@ -229,7 +227,8 @@ fn all(kafka: &Kafka) -> Result<Vec<(Topic, Purpose)>, LogError> {
     for topic in found {
         if kafka.topics().agent_of(&topic).is_some() {
             all.push((topic, Purpose::Tasks));
-        } else if topic.as_str().ends_with(".dlq") && !all.iter().any(|(known, _)| *known == topic) {
+        } else if topic.as_str().ends_with(".dlq") && !all.iter().any(|(known, _)| *known == topic)
+        {
             all.push((topic, Purpose::DeadLetters));
         }
     }
@@ -309,13 +308,13 @@ fn check_sizes(sizes: &[(Topic, Purpose, u64)], findings: &mut Vec<Finding>) {
         let least = match purpose {
             Purpose::Journal | Purpose::Snapshots => inbox + 1,
             Purpose::Tasks | Purpose::Events => 2 * inbox + 65_536,
-            Purpose::DeadLetters => match sizes
-                .iter()
-                .find(|(source, _, _)| format!("{source}.dlq") == topic.as_str())
-            {
-                Some((_, _, source)) => source + 1,
-                None => continue,
-            },
+            Purpose::DeadLetters => {
+                match sizes.iter().find(|(source, _, _)| format!("{source}.dlq") == topic.as_str())
+                {
+                    Some((_, _, source)) => source + 1,
+                    None => continue,
+                }
+            }
             Purpose::Inbox | Purpose::Definitions | Purpose::Redrives | Purpose::User => continue,
         };
         if *bytes < least {
