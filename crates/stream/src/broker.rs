@@ -38,8 +38,9 @@ pub struct Ticket(pub u64);
 pub enum Settled {
     /// All its records are acknowledged.
     Sent(Ticket),
-    /// One of its records can not be sent, or was not acknowledged in time; the others of the ticket
-    /// are reported as well, each by its own `Failed`, or were acknowledged. No `Sent` follows.
+    /// One of its records can not be sent, or was not acknowledged in time. Said only once every record
+    /// of the ticket is settled: all `Failed` of a ticket come in one answer, the records that are not
+    /// named in it were acknowledged, and no `Sent` follows.
     Failed {
         /// Which.
         ticket: Ticket,
@@ -349,8 +350,12 @@ pub trait Feed: Outlet + Send {
     ///
     /// # Errors
     /// `Lost`.
-    fn rewind(&mut self, topic: &Topic, partition: Partition, offset: Offset)
-    -> Result<(), LogError>;
+    fn rewind(
+        &mut self,
+        topic: &Topic,
+        partition: Partition,
+        offset: Offset,
+    ) -> Result<(), LogError>;
 }
 
 /// A reader of whole topics.
@@ -366,4 +371,13 @@ pub trait Follow: Send {
 pub trait Clock: Send + Sync + 'static {
     /// Now, by the wall.
     fn now(&self) -> Timestamp;
+}
+
+/// Chance. The one place from which `stream` takes it.
+pub trait Chance: Send + Sync + 'static {
+    /// 128 bits that nobody else gets.
+    ///
+    /// # Errors
+    /// `Lost` where there are none to be had.
+    fn bits(&self) -> Result<[u8; 16], LogError>;
 }
