@@ -1,9 +1,10 @@
 //! Sending records to any topic.
 
+use std::sync::mpsc::sync_channel;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use events::{Outgoing, Payload};
+use events::{Outgoing, Payload, Place};
 use stream::{LogError, Outlet, SendError, Settled, Ticket};
 
 use crate::codec;
@@ -67,6 +68,16 @@ impl Outlet for LocalOutlet {
 }
 
 impl Shared {
+    /// Stores one record and waits until it is durable.
+    pub(crate) fn put(&self, record: Outgoing) -> Result<Place, SendError> {
+        let (reply, answer) = sync_channel(1);
+        let request = Request::Put { record: self.sending(record), reply };
+        self.queue.push(request).map_err(|error| SendError::Never(error.to_string()))?;
+        answer.recv().unwrap_or_else(|_| {
+            Err(SendError::InDoubt("the embedded log closed meanwhile".to_owned()))
+        })
+    }
+
     /// Writes a record out as it will be stored.
     fn sending(&self, record: Outgoing) -> Sending {
         let (topic, record) = self.options.topics.address(record);
