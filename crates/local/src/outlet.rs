@@ -68,14 +68,11 @@ impl Outlet for LocalOutlet {
 }
 
 impl Shared {
-    /// Stores one record and waits until it is durable.
+    /// Stores one record and says where.
     pub(crate) fn put(&self, record: Outgoing) -> Result<Place, SendError> {
-        let (reply, answer) = sync_channel(1);
-        let request = Request::Put { record: self.sending(record), reply };
-        self.queue.push(request).map_err(|error| SendError::Never(error.to_string()))?;
-        answer.recv().unwrap_or_else(|_| {
-            Err(SendError::InDoubt("the embedded log closed meanwhile".to_owned()))
-        })
+        let record = self.sending(record);
+        self.ask(|reply| Request::Put { record, reply })
+            .unwrap_or_else(|error| Err(SendError::InDoubt(error.to_string())))
     }
 
     /// Writes a record out as it will be stored.

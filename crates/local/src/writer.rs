@@ -54,7 +54,7 @@ pub(crate) enum Request {
     },
     Put {
         record: Sending,
-        reply: SyncSender<Result<Place, SendError>>,
+        reply: Reply<Result<Place, SendError>>,
     },
     Fence {
         lane: Partition,
@@ -90,9 +90,7 @@ impl Request {
                 .iter()
                 .map(|record| record.record.as_ref().map_or(0, |record| record.stored.len()))
                 .sum(),
-            Self::Put { record, .. } => {
-                record.record.as_ref().map_or(0, |record| record.stored.len())
-            }
+            Self::Put { record, .. } => record.record.as_ref().map_or(0, |record| record.stored.len()),
             Self::Snapshot { changes, .. } => changes
                 .iter()
                 .map(|(key, value)| key.len() + value.as_ref().map_or(0, Bytes::len))
@@ -223,6 +221,7 @@ enum Answer {
     Put(SyncSender<Result<Place, SendError>>, Option<Place>),
     Appended(Reply<Vec<Option<Offset>>>, Vec<Option<Offset>>),
     Sent { tray: Arc<Tray>, ticket: Ticket, stored: Vec<usize>, settled: Vec<Settled> },
+    Put(Reply<Result<Place, SendError>>, Place),
     Fenced(Reply<u64>, u64),
     Written(Reply<()>),
     Made(Reply<Created>, Created),
@@ -304,8 +303,8 @@ impl Writer {
             }
             Request::Send { ticket, records, tray } => self.send(ticket, records, tray, group),
             Request::Put { record, reply } => match self.send_one(record, group) {
-                Ok(place) => group.answers.push(Answer::Put(reply, Some(place))),
-                Err(error) => answer(&reply, Err(error)),
+                Ok(place) => group.answers.push(Answer::Put(reply, place)),
+                Err(error) => answer(&reply, Ok(Err(error))),
             },
             Request::Fence { lane, reply } => self.fence(lane, reply, group),
             Request::Snapshot { lane, holder, changes, reply } => {
@@ -538,7 +537,9 @@ impl Group {
                 stored: (0..records.len()).collect(),
                 settled: Vec::new(),
             },
-            Request::Put { reply, .. } => Answer::Put(reply, None),
+            Request::Put { record, reply } => {
+                Answer::Put(reply, Place { topic: record.topic, partition: 0, offset: 0 })
+            }
             Request::Fence { reply, .. } => Answer::Fenced(reply, 0),
             Request::Snapshot { reply, .. } | Request::Trim { reply, .. } => Answer::Written(reply),
             Request::Create { reply, .. } => Answer::Made(reply, Created::Now),
@@ -570,9 +571,8 @@ impl Answer {
                 tray.put(settled);
             }
             Self::Put(reply, place) => {
-                let doubt = |why: &str| SendError::InDoubt(why.to_owned());
-                let placed = place.ok_or_else(|| doubt("the writer has stopped"));
-                answer(&reply, committed.as_ref().map_err(|why| doubt(why)).and(placed));
+                let doubt = |why: &String| SendError::InDoubt(why.clone());
+                answer(&reply, Ok(committed.as_ref().map(|()| place).map_err(doubt)));
             }
             Self::Fenced(reply, holder) => answer(&reply, lost(committed, holder)),
             Self::Written(reply) => answer(&reply, lost(committed, ())),
