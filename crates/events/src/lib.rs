@@ -3,6 +3,7 @@
 
 mod codec;
 mod dead_letter;
+mod deployment;
 mod id;
 mod json;
 mod lifecycle;
@@ -13,6 +14,7 @@ mod subject;
 mod time;
 
 pub use dead_letter::{Class, Refusal, dead_command, dead_letter};
+pub use deployment::{Deployment, StartsAt};
 pub use id::{AgentName, Run, SagaName, TaskId, Topic, Version, WorkflowId, saga_name_of};
 pub use json::Json;
 pub use lifecycle::{By, CodecError, How, Lifecycle, Problem, SchemaName, What};
