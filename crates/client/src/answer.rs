@@ -5,6 +5,8 @@ use events::{Destination, Header, Outgoing, Payload, Subject, Timestamp, ce_type
 use serde::Serialize;
 use serde_json::Value;
 
+use crate::ledger::LedgerError;
+
 /// Whether a failed attempt may have changed anything.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -46,6 +48,13 @@ impl Failure {
     #[must_use]
     pub fn with_unknown_effects(self) -> Self {
         Self { effects: Effects::Unknown, ..self }
+    }
+}
+
+/// A store that failed inside of a participant's function: the transaction is dropped.
+impl From<LedgerError> for Failure {
+    fn from(error: LedgerError) -> Self {
+        Self::retryable("store", error.to_string())
     }
 }
 
