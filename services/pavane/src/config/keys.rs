@@ -27,6 +27,11 @@ pub(crate) enum Secrecy {
     Secret,
 }
 
+/// A value as it is printed.
+pub(crate) fn shown(value: &Value) -> String {
+    serde_json::json!(value).to_string()
+}
+
 /// One key.
 #[derive(Debug)]
 pub(crate) struct Key {
@@ -91,7 +96,7 @@ impl Key {
             Form::Table => value.is_str(),
         };
         let shown = match self.secrecy {
-            Secrecy::Open => format!("`{value}`"),
+            Secrecy::Open => format!("`{}`", shown(value)),
             Secrecy::Secret => format!("a {}", value.type_str()),
         };
         if fits { Ok(()) } else { Err(self.wants(&shown)) }

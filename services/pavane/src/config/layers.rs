@@ -282,7 +282,7 @@ mod tests {
     fn row(layers: &Layers, path: &str) -> (String, String) {
         let rows = layers.rows();
         let (_, value, origin) = rows.iter().find(|row| row.0 == path).unwrap();
-        (value.clone().unwrap().to_string(), origin.clone().unwrap().to_string())
+        (super::super::shown(&value.clone().unwrap()), origin.clone().unwrap().to_string())
     }
 
     #[test]

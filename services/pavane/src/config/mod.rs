@@ -10,8 +10,8 @@ use std::path::PathBuf;
 
 use serde::Deserialize;
 
-pub(crate) use keys::{KEYS, Secrecy};
-pub(crate) use layers::{Flag, Layers, Origin};
+pub(crate) use keys::{KEYS, Secrecy, shown};
+pub(crate) use layers::{Flag, Layers};
 
 use crate::failure::Failure;
 

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::config::{KEYS, Layers, Secrecy};
+use crate::config::{KEYS, Layers, Secrecy, shown};
 use crate::failure::Failure;
 use crate::output::{Output, table};
 
@@ -12,7 +12,7 @@ pub(crate) fn run(layers: &Layers, output: Output) -> Result<(), Failure> {
         .rows()
         .into_iter()
         .map(|(path, value, origin)| {
-            let value = value.map_or_else(|| "-".to_owned(), |value| value.to_string());
+            let value = value.map_or_else(|| "-".to_owned(), |value| shown(&value));
             let origin = origin.map_or_else(|| "not set".to_owned(), |origin| origin.to_string());
             (path, value, origin)
         })
