@@ -218,6 +218,7 @@ pub(crate) struct Group {
 
 /// What is said once the batch is durable, or has failed.
 enum Answer {
+    Put(SyncSender<Result<Place, SendError>>, Option<Place>),
     Appended(Reply<Vec<Option<Offset>>>, Vec<Option<Offset>>),
     Sent { tray: Arc<Tray>, ticket: Ticket, stored: Vec<usize>, settled: Vec<Settled> },
     Put(Reply<Result<Place, SendError>>, Place),
@@ -585,6 +586,6 @@ fn lost<T>(committed: &Result<(), String>, answer: T) -> Result<T, LogError> {
 }
 
 /// Whoever asked may have gone; then nobody needs the answer.
-fn answer<T>(reply: &Reply<T>, answer: Result<T, LogError>) {
+fn answer<T, E>(reply: &SyncSender<Result<T, E>>, answer: Result<T, E>) {
     reply.send(answer).ok();
 }
