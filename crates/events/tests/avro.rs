@@ -350,7 +350,7 @@ macro_rules! any_of {
 }
 
 fn what() -> impl Strategy<Value = What> {
-    prop_oneof![of_a_workflow(), of_a_task()]
+    prop_oneof![of_a_workflow(), of_a_task(), of_an_undo()]
 }
 
 fn of_a_workflow() -> impl Strategy<Value = What> {
@@ -429,6 +429,12 @@ fn of_a_task() -> impl Strategy<Value = What> {
         }),
         any_of!(TaskSkipped { task: task(), reason: text(), output: of(json()), by: of(by()) }),
         any_of!(TaskCancelled { task: task(), attempt: any::<u32>(), reason: text() }),
+    ])
+}
+
+fn of_an_undo() -> impl Strategy<Value = What> {
+    use proptest::option::of;
+    proptest::strategy::Union::new([
         any_of!(UndoScheduled {
             task: task(),
             n: any::<u32>(),
