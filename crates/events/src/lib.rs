@@ -4,6 +4,7 @@
 mod avro;
 mod codec;
 mod dead_letter;
+mod deployment;
 mod id;
 mod json;
 mod lifecycle;
@@ -15,6 +16,7 @@ mod subject;
 mod time;
 
 pub use dead_letter::{Class, Refusal, dead_command, dead_letter};
+pub use deployment::{Deployment, StartsAt};
 pub use id::{AgentName, Run, SagaName, TaskId, Topic, Version, WorkflowId, saga_name_of};
 pub use json::Json;
 pub use lifecycle::{By, CodecError, How, Lifecycle, Problem, SchemaName, What};
