@@ -1,6 +1,7 @@
 //! Wire names and forms: ids, time, records, lifecycle events and their Avro codec, headers of
 //! commands and dead letters. Pure: no clock, no chance, no I/O, no threads, no logging.
 
+mod avro;
 mod codec;
 mod dead_letter;
 mod deployment;
@@ -10,6 +11,7 @@ mod lifecycle;
 mod names;
 mod placement;
 mod record;
+mod schemas;
 mod subject;
 mod time;
 
@@ -21,5 +23,6 @@ pub use lifecycle::{By, CodecError, How, Lifecycle, Problem, SchemaName, What};
 pub use names::{Topics, ce_type, header};
 pub use placement::partition_of;
 pub use record::{Destination, Header, Offset, Outgoing, Partition, Payload, Place, Record};
+pub use schemas::{Schema, frame, schemas, unframe};
 pub use subject::{CommandKind, Subject, SubjectError};
 pub use time::{Timestamp, TimestampError};
