@@ -28,8 +28,8 @@ use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 
-use events::{Offset, Topic, Topics};
-use stream::{Broker, Clock, Created, LaneId, LogError, Purpose, Share, Start};
+use events::{Offset, Outgoing, Place, Topic, Topics};
+use stream::{Broker, Clock, Created, LaneId, LogError, Purpose, SendError, Share, Start};
 
 pub use error::LocalError;
 pub use feed::LocalFeed;
@@ -120,6 +120,10 @@ impl Broker for Local {
 
     fn outlet(&self) -> Result<LocalOutlet, LogError> {
         Ok(LocalOutlet::new(Arc::clone(&self.0)))
+    }
+
+    fn put(&self, record: Outgoing) -> Result<Place, SendError> {
+        self.0.put(record)
     }
 
     fn kept(&self, topic: &Topic) -> Result<Option<Vec<Range<Offset>>>, LogError> {

@@ -1,9 +1,10 @@
 //! Sending records to any topic.
 
+use std::sync::mpsc::sync_channel;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use events::{Outgoing, Payload};
+use events::{Outgoing, Payload, Place};
 use stream::{LogError, Outlet, SendError, Settled, Ticket};
 
 use crate::codec;
@@ -67,6 +68,13 @@ impl Outlet for LocalOutlet {
 }
 
 impl Shared {
+    /// Stores one record and says where.
+    pub(crate) fn put(&self, record: Outgoing) -> Result<Place, SendError> {
+        let record = self.sending(record);
+        self.ask(|reply| Request::Put { record, reply })
+            .unwrap_or_else(|error| Err(SendError::InDoubt(error.to_string())))
+    }
+
     /// Writes a record out as it will be stored.
     fn sending(&self, record: Outgoing) -> Sending {
         let (topic, record) = self.options.topics.address(record);

@@ -7,7 +7,7 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use events::{Offset, Partition, Timestamp, Topic, partition_of};
+use events::{Offset, Partition, Place, Timestamp, Topic, partition_of};
 use fjall::OwnedWriteBatch;
 use stream::{Created, LogError, Purpose, SendError, Settled, Ticket};
 
@@ -52,6 +52,10 @@ pub(crate) enum Request {
         records: Vec<Sending>,
         tray: Arc<Tray>,
     },
+    Put {
+        record: Sending,
+        reply: Reply<Result<Place, SendError>>,
+    },
     Fence {
         lane: Partition,
         reply: Reply<u64>,
@@ -86,6 +90,7 @@ impl Request {
                 .iter()
                 .map(|record| record.record.as_ref().map_or(0, |record| record.stored.len()))
                 .sum(),
+            Self::Put { record, .. } => record.record.as_ref().map_or(0, |record| record.stored.len()),
             Self::Snapshot { changes, .. } => changes
                 .iter()
                 .map(|(key, value)| key.len() + value.as_ref().map_or(0, Bytes::len))
@@ -213,8 +218,10 @@ pub(crate) struct Group {
 
 /// What is said once the batch is durable, or has failed.
 enum Answer {
+    Put(SyncSender<Result<Place, SendError>>, Option<Place>),
     Appended(Reply<Vec<Option<Offset>>>, Vec<Option<Offset>>),
     Sent { tray: Arc<Tray>, ticket: Ticket, stored: Vec<usize>, settled: Vec<Settled> },
+    Put(Reply<Result<Place, SendError>>, Place),
     Fenced(Reply<u64>, u64),
     Written(Reply<()>),
     Made(Reply<Created>, Created),
@@ -295,6 +302,10 @@ impl Writer {
                 group.answers.push(Answer::Appended(reply, offsets));
             }
             Request::Send { ticket, records, tray } => self.send(ticket, records, tray, group),
+            Request::Put { record, reply } => match self.send_one(record, group) {
+                Ok(place) => group.answers.push(Answer::Put(reply, place)),
+                Err(error) => answer(&reply, Ok(Err(error))),
+            },
             Request::Fence { lane, reply } => self.fence(lane, reply, group),
             Request::Snapshot { lane, holder, changes, reply } => {
                 if self.holder(lane) != Some(holder) {
@@ -350,14 +361,14 @@ impl Writer {
         let mut settled = Vec::new();
         for (index, sending) in records.into_iter().enumerate() {
             match self.send_one(sending, group) {
-                Ok(()) => stored.push(index),
+                Ok(_) => stored.push(index),
                 Err(error) => settled.push(Settled::Failed { ticket, index, error }),
             }
         }
         group.answers.push(Answer::Sent { tray, ticket, stored, settled });
     }
 
-    fn send_one(&mut self, sending: Sending, group: &mut Group) -> Result<(), SendError> {
+    fn send_one(&mut self, sending: Sending, group: &mut Group) -> Result<Place, SendError> {
         let Sending { topic: name, partition, key, record } = sending;
         let record = record?;
         let topic = match self.by_name.get(&name) {
@@ -378,8 +389,9 @@ impl Writer {
                 record.bytes, tail.record_bytes_max
             )));
         }
-        self.put(topic, partition, record.stored, group);
-        Ok(())
+        let offset = self.put(topic, partition, record.stored, group);
+        let offset = offset.ok_or_else(|| SendError::Never(format!("no topic {name}")))?;
+        Ok(Place { topic: name, partition, offset })
     }
 
     /// Where a record goes: as it says, else by its key as Java's client places it, else in turn.
@@ -525,6 +537,9 @@ impl Group {
                 stored: (0..records.len()).collect(),
                 settled: Vec::new(),
             },
+            Request::Put { record, reply } => {
+                Answer::Put(reply, Place { topic: record.topic, partition: 0, offset: 0 })
+            }
             Request::Fence { reply, .. } => Answer::Fenced(reply, 0),
             Request::Snapshot { reply, .. } | Request::Trim { reply, .. } => Answer::Written(reply),
             Request::Create { reply, .. } => Answer::Made(reply, Created::Now),
@@ -555,6 +570,10 @@ impl Answer {
                 }
                 tray.put(settled);
             }
+            Self::Put(reply, place) => {
+                let doubt = |why: &String| SendError::InDoubt(why.clone());
+                answer(&reply, Ok(committed.as_ref().map(|()| place).map_err(doubt)));
+            }
             Self::Fenced(reply, holder) => answer(&reply, lost(committed, holder)),
             Self::Written(reply) => answer(&reply, lost(committed, ())),
             Self::Made(reply, created) => answer(&reply, lost(committed, created)),
@@ -567,6 +586,6 @@ fn lost<T>(committed: &Result<(), String>, answer: T) -> Result<T, LogError> {
 }
 
 /// Whoever asked may have gone; then nobody needs the answer.
-fn answer<T>(reply: &Reply<T>, answer: Result<T, LogError>) {
+fn answer<T, E>(reply: &SyncSender<Result<T, E>>, answer: Result<T, E>) {
     reply.send(answer).ok();
 }

@@ -4,8 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use events::{
-    Class, Offset, Outgoing, Partition, Record, Refusal, SagaName, Timestamp, Topic,
-    dead_letter,
+    Class, Offset, Outgoing, Partition, Record, Refusal, SagaName, Timestamp, Topic, dead_letter,
 };
 use stream::{
     Broker, Clock, Created, Fed, Feed, LogError, Outlet, Purpose, SendError, Settled, Share, Stop,
@@ -102,8 +101,7 @@ impl<'a, B: Broker> Desk<'a, B> {
         let mut again = BTreeSet::new();
         let Some(feed) = &mut self.feed else { return Ok(again) };
         for ((topic, partition), part) in &mut self.parts {
-            let names: BTreeSet<SagaName> =
-                sagas.on(topic).map(|(name, _)| name.clone()).collect();
+            let names: BTreeSet<SagaName> = sagas.on(topic).map(|(name, _)| name.clone()).collect();
             let end = self.ends.get(&(topic.clone(), *partition)).copied();
             let starts = |saga: &SagaName| {
                 let start = sagas.starts_at(saga.as_str(), topic, *partition);
@@ -223,7 +221,8 @@ impl<'a, B: Broker> Desk<'a, B> {
             .map(|(_, listener)| listener.clone())
             .collect();
         let is_fresh = part.is_fresh(offset);
-        let judged = if listeners.is_empty() { Judged::default() } else { judge(&record, &listeners) };
+        let judged =
+            if listeners.is_empty() { Judged::default() } else { judge(&record, &listeners) };
         count(&judged);
         let mut records = judged.starts;
         if let Some(refusal) = judged.refusal.filter(|refusal| is_fresh || concerns_one(refusal)) {
@@ -371,4 +370,3 @@ fn count(judged: &Judged) {
         metrics::counter!("pavane_intake_refused_total", "reason" => reason).increment(1);
     }
 }
-

@@ -5,10 +5,10 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use events::{
-    Class, Destination, Header, Outgoing, Payload, Record, Refusal, Version, WorkflowId,
-    ce_type, header,
+    Class, Destination, Header, Outgoing, Payload, Record, Refusal, Version, WorkflowId, ce_type,
+    header,
 };
-use saga::{Plan, TriggerPlan};
+use saga::{Plan, StartError, TriggerPlan, event_name};
 use serde_json::{Map, Value, json};
 
 /// One saga that listens to a topic.
@@ -66,7 +66,9 @@ pub(crate) fn judge(record: &Record, listeners: &[Listener]) -> Judged {
 fn undecodable(bytes: &[u8], error: &serde_json::Error) -> Refusal {
     let (code, what) = match std::str::from_utf8(bytes) {
         Ok(_) => ("json", format!("the value is not JSON: {error}")),
-        Err(broken) => ("utf8", format!("the value is not UTF-8, at byte {}", broken.valid_up_to())),
+        Err(broken) => {
+            ("utf8", format!("the value is not UTF-8, at byte {}", broken.valid_up_to()))
+        }
     };
     Refusal::new(Class::Undecodable, code, what)
 }
@@ -114,85 +116,45 @@ fn no_event_name(record: &Record) -> Refusal {
 fn answer(record: &Record, event: &mut Event, plan: &Plan) -> Answer {
     let triggers: Vec<&TriggerPlan> =
         plan.triggers.iter().filter(|trigger| trigger.topic == record.place.topic).collect();
-    let names: BTreeSet<&str> = triggers.iter().map(|trigger| trigger.event.as_str()).collect();
-    let only = names.first().filter(|_| names.len() == 1);
-    let (mut nameless, mut filtered) = (false, false);
-    for trigger in triggers {
-        let Some(name) = event.name_for(trigger, only.copied()) else {
-            nameless = true;
-            continue;
-        };
-        if name != trigger.event {
-            continue;
+    let value = event.root.get("value").unwrap_or(&Value::Null);
+    let named = event_name(&triggers, event.ce_type.as_deref(), value, &event.scope());
+    let name = match named {
+        Ok(Some(name)) => name,
+        Ok(None) => return Answer::Nameless,
+        Err(error) => return Answer::Refuses(refusal(plan, "expression", &error.to_string())),
+    };
+    event.is_named(&name);
+    let mut answer = Answer::OtherName;
+    for trigger in triggers.into_iter().filter(|trigger| trigger.event == name) {
+        match plan.start_of(trigger, &event.scope()) {
+            Ok(Some(inputs)) => return begin(record, inputs, plan),
+            Ok(None) => answer = Answer::Filtered,
+            Err(error) => {
+                let code = match &error {
+                    StartError::Expr(_) => "expression",
+                    StartError::Input(_) => "bad_start",
+                };
+                return Answer::Refuses(refusal(plan, code, &error.to_string()));
+            }
         }
-        match passes_filter(trigger, event, plan) {
-            Ok(true) => return begin(record, event, trigger, plan),
-            Ok(false) => filtered = true,
-            Err(refusal) => return Answer::Refuses(refusal),
-        }
     }
-    match (filtered, nameless) {
-        (true, _) => Answer::Filtered,
-        (false, true) => Answer::Nameless,
-        (false, false) => Answer::OtherName,
-    }
-}
-
-fn passes_filter(trigger: &TriggerPlan, event: &Event, plan: &Plan) -> Result<bool, Refusal> {
-    let Some(filter) = &trigger.filter else { return Ok(true) };
-    match filter.eval(&event.scope()) {
-        Ok(Value::Bool(passes)) => Ok(passes),
-        Ok(other) => Err(refusal(
-            plan,
-            "expression",
-            &format!("`where` of its trigger gives {other}, not true or false"),
-        )),
-        Err(error) => Err(refusal(plan, "expression", &format!("`where` of its trigger: {error}"))),
-    }
+    answer
 }
 
 fn refusal(plan: &Plan, code: &str, what: &str) -> Refusal {
     Refusal::new(Class::Invalid, code, format!("saga `{}`: {what}", plan.name))
 }
 
-fn begin(record: &Record, event: &Event, trigger: &TriggerPlan, plan: &Plan) -> Answer {
-    match inputs_and_key(event, trigger, plan) {
-        Ok((inputs, Some(key))) => Answer::Starts(WorkflowId::of(&plan.name, &key), inputs),
-        Ok((inputs, None)) => {
-            let place = &record.place;
+fn begin(record: &Record, inputs: Value, plan: &Plan) -> Answer {
+    let place = &record.place;
+    match plan.key_of(&inputs) {
+        Ok(Some(key)) => Answer::Starts(WorkflowId::of(&plan.name, &key), inputs),
+        Ok(None) => {
             let key = format!("{}.{}.{}", place.topic, place.partition, place.offset);
             Answer::Starts(WorkflowId::of(&plan.name, &key), inputs)
         }
-        Err(refusal) => Answer::Refuses(refusal),
+        Err(error) => Answer::Refuses(refusal(plan, "bad_key", &error.to_string())),
     }
-}
-
-fn inputs_and_key(
-    event: &Event,
-    trigger: &TriggerPlan,
-    plan: &Plan,
-) -> Result<(Value, Option<String>), Refusal> {
-    let given = trigger.inputs.eval(&event.scope()).map_err(|error| {
-        refusal(plan, "expression", &format!("`inputs` of its trigger: {error}"))
-    })?;
-    let Value::Object(given) = given else {
-        return Err(refusal(plan, "bad_start", &format!("its inputs must be a map, found {given}")));
-    };
-    let inputs = Value::Object(declared_only(given, plan));
-    let admitted =
-        plan.admit(&inputs).map_err(|error| refusal(plan, "bad_start", &error.to_string()))?;
-    let key =
-        plan.key_of(&admitted).map_err(|error| refusal(plan, "bad_key", &error.to_string()))?;
-    Ok((inputs, key))
-}
-
-/// Of a whole map the declared names are taken, so an event may carry more than the saga wants.
-fn declared_only(given: Map<String, Value>, plan: &Plan) -> Map<String, Value> {
-    let Some(declared) = &plan.inputs else { return given };
-    given
-        .into_iter()
-        .filter(|(name, _)| declared.iter().any(|input| input.name == *name))
-        .collect()
 }
 
 fn start(
@@ -252,40 +214,22 @@ impl Event {
             "topic": record.place.topic.as_str(),
             "timestamp": record.timestamp.to_string(),
         });
-        let ce_type = record.header_text(header::TYPE).filter(|name| !name.is_empty());
-        Self { root, ce_type: ce_type.map(str::to_owned) }
+        Self { root, ce_type: record.header_text(header::TYPE).map(str::to_owned) }
     }
 
     fn scope(&self) -> BTreeMap<&'static str, Value> {
         BTreeMap::from([("event", self.root.clone())])
     }
 
-    /// The event's name as this trigger's topic tells it, which `event.name` says from here on.
-    fn name_for(&mut self, trigger: &TriggerPlan, only: Option<&str>) -> Option<String> {
-        let name = match &trigger.event_name {
-            Some(told) => match told.eval(&self.scope()) {
-                Ok(Value::String(name)) if !name.is_empty() => Some(name),
-                Ok(_) | Err(_) => None,
-            },
-            None => self
-                .ce_type
-                .clone()
-                .or_else(|| self.field_type().map(str::to_owned))
-                .or_else(|| only.map(str::to_owned)),
-        };
-        if let (Some(root), Some(name)) = (self.root.as_object_mut(), &name) {
-            root.insert("name".to_owned(), Value::from(name.as_str()));
+    /// `event.name` says this from here on.
+    fn is_named(&mut self, name: &str) {
+        if let Some(root) = self.root.as_object_mut() {
+            root.insert("name".to_owned(), Value::from(name));
         }
-        name
-    }
-
-    fn field_type(&self) -> Option<&str> {
-        self.root.get("value")?.get("type")?.as_str().filter(|name| !name.is_empty())
     }
 }
 
-/// Whether a saga of this plan listens to any topic at all, and to which.
+/// The topics that a saga of this plan listens to.
 pub(crate) fn topics_of(plan: &Plan) -> BTreeSet<&events::Topic> {
     plan.triggers.iter().map(|trigger| &trigger.topic).collect()
 }
-

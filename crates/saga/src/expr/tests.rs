@@ -118,6 +118,8 @@ fn an_expression_is_bounded() {
     fails(&"1".repeat(5000), "it has 5000 bytes, 4096 at most");
     fails(&"(".repeat(2000), "nested too deep");
     fails(&format!("a{}", ".a".repeat(2000)), "nested too deep");
+    fails(&format!("[a][0]{}", ".a".repeat(90)), "nested more than 24 levels deep");
+    fails(&format!("1{}", "+1".repeat(50)), "nested more than 24 levels deep");
     fails(&"1+".repeat(2000), "nested too deep");
     fails(&"-".repeat(2000), "nested too deep");
     fails(&"a?b:".repeat(1000), "nested too deep");
@@ -139,10 +141,13 @@ fn an_expression_is_bounded() {
 fn what_the_bounds_let_through_fits_on_a_small_stack() {
     let deepest = [
         format!("a{}", ".a".repeat(98)),
-        format!("1{}", "+1".repeat(98)),
+        format!("1{}", "+1".repeat(23)),
+        format!("{}1{}", "size(".repeat(12), ")".repeat(12)),
+        format!("{}1{}", "[1][".repeat(12), "]".repeat(12)),
+        format!("[1].map(a, [1].map(b, {}a{}))", "-(".repeat(18), ")".repeat(18)),
         format!("{}1{}", "(".repeat(22), ")".repeat(22)),
         format!("{}1{}", "[".repeat(22), "]".repeat(22)),
-        "a?b:".repeat(48) + "c",
+        "a?b:".repeat(20) + "c",
         format!("{}true", "!".repeat(98)),
         format!("true{}", " && true".repeat(300)),
         format!("{}1{}{}", "(".repeat(22), "+1)".repeat(22), "+1".repeat(50)),
