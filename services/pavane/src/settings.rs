@@ -115,9 +115,11 @@ pub(crate) fn lost(what: &str, error: &LogError) -> Failure {
 
 /// The schemas of the events that are sent.
 fn schemas() -> Vec<kafka::Schema> {
-    Vec::new()
+    let ours = events::schemas().iter();
+    ours.map(|schema| kafka::Schema { name: schema.name, id: schema.id, text: schema.text }).collect()
 }
 
-fn schema_id(_name: &str) -> Option<u32> {
-    None
+/// The id that a schema has where no registry gives it one.
+fn schema_id(name: &str) -> Option<u32> {
+    events::schemas().iter().find(|schema| schema.name == name).map(|schema| schema.id)
 }

@@ -241,7 +241,8 @@ impl<'a, B: Broker> Audience<'a, B> {
 /// The dead letters that came of the poison, as the API lists them and as they stand on the topic.
 struct Letters {
     listed: Vec<Value>,
-    stored: BTreeMap<Vec<u8>, Vec<u8>>,
+    /// By key: where each lies, and its bytes.
+    stored: BTreeMap<Vec<u8>, (String, Vec<u8>)>,
 }
 
 impl Letters {
@@ -253,16 +254,14 @@ impl Letters {
         let begun = Instant::now();
         while begun.elapsed() < PATIENCE && !stage.stop.requested() {
             for record in follow.next(WAIT).map_err(failed)? {
+                let events::Place { topic, partition, offset } = &record.place;
+                let place = format!("{topic}~{partition}~{offset}");
                 let (key, value) = (record.key.unwrap_or_default(), record.value.unwrap_or_default());
-                letters.stored.insert(key.to_vec(), value.to_vec());
+                letters.stored.insert(key.to_vec(), (place, value.to_vec()));
             }
             let query = [("topic", TOPIC.to_owned())];
             letters.listed = stage.api.list("/v1/dead-letters", &query, 10_000)?;
-            let is_there = |poison: &Poison| {
-                letters.stored.contains_key(poison.key.as_bytes())
-                    && letters.find(&poison.key).is_some()
-            };
-            if poison.iter().all(is_there) {
+            if poison.iter().all(|poison| letters.find(&poison.key).is_some()) {
                 break;
             }
         }
@@ -270,7 +269,8 @@ impl Letters {
     }
 
     fn find(&self, key: &str) -> Option<&Value> {
-        self.listed.iter().find(|letter| letter.get("key").and_then(Value::as_str) == Some(key))
+        let (place, _) = self.stored.get(key.as_bytes())?;
+        self.listed.iter().find(|letter| letter.get("id").and_then(Value::as_str) == Some(place))
     }
 
     fn lines(&self, poison: &[Poison]) -> Vec<Line> {
@@ -279,7 +279,7 @@ impl Letters {
             .map(|poison| {
                 let unchanged = match self.stored.get(poison.key.as_bytes()) {
                     None => "not on the topic",
-                    Some(value) if *value == poison.value => "bytes unchanged",
+                    Some((_, value)) if *value == poison.value => "bytes unchanged",
                     Some(_) => "bytes changed",
                 };
                 let happened = match self.find(&poison.key) {
