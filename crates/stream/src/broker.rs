@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use events::{Offset, Outgoing, Partition, Record, Timestamp, Topic, Topics};
+use events::{Offset, Outgoing, Partition, Place, Record, Timestamp, Topic, Topics};
 
 /// A lane: partition n of inbox, journal and snapshots.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -149,6 +149,14 @@ pub trait Broker: Send + Sync + 'static {
     /// # Errors
     /// `Lost`.
     fn outlet(&self) -> Result<Self::Outlet, LogError>;
+
+    /// Stores one record, waits until it is acknowledged as durable, and says where it stands. Called by
+    /// many threads at once: records of one key and topic are stored in the order in which the calls
+    /// return. For single records that somebody waits for; a stream of records goes through an outlet.
+    ///
+    /// # Errors
+    /// `Never`: it was certainly not stored. `InDoubt`: it may be, now or later; waits are bounded.
+    fn put(&self, record: Outgoing) -> Result<Place, SendError>;
 
     /// For each partition of a topic, the offsets that are kept: from the first to one past the last.
     /// `None` where there is no such topic.

@@ -123,6 +123,9 @@ impl Broker for Memory {
     fn outlet(&self) -> Result<Nothing, LogError> {
         Ok(Nothing)
     }
+    fn put(&self, _: Outgoing) -> Result<Place, SendError> {
+        Err(SendError::Never("lanes do not ask".to_owned()))
+    }
     fn kept(&self, _: &Topic) -> Result<Option<Vec<Range<Offset>>>, LogError> {
         Ok(None)
     }
