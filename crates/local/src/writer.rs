@@ -93,7 +93,9 @@ impl Request {
                 .iter()
                 .map(|record| record.record.as_ref().map_or(0, |record| record.stored.len()))
                 .sum(),
-            Self::Put { record, .. } => record.record.as_ref().map_or(0, |record| record.stored.len()),
+            Self::Put { record, .. } => {
+                record.record.as_ref().map_or(0, |record| record.stored.len())
+            }
             Self::Snapshot { changes, .. } => changes
                 .iter()
                 .map(|(key, value)| key.len() + value.as_ref().map_or(0, Bytes::len))

@@ -238,8 +238,7 @@ fn fold_undo(into: &mut impl Fold, body: &Body) {
             let task = into.task(task.index());
             task.undos = *n;
             task.error = Some(error.clone());
-            task.phase =
-                retry_at.map_or(Phase::UndoBlocked, |at| Phase::UndoRetrying { at });
+            task.phase = retry_at.map_or(Phase::UndoBlocked, |at| Phase::UndoRetrying { at });
         }
         other => panic!("fold-only: {other:?} is no event of an undo"),
     }

@@ -32,6 +32,4 @@ pub use plan::{
     RetryPlan, Slot, TaskPlan, TriggerPlan, UndoPlan,
 };
 pub use types::Type;
-pub use workflow::{
-    Definition, Newest, State, Workflow, definition_key, newest_key, wake_at,
-};
+pub use workflow::{Definition, Newest, State, Workflow, definition_key, newest_key, wake_at};

@@ -37,7 +37,8 @@ pub(super) fn check(draft: &Draft, findings: &mut Findings) -> Graph {
                 let ids = draft.tasks.iter().map(|task| task.id.it.as_str());
                 let ids: Vec<&str> = ids.filter(|id| *id != task.id.it).collect();
                 let message = format!("`{}` is not a task", name.it);
-                let finding = Finding::error("E203", name.span, message).near(&name.it, ids.clone());
+                let finding =
+                    Finding::error("E203", name.span, message).near(&name.it, ids.clone());
                 findings.push(finding.help(format!("tasks: {}", some_of(&ids))));
                 continue;
             };
@@ -123,7 +124,8 @@ fn report_cycle(draft: &Draft, before: &[Vec<usize>], order: &[usize], findings:
     }
     // Followed from a task to what it waits for: said from what comes first.
     path.reverse();
-    let first = path.iter().copied().min().and_then(|least| path.iter().position(|at| *at == least));
+    let first =
+        path.iter().copied().min().and_then(|least| path.iter().position(|at| *at == least));
     path.rotate_left(first.unwrap_or(0));
     let ring: Vec<usize> = path.iter().chain(path.first()).copied().collect();
     let id = |task: usize| draft.tasks.get(task).map_or("", |task| task.id.it.as_str());

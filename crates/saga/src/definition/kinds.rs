@@ -42,9 +42,12 @@ fn check_task(task: &TaskDraft, findings: &mut Findings) {
             let help = format!("a {word} task is never undone: leave one of them out");
             findings.push(Finding::error("E407", undo.span, message).help(help));
         }
-        (Kind::Compensatable, Some(_)) | (Kind::Pivot | Kind::Retriable | Kind::ReadOnly, None) => {}
+        (Kind::Compensatable, Some(_)) | (Kind::Pivot | Kind::Retriable | Kind::ReadOnly, None) => {
+        }
     }
-    let Some(in_doubt) = task.in_doubt.as_ref().filter(|said| said.it == InDoubt::Undo) else { return };
+    let Some(in_doubt) = task.in_doubt.as_ref().filter(|said| said.it == InDoubt::Undo) else {
+        return;
+    };
     if task.undo.is_none() {
         let message = match task.kind {
             Kind::Pivot => format!("`{id}` is the pivot, with `in_doubt: undo`"),

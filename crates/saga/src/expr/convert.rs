@@ -174,9 +174,9 @@ fn scalar_json(value: &dyn Val) -> Result<Value, String> {
         return Ok(Value::from(*uint.inner()));
     }
     if let Some(double) = value.downcast_ref::<CelDouble>() {
-        return Number::from_f64(*double.inner())
-            .map(Value::Number)
-            .ok_or_else(|| format!("the result is {}, which is no number in JSON", double.inner()));
+        return Number::from_f64(*double.inner()).map(Value::Number).ok_or_else(|| {
+            format!("the result is {}, which is no number in JSON", double.inner())
+        });
     }
     Err(format!("the result is of type {}, which is no value in JSON", value.get_type().name()))
 }

@@ -66,8 +66,11 @@ impl Expr {
     pub fn compile(source: &str) -> Result<Self, ExprError> {
         let (tree, offsets) = bounds::parse(source)?;
         let uses = Uses::of(&tree);
-        functions::check_calls(&tree, &offsets)
-            .map_err(|(at, reason)| ExprError { source_text: source.to_owned(), reason, at })?;
+        functions::check_calls(&tree, &offsets).map_err(|(at, reason)| ExprError {
+            source_text: source.to_owned(),
+            reason,
+            at,
+        })?;
         Ok(Self { source: source.to_owned(), tree: bounds::ordered(tree), uses })
     }
 
@@ -82,9 +85,9 @@ impl Expr {
         let mut context = Context::with_env(functions::environment());
         let mut seen = Vec::new();
         for (name, used) in self.uses.roots() {
-            let root = scope.root(name, &used.members()).ok_or_else(|| {
-                self.error(format!("`{name}` does not stand for anything here"))
-            })?;
+            let root = scope
+                .root(name, &used.members())
+                .ok_or_else(|| self.error(format!("`{name}` does not stand for anything here")))?;
             used.scalars(name, &root, &mut seen);
             let value = convert::to_cel(root, used).map_err(|reason| self.error(reason))?;
             context.add_variable_as_val(name.as_str(), value);
@@ -133,7 +136,11 @@ impl Expr {
             let upto = path.get(..=at).unwrap_or_default();
             value = match value {
                 Value::Object(mut map) => map.remove(field).ok_or_else(|| missing(upto, field))?,
-                Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_) => {
+                Value::Null
+                | Value::Bool(_)
+                | Value::Number(_)
+                | Value::String(_)
+                | Value::Array(_) => {
                     let found = crate::types::described(&value);
                     let reason =
                         format!("`{}` is {found} and has no field `{field}`", upto.join("."));
@@ -167,12 +174,9 @@ fn explain(error: &ExecutionError, seen: &[(String, String)]) -> String {
             readable(overload.function()),
             overload.argument_types().join(" and ")
         ),
-        ExecutionError::UnsupportedBinaryOperator(operator, left, right) => format!(
-            "`{}` does not take {} and {}",
-            sign(operator),
-            left.type_of(),
-            right.type_of()
-        ),
+        ExecutionError::UnsupportedBinaryOperator(operator, left, right) => {
+            format!("`{}` does not take {} and {}", sign(operator), left.type_of(), right.type_of())
+        }
         other => {
             let mut text = other.to_string();
             if let Some((end, _)) = text.char_indices().nth(200) {

@@ -151,7 +151,17 @@ impl Uses {
 /// Names of CEL's types, which are values too.
 fn is_type(name: &str) -> bool {
     const TYPES: [&str; 11] = [
-        "bool", "bytes", "double", "dyn", "int", "list", "map", "null_type", "string", "type", "uint",
+        "bool",
+        "bytes",
+        "double",
+        "dyn",
+        "int",
+        "list",
+        "map",
+        "null_type",
+        "string",
+        "type",
+        "uint",
     ];
     TYPES.contains(&name)
 }

@@ -178,7 +178,8 @@ fn in_a_text_a_value_becomes_text_unless_it_has_none() {
 
 #[test]
 fn the_paths_that_are_read_are_known() {
-    let expr = Expr::compile("inputs.a + tasks.t.output['x'].y + [1].map(i, i + inputs.b)[0]").unwrap();
+    let expr =
+        Expr::compile("inputs.a + tasks.t.output['x'].y + [1].map(i, i + inputs.b)[0]").unwrap();
     let paths: Vec<String> = expr.paths().iter().map(|path| path.join(".")).collect();
     assert_eq!(paths, ["inputs.a", "tasks.t.output.x.y", "inputs.b"]);
 }
