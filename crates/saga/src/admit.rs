@@ -135,7 +135,11 @@ impl Plan {
         }
         let inputs = match trigger.inputs.eval(scope)? {
             Value::Object(map) => Value::Object(self.declared(map)),
-            other => other,
+            other @ (Value::Null
+            | Value::Bool(_)
+            | Value::Number(_)
+            | Value::String(_)
+            | Value::Array(_)) => other,
         };
         Ok(Some(self.admit(&inputs)?))
     }

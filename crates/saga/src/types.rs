@@ -229,9 +229,16 @@ impl fmt::Display for Type {
                     .collect();
                 write!(out, "{{{}}}", fields.join(", "))
             }
-            simple => {
-                let word =
-                    SIMPLE.iter().find(|(_, of)| of == simple).map_or("any", |(word, _)| word);
+            Self::String
+            | Self::Integer
+            | Self::Number
+            | Self::Boolean
+            | Self::Timestamp
+            | Self::Duration
+            | Self::Object
+            | Self::Any
+            | Self::Dataset => {
+                let word = SIMPLE.iter().find(|(_, of)| of == self).map_or("any", |(word, _)| word);
                 out.write_str(word)
             }
         }

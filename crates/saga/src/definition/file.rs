@@ -42,8 +42,10 @@ pub(super) fn read(root: &Node, findings: &mut Findings) -> Option<Draft> {
         root.get("triggers").map(|node| read_triggers(node, &topics, findings)).unwrap_or_default();
     let tasks = root.get("tasks").map(|node| {
         let known = Known::of(node, inputs.as_deref());
-        Tasks { known, defaults: &defaults, compensation: &compensation, findings }.read(node)
+        let mut tasks = Tasks { known, defaults: &defaults, compensation: &compensation, findings };
+        (tasks.read(node), tasks.known.tasks)
     });
+    let (tasks, ids) = tasks.unwrap_or_default();
     Some(Draft {
         name: root.get("name").and_then(|node| read_name(node, findings)),
         description: root
@@ -57,7 +59,8 @@ pub(super) fn read(root: &Node, findings: &mut Findings) -> Option<Draft> {
         inputs,
         topics,
         triggers,
-        tasks: tasks.unwrap_or_default(),
+        tasks,
+        ids,
         outputs: root.get("outputs").map(|node| read_outputs(node, findings)).unwrap_or_default(),
         timeout: root
             .get("timeout")
@@ -148,7 +151,8 @@ fn read_input(node: &Node, findings: &mut Findings) -> Option<InputDraft> {
             None
         }
     };
-    let (name, of) = (name?, of?);
+    // Of an unknown type is nothing known: who names the input is not wrong.
+    let (name, of) = (name?, of.unwrap_or(Type::Any));
     if let (Some(value), Some(at)) = (&default, node.get("default"))
         && let Err(reason) = of.accept(value, &name.it)
     {

@@ -21,6 +21,11 @@ impl Graph {
         self.reach.get(second).and_then(|row| row.get(first)).copied().unwrap_or(false)
     }
 
+    /// Whether it has a place in the order: a cycle has none.
+    pub(super) fn is_ordered(&self, task: usize) -> bool {
+        self.order.contains(&task)
+    }
+
     pub(super) fn before(&self, task: usize) -> &[usize] {
         self.before.get(task).map_or(&[], Vec::as_slice)
     }
@@ -34,7 +39,10 @@ pub(super) fn check(draft: &Draft, findings: &mut Findings) -> Graph {
     for (at, (task, mine)) in draft.tasks.iter().zip(&mut before).enumerate() {
         for name in &task.depends_on {
             let Some(other) = draft.tasks.iter().position(|other| other.id.it == name.it) else {
-                let ids = draft.tasks.iter().map(|task| task.id.it.as_str());
+                if draft.ids.contains(&name.it) {
+                    continue;
+                }
+                let ids = draft.ids.iter().map(String::as_str);
                 let ids: Vec<&str> = ids.filter(|id| *id != task.id.it).collect();
                 let message = format!("`{}` is not a task", name.it);
                 let finding =

@@ -20,7 +20,7 @@ pub(super) fn check(draft: &Draft, graph: &Graph, findings: &mut Findings) {
     for pivot in pivots {
         let Some(p) = draft.tasks.get(pivot) else { continue };
         for (at, task) in draft.tasks.iter().enumerate() {
-            if at != pivot && graph.order.contains(&at) && graph.order.contains(&pivot) {
+            if at != pivot && graph.is_ordered(at) && graph.is_ordered(pivot) {
                 check_beside(task, p, (at, pivot), graph, findings);
             }
         }

@@ -327,14 +327,18 @@ impl Names<'_> {
 
     fn task(&self, path: &[String], rest: &[String], place: Place) -> Result<Type, Astray> {
         let [name, rest @ ..] = rest else { return Ok(Type::Object) };
-        let ids = || self.draft.tasks.iter().map(|task| task.id.it.as_str());
-        let Some(other) = ids().position(|id| id == name) else {
-            let ids: Vec<&str> = ids().collect();
+        let Some(other) = self.draft.tasks.iter().position(|task| task.id.it == *name) else {
+            if self.draft.ids.contains(name) {
+                return Ok(Type::Any);
+            }
+            let ids: Vec<&str> = self.draft.ids.iter().map(String::as_str).collect();
             let help = format!("tasks: {}", some_of(&ids));
             return Err(astray(path, nearest(name, ids), Some(help)));
         };
         match place {
-            Place::Task(reader) | Place::Undo(reader) if !self.graph.is_before(other, reader) => {
+            Place::Task(reader) | Place::Undo(reader)
+                if self.graph.is_ordered(reader) && !self.graph.is_before(other, reader) =>
+            {
                 let id = self.draft.tasks.get(reader).map_or("", |task| task.id.it.as_str());
                 let (message, help) = if reader == other {
                     let message = format!("`{id}` reads its own `tasks.{name}`");
@@ -363,10 +367,8 @@ impl Names<'_> {
         let task = self.draft.tasks.get(at);
         let output = task.and_then(|task| task.returns.clone()).unwrap_or(Type::Any);
         let inputs = match task.map(|task| &task.inputs) {
-            Some(InputsDraft::Computed(Written { template: Template::Map(map), .. })) => {
-                Type::Record(map.iter().map(|(name, _)| (name.clone(), Type::Any, true)).collect())
-            }
-            Some(InputsDraft::Computed(_) | InputsDraft::Absent) | None => Type::Any,
+            Some(InputsDraft::Computed(written)) => written.fields(),
+            Some(InputsDraft::Absent) | None => Type::Any,
         };
         let original = Type::Record(vec![
             ("inputs".into(), inputs, true),

@@ -57,7 +57,7 @@ impl Defaults {
 pub(super) struct Known {
     /// `None`: any.
     inputs: Option<Vec<String>>,
-    tasks: Vec<String>,
+    pub(super) tasks: Vec<String>,
 }
 
 impl Known {
@@ -279,18 +279,19 @@ impl Tasks<'_> {
     fn read_inputs(&mut self, node: &Node) -> Option<InputsDraft> {
         let Some(node) = node.get("inputs") else { return Some(InputsDraft::Absent) };
         if node.entries().is_some() {
-            return Some(InputsDraft::Computed(read::template(node, self.findings)?));
+            return Some(InputsDraft::Computed(Box::new(read::template(node, self.findings)?)));
         }
         let Some(list) = node.list() else {
             // One `${...}` gives a whole map.
             if node.text().is_some_and(|text| text.contains("${")) {
-                return Some(InputsDraft::Computed(read::computed("inputs", node, self.findings)?));
+                let whole = read::computed("inputs", node, self.findings)?;
+                return Some(InputsDraft::Computed(Box::new(whole)));
             }
             let finding = read::must_be("inputs", "a map or a list of names", node);
             self.findings.push(finding.help("as in `inputs: [order_id]`"));
             return None;
         };
-        Some(InputsDraft::Computed(self.read_names(node, list)?))
+        Some(InputsDraft::Computed(Box::new(self.read_names(node, list)?)))
     }
 
     fn read_names(&mut self, node: &Node, list: &[Node]) -> Option<Written> {

@@ -48,7 +48,7 @@ fn check_inputs(draft: &Draft, findings: &mut Findings) {
     }
     let of_tasks = draft.tasks.iter().flat_map(|task| {
         let inputs = match &task.inputs {
-            InputsDraft::Computed(written) => Some(written),
+            InputsDraft::Computed(written) => Some(&**written),
             InputsDraft::Absent => None,
         };
         inputs.into_iter().chain(task.undo.as_ref().and_then(|undo| undo.inputs.as_ref()))

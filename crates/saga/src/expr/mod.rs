@@ -5,6 +5,7 @@ mod convert;
 mod depth;
 mod functions;
 mod infer;
+mod loops;
 mod paths;
 mod template;
 
@@ -50,6 +51,8 @@ pub struct Expr {
     source: String,
     tree: IdedExpr,
     uses: Uses,
+    /// Whether a loop stands within another one.
+    nests: bool,
 }
 
 impl fmt::Debug for Expr {
@@ -64,14 +67,15 @@ impl Expr {
     /// # Errors
     /// What CEL says, or the bound that is exceeded.
     pub fn compile(source: &str) -> Result<Self, ExprError> {
-        let (tree, offsets) = bounds::parse(source)?;
+        let (mut tree, offsets) = bounds::parse(source)?;
         let uses = Uses::of(&tree);
         functions::check_calls(&tree, &offsets).map_err(|(at, reason)| ExprError {
             source_text: source.to_owned(),
             reason,
             at,
         })?;
-        Ok(Self { source: source.to_owned(), tree: bounds::ordered(tree), uses })
+        let nests = loops::order(&mut tree);
+        Ok(Self { source: source.to_owned(), tree, uses, nests })
     }
 
     /// Its value.
@@ -83,6 +87,9 @@ impl Expr {
             return self.walk(path, scope);
         }
         let mut context = Context::with_env(functions::environment());
+        if self.nests {
+            loops::bound(&mut context);
+        }
         let mut seen = Vec::new();
         for (name, used) in self.uses.roots() {
             let root = scope
@@ -157,6 +164,10 @@ impl Expr {
 }
 
 /// What went wrong, in our words, and the values that it went wrong with.
+#[allow(
+    clippy::wildcard_enum_match_arm,
+    reason = "an enum of CEL's that may grow; what it says of itself will do"
+)]
 fn explain(error: &ExecutionError, seen: &[(String, String)]) -> String {
     let reason = match error {
         ExecutionError::NoSuchKey(name) => format!("there is no field `{name}`"),

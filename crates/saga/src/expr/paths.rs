@@ -187,7 +187,14 @@ pub(super) fn path_of(node: &IdedExpr) -> Option<Vec<String>> {
                 names.push(name.inner().to_owned());
                 node = of;
             }
-            _ => return None,
+            Expr::Unspecified
+            | Expr::Select(_)
+            | Expr::Call(_)
+            | Expr::Comprehension(_)
+            | Expr::List(_)
+            | Expr::Literal(_)
+            | Expr::Map(_)
+            | Expr::Struct(_) => return None,
         }
     }
 }
