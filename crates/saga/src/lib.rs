@@ -2,6 +2,7 @@
 //! No clock, no chance, no I/O, no threads; knows nothing of topics' brokers or of lanes.
 
 mod codec;
+mod decide;
 mod definition;
 mod event;
 mod evolve;
@@ -9,11 +10,14 @@ mod expr;
 mod input;
 mod limits;
 mod plan;
+mod react;
 mod retry;
+mod scope;
 mod types;
 mod workflow;
 
 pub use codec::CodecError;
+pub use decide::{Cause, Decision, Held, Unsent, decide};
 pub use definition::{Checked, Diagnostic, InputError, Severity, check};
 pub use event::Event;
 pub use evolve::evolve;
@@ -27,7 +31,6 @@ pub use plan::{
     CompensationPlan, InDoubt, InputPlan, Inputs, Kind, OnBlocked, OnDuplicate, OutputPlan, Plan,
     RetryPlan, Slot, TaskPlan, TriggerPlan, UndoPlan,
 };
+pub use react::react;
 pub use types::Type;
-pub use workflow::{
-    Definition, Newest, State, Workflow, definition_key, newest_key, wake_at,
-};
+pub use workflow::{Definition, Newest, State, Workflow, definition_key, newest_key, wake_at};
