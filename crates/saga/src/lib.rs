@@ -1,9 +1,11 @@
 //! The saga core: definition to checked plan, and the pure functions decide, evolve and react.
 //! No clock, no chance, no I/O, no threads; knows nothing of topics' brokers or of lanes.
 
+mod admit;
 mod codec;
 mod decide;
 mod definition;
+mod duration;
 mod event;
 mod evolve;
 mod expr;
@@ -15,10 +17,12 @@ mod retry;
 mod scope;
 mod types;
 mod workflow;
+mod yaml;
 
+pub use admit::{InputError, StartError, event_name};
 pub use codec::CodecError;
 pub use decide::{Cause, Decision, Held, Unsent, decide};
-pub use definition::{Checked, Diagnostic, InputError, Severity, check};
+pub use definition::{Checked, Diagnostic, Severity, check, render, to_json};
 pub use event::Event;
 pub use evolve::evolve;
 pub use expr::{Expr, ExprError, Piece, Scope, Template};

@@ -1,0 +1,206 @@
+//! Expressions: CEL behind types of our own. Compiled once; evaluation is bounded and has no effects.
+
+mod bounds;
+mod convert;
+mod depth;
+mod functions;
+mod infer;
+mod paths;
+mod template;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+
+use cel::common::ast::IdedExpr;
+use cel::{Context, ExecutionError};
+use serde_json::Value;
+
+pub(crate) use functions::hex;
+pub(crate) use paths::Uses;
+pub use template::{Piece, Template};
+
+/// Why an expression gave no value, at compile time or at run time. Display names the expression.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("`{source_text}`: {reason}")]
+pub struct ExprError {
+    /// The text within `${...}`.
+    pub source_text: String,
+    /// What is wrong, with the values named.
+    pub reason: String,
+    /// Where in the text, bytes.
+    pub at: usize,
+}
+
+/// What names stand for while an expression runs.
+pub trait Scope {
+    /// The value of a root name (`inputs`, `tasks`, `event`, `saga`, `original`...). `members`: the names
+    /// that the expression asks of it, so that a large root need not be built whole; empty means all.
+    fn root(&self, name: &str, members: &BTreeSet<String>) -> Option<Value>;
+}
+
+/// A scope of ready values.
+impl Scope for BTreeMap<&str, Value> {
+    fn root(&self, name: &str, _: &BTreeSet<String>) -> Option<Value> {
+        self.get(name).cloned()
+    }
+}
+
+/// One compiled expression.
+pub struct Expr {
+    source: String,
+    tree: IdedExpr,
+    uses: Uses,
+}
+
+impl fmt::Debug for Expr {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.debug_tuple("Expr").field(&self.source).finish()
+    }
+}
+
+impl Expr {
+    /// Compiles the text that stands within `${...}`.
+    ///
+    /// # Errors
+    /// What CEL says, or the bound that is exceeded.
+    pub fn compile(source: &str) -> Result<Self, ExprError> {
+        let (tree, offsets) = bounds::parse(source)?;
+        let uses = Uses::of(&tree);
+        functions::check_calls(&tree, &offsets)
+            .map_err(|(at, reason)| ExprError { source_text: source.to_owned(), reason, at })?;
+        Ok(Self { source: source.to_owned(), tree: bounds::ordered(tree), uses })
+    }
+
+    /// Its value.
+    ///
+    /// # Errors
+    /// What went wrong, with the values named.
+    pub fn eval(&self, scope: &dyn Scope) -> Result<Value, ExprError> {
+        if let Some(path) = self.uses.only_path() {
+            return self.walk(path, scope);
+        }
+        let mut context = Context::with_env(functions::environment());
+        let mut seen = Vec::new();
+        for (name, used) in self.uses.roots() {
+            let root = scope.root(name, &used.members()).ok_or_else(|| {
+                self.error(format!("`{name}` does not stand for anything here"))
+            })?;
+            used.scalars(name, &root, &mut seen);
+            let value = convert::to_cel(root, used).map_err(|reason| self.error(reason))?;
+            context.add_variable_as_val(name.as_str(), value);
+        }
+        let value = cel::Value::resolve_val(&self.tree, &context)
+            .map_err(|error| self.error(explain(&error, &seen)))?;
+        convert::to_json(value.as_ref()).map_err(|reason| self.error(reason))
+    }
+
+    /// The paths of names that it reads: `["tasks", "payment", "output", "id"]`.
+    #[must_use]
+    pub fn paths(&self) -> &[Vec<String>] {
+        self.uses.paths()
+    }
+
+    /// The text within `${...}`.
+    pub(crate) fn source(&self) -> &str {
+        &self.source
+    }
+
+    /// What it reads, and what it only tests for.
+    pub(crate) fn uses(&self) -> &Uses {
+        &self.uses
+    }
+
+    /// The type of its value where that can be told without running it. `typed` knows the types of paths.
+    pub(crate) fn type_of(
+        &self,
+        typed: &dyn Fn(&[String]) -> Option<crate::Type>,
+    ) -> Option<crate::Type> {
+        infer::type_of(&self.tree, typed)
+    }
+
+    /// A bare path needs no interpreter.
+    fn walk(&self, path: &[String], scope: &dyn Scope) -> Result<Value, ExprError> {
+        let missing = |upto: &[String], name: &str| {
+            self.error(match upto {
+                [] => format!("`{name}` does not stand for anything here"),
+                _ => format!("`{}` has no field `{name}`", upto.join(".")),
+            })
+        };
+        let [name, fields @ ..] = path else { return Ok(Value::Null) };
+        let members = fields.first().cloned().into_iter().collect();
+        let mut value = scope.root(name, &members).ok_or_else(|| missing(&[], name))?;
+        for (at, field) in fields.iter().enumerate() {
+            let upto = path.get(..=at).unwrap_or_default();
+            value = match value {
+                Value::Object(mut map) => map.remove(field).ok_or_else(|| missing(upto, field))?,
+                Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_) => {
+                    let found = crate::types::described(&value);
+                    let reason =
+                        format!("`{}` is {found} and has no field `{field}`", upto.join("."));
+                    return Err(self.error(reason));
+                }
+            };
+        }
+        convert::bounded(value).map_err(|reason| self.error(reason))
+    }
+
+    pub(crate) fn error(&self, reason: String) -> ExprError {
+        ExprError { source_text: self.source.clone(), reason, at: 0 }
+    }
+}
+
+/// What went wrong, in our words, and the values that it went wrong with.
+fn explain(error: &ExecutionError, seen: &[(String, String)]) -> String {
+    let reason = match error {
+        ExecutionError::NoSuchKey(name) => format!("there is no field `{name}`"),
+        ExecutionError::FunctionError { function, message } if function == functions::EACH => {
+            message.clone()
+        }
+        ExecutionError::FunctionError { function, message } => format!("{function}: {message}"),
+        ExecutionError::DivisionByZero(_) | ExecutionError::RemainderByZero(_) => {
+            "division by zero".to_owned()
+        }
+        ExecutionError::Overflow(..) => "the number does not fit into 64 bits".to_owned(),
+        ExecutionError::UndeclaredReference(name) => format!("`{name}` is not known here"),
+        ExecutionError::NoSuchOverload(overload) => format!(
+            "`{}` does not take {}",
+            readable(overload.function()),
+            overload.argument_types().join(" and ")
+        ),
+        ExecutionError::UnsupportedBinaryOperator(operator, left, right) => format!(
+            "`{}` does not take {} and {}",
+            sign(operator),
+            left.type_of(),
+            right.type_of()
+        ),
+        other => {
+            let mut text = other.to_string();
+            if let Some((end, _)) = text.char_indices().nth(200) {
+                text.truncate(end);
+            }
+            text
+        }
+    };
+    let values: Vec<String> =
+        seen.iter().take(4).map(|(path, value)| format!("{path} = {value}")).collect();
+    if values.is_empty() { reason } else { format!("{reason} (with {})", values.join(", ")) }
+}
+
+/// An operator's sign, from CEL's name for it.
+fn readable(function: &str) -> &str {
+    function.trim_matches('_').trim_start_matches('@')
+}
+
+fn sign(operator: &str) -> &str {
+    match operator {
+        "add" => "+",
+        "sub" => "-",
+        "mul" => "*",
+        "div" => "/",
+        "rem" => "%",
+        other => other,
+    }
+}
+
+#[cfg(test)]
+mod tests;
