@@ -109,6 +109,31 @@ impl Request {
     }
 }
 
+impl Request {
+    /// Says that it was never tried.
+    fn refuse(self, why: &str) {
+        let lost = || LogError::Lost(why.to_owned());
+        match self {
+            Self::Append { reply, .. } => answer(&reply, Err(lost())),
+            Self::Send { ticket, records, tray } => {
+                let failed = (0..records.len()).map(|index| Settled::Failed {
+                    ticket,
+                    index,
+                    // Not `Never`: it can be sent when the log is open again.
+                    error: SendError::InDoubt(why.to_owned()),
+                });
+                tray.put(failed.collect());
+            }
+            Self::Fence { reply, .. } => answer(&reply, Err(lost())),
+            Self::Snapshot { reply, .. } | Self::Trim { reply, .. } | Self::Flush { reply } => {
+                answer(&reply, Err(lost()));
+            }
+            Self::Create { reply, .. } => answer(&reply, Err(lost())),
+            Self::Commit { .. } => {}
+        }
+    }
+}
+
 /// What waits for the writer.
 #[derive(Default)]
 pub(crate) struct Queue {
@@ -241,7 +266,7 @@ enum Answer {
 impl Writer {
     /// Writes until the queue is closed and empty, or the disk refuses.
     pub(crate) fn run(mut self) {
-        let mut sweep_at = Instant::now() + SWEEP_EVERY;
+        let mut sweep_at = Instant::now();
         while let Some(requests) =
             self.queue.take(self.commits_due().map_or(sweep_at, |due| due.min(sweep_at)))
         {
@@ -255,8 +280,6 @@ impl Writer {
             }
             if let Err(why) = self.finish(group) {
                 tracing::error!(why, "the embedded log has stopped");
-                self.queue.close(&why);
-                self.view.stop(&why);
                 return self.refuse_rest(&why);
             }
         }
@@ -299,19 +322,19 @@ impl Writer {
             });
             self.view.publish(Published { made, kept: kept.collect() });
         }
+        if let Err(why) = &committed {
+            // Before anybody is answered, so that whoever asks again is refused.
+            self.queue.close(why);
+            self.view.stop(why);
+        }
         answers.into_iter().for_each(|answer| answer.give(&committed));
         committed
     }
 
+    /// Answers what came in after the writer has stopped.
     fn refuse_rest(&self, why: &str) {
-        let failed = Err(why.to_owned());
         while let Some(requests) = self.queue.take(Instant::now()) {
-            for request in requests {
-                let mut group = self.group();
-                // Nothing of it is staged: the answers say that it was never tried.
-                group.refuse(request);
-                group.answers.into_iter().for_each(|answer| answer.give(&failed));
-            }
+            requests.into_iter().for_each(|request| request.refuse(why));
         }
     }
 
@@ -545,31 +568,6 @@ impl Writer {
     pub(crate) fn tail_mut(&mut self, topic: TopicId, partition: Partition) -> Option<&mut Tail> {
         let topic = self.topics.get_mut(usize::try_from(topic).ok()?)?;
         topic.partitions.get_mut(usize::try_from(partition).ok()?)
-    }
-}
-
-impl Group {
-    /// Takes a request only for its answer.
-    fn refuse(&mut self, request: Request) {
-        let answer = match request {
-            Request::Append { reply, .. } => Answer::Appended(reply, Vec::new()),
-            Request::Send { ticket, records, tray } => Answer::Sent {
-                tray,
-                ticket,
-                stored: (0..records.len()).collect(),
-                settled: Vec::new(),
-            },
-            Request::Put { record, reply } => {
-                Answer::Put(reply, Place { topic: record.topic, partition: 0, offset: 0 })
-            }
-            Request::Fence { reply, .. } => Answer::Fenced(reply, 0),
-            Request::Snapshot { reply, .. }
-            | Request::Trim { reply, .. }
-            | Request::Flush { reply } => Answer::Written(reply),
-            Request::Create { reply, .. } => Answer::Made(reply, Created::Now),
-            Request::Commit { .. } => return,
-        };
-        self.answers.push(answer);
     }
 }
 
