@@ -10,6 +10,8 @@ use crate::config::Config;
 
 /// How long one question to a broker may take (metadata, watermarks, topics).
 pub(crate) const ASK: Duration = Duration::from_secs(10);
+/// How long learning about a topic may hold up its first record.
+pub(crate) const MEETING: Duration = Duration::from_secs(2);
 /// An append whose delivery report has not come by then is in doubt; librdkafka itself gives up on the
 /// record after `message.timeout.ms`, and looks once a second.
 pub(crate) const APPEND_WAIT: Duration = Duration::from_secs(14);

@@ -1,6 +1,5 @@
 //! Sending records to any topic.
 
-use std::sync::mpsc::sync_channel;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 

@@ -218,7 +218,6 @@ pub(crate) struct Group {
 
 /// What is said once the batch is durable, or has failed.
 enum Answer {
-    Put(SyncSender<Result<Place, SendError>>, Option<Place>),
     Appended(Reply<Vec<Option<Offset>>>, Vec<Option<Offset>>),
     Sent { tray: Arc<Tray>, ticket: Ticket, stored: Vec<usize>, settled: Vec<Settled> },
     Put(Reply<Result<Place, SendError>>, Place),
@@ -586,6 +585,6 @@ fn lost<T>(committed: &Result<(), String>, answer: T) -> Result<T, LogError> {
 }
 
 /// Whoever asked may have gone; then nobody needs the answer.
-fn answer<T, E>(reply: &SyncSender<Result<T, E>>, answer: Result<T, E>) {
+fn answer<T>(reply: &Reply<T>, answer: Result<T, LogError>) {
     reply.send(answer).ok();
 }

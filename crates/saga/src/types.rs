@@ -162,6 +162,21 @@ impl Type {
         }
     }
 
+    /// Whether a value of this type has a text to stand within another.
+    pub(crate) const fn can_be_text(&self) -> bool {
+        match self {
+            Self::String
+            | Self::Integer
+            | Self::Number
+            | Self::Boolean
+            | Self::Timestamp
+            | Self::Duration
+            | Self::Any
+            | Self::Dataset => true,
+            Self::Object | Self::List(_) | Self::Map(_) | Self::Record(_) => false,
+        }
+    }
+
     const fn is_map(&self) -> bool {
         matches!(self, Self::Object | Self::Map(_) | Self::Record(_) | Self::Dataset)
     }

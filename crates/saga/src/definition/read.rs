@@ -318,8 +318,8 @@ fn text_template(
 fn broken(error: &crate::expr::ExprError, source: &str, place: Span, findings: &Findings) -> Finding {
     let at = if findings.text(place) == source { place.0 + error.at } else { place.0 };
     let end = if error.at == 0 { place.1 } else { (at + 1).min(place.1).max(at) };
-    Finding::error("E302", (at, end), format!("expression: {}", error.reason))
-        .label(format!("in `{}`", shortened(source)))
+    let finding = Finding::error("E302", (at, end), format!("expression: {}", error.reason));
+    if source.is_empty() { finding } else { finding.label(format!("in `{}`", shortened(source))) }
 }
 
 fn shortened(text: &str) -> String {

@@ -56,7 +56,14 @@ fn first_of(source: &str, errors: &cel::ParseErrors) -> (usize, String) {
     let within = rest.char_indices().nth(column - 1).map_or(rest.len(), |(at, _)| at);
     let reason = first.msg.lines().next().unwrap_or_default().trim();
     let reason = reason.strip_prefix("Syntax error: ").unwrap_or(reason);
-    (before + within, reason.to_owned())
+    // What could have stood there is a list of the grammar's tokens, which helps nobody.
+    let reason = reason.split(" expecting ").next().unwrap_or(reason);
+    let reason = if reason.contains("'<EOF>'") {
+        "it ends too early".to_owned()
+    } else {
+        reason.replace("no viable alternative at input", "not understood:")
+    };
+    (before + within, reason)
 }
 
 /// Goes over a tree whose depth is bounded.

@@ -77,7 +77,9 @@ pub(super) fn check_calls(node: &IdedExpr, offsets: &Offsets) -> Result<(), (usi
         Expr::Call(call) => {
             let given = call.args.len() + usize::from(call.target.is_some());
             if let Err(reason) = check_call(&call.func_name, given) {
-                return Err((offsets.get(&node.id).copied().unwrap_or(0), reason));
+                // The parser places a call at its bracket, which the name stands before.
+                let bracket = offsets.get(&node.id).copied().unwrap_or(0);
+                return Err((bracket.saturating_sub(call.func_name.len()), reason));
             }
             call.target.iter().try_for_each(|target| visit(target))?;
             call.args.iter().try_for_each(visit)
