@@ -1,7 +1,7 @@
 //! The one thread that writes: takes all that has come in, makes one durable batch of it, lets it be
 //! seen, answers.
 
-use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::mpsc::SyncSender;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -13,8 +13,8 @@ use stream::{Created, LogError, Purpose, SendError, Settled, Ticket};
 
 use crate::codec::{self, TopicId};
 use crate::limits::{
-    BATCH_BYTES_MAX, BATCH_REQUESTS_MAX, QUEUE_BYTES_MAX, QUEUE_REQUESTS_MAX, SWEEP_EVERY,
-    TOPICS_MAX,
+    BATCH_BYTES_MAX, BATCH_REQUESTS_MAX, COMMITS_WAIT, QUEUE_BYTES_MAX, QUEUE_REQUESTS_MAX,
+    SWEEP_EVERY, TOPICS_MAX,
 };
 use crate::outlet::Tray;
 use crate::store::Store;
@@ -69,6 +69,9 @@ pub(crate) enum Request {
     Commit {
         offsets: Vec<(Vec<u8>, Offset)>,
     },
+    Flush {
+        reply: Reply<()>,
+    },
     Trim {
         topic: TopicId,
         partition: Partition,
@@ -95,7 +98,11 @@ impl Request {
                 .iter()
                 .map(|(key, value)| key.len() + value.as_ref().map_or(0, Bytes::len))
                 .sum(),
-            Self::Fence { .. } | Self::Commit { .. } | Self::Trim { .. } | Self::Create { .. } => 0,
+            Self::Fence { .. }
+            | Self::Commit { .. }
+            | Self::Flush { .. }
+            | Self::Trim { .. }
+            | Self::Create { .. } => 0,
         }
     }
 }
@@ -204,15 +211,18 @@ pub(crate) struct Writer {
     pub(crate) topics: Vec<TopicTail>,
     pub(crate) by_name: HashMap<Topic, TopicId>,
     pub(crate) holders: Vec<u64>,
+    /// What groups have done and is not yet written.
+    pub(crate) commits: BTreeMap<Vec<u8>, Offset>,
+    pub(crate) commits_since: Option<Instant>,
 }
 
 /// A batch in the making.
 pub(crate) struct Group {
     pub(crate) batch: OwnedWriteBatch,
-    /// Whether somebody waits for it to be durable.
-    synced: bool,
     touched: BTreeSet<(TopicId, Partition)>,
-    made: Vec<(Topic, Purpose, u32)>,
+    made: Vec<(Topic, u32)>,
+    /// Whether what groups have done must be in it.
+    flush: bool,
     answers: Vec<Answer>,
 }
 
@@ -230,7 +240,9 @@ impl Writer {
     /// Writes until the queue is closed and empty, or the disk refuses.
     pub(crate) fn run(mut self) {
         let mut sweep_at = Instant::now() + SWEEP_EVERY;
-        while let Some(requests) = self.queue.take(sweep_at) {
+        while let Some(requests) =
+            self.queue.take(self.commits_due().map_or(sweep_at, |due| due.min(sweep_at)))
+        {
             let mut group = self.group();
             for request in requests {
                 self.stage(request, &mut group);
@@ -248,24 +260,34 @@ impl Writer {
         }
     }
 
+    /// When what groups have done is written, even if nothing else is.
+    fn commits_due(&self) -> Option<Instant> {
+        self.commits_since.map(|since| since + COMMITS_WAIT)
+    }
+
     pub(crate) fn group(&self) -> Group {
         Group {
             batch: self.store.batch(),
-            synced: false,
             touched: BTreeSet::new(),
             made: Vec::new(),
+            flush: false,
             answers: Vec::new(),
         }
     }
 
     /// Commits, lets it be seen, answers.
-    pub(crate) fn finish(&self, group: Group) -> Result<(), String> {
-        let Group { batch, synced, touched, made, answers } = group;
+    pub(crate) fn finish(&mut self, group: Group) -> Result<(), String> {
+        let Group { mut batch, touched, made, answers, flush } = group;
         let begun = Instant::now();
-        let committed = match (batch.is_empty(), synced) {
-            (true, _) => Ok(()),
-            (false, true) => self.store.commit(batch),
-            (false, false) => self.store.commit_unsynced(batch),
+        if flush || !batch.is_empty() || self.commits_due().is_some_and(|due| due <= begun) {
+            self.commits_since = None;
+            for (key, offset) in std::mem::take(&mut self.commits) {
+                batch.insert(&self.store.meta, key, offset.to_be_bytes());
+            }
+        }
+        let committed = match batch.is_empty() {
+            true => Ok(()),
+            false => self.store.commit(batch),
         };
         metrics::histogram!("pavane_local_commit_duration_seconds").record(begun.elapsed());
         if committed.is_ok() {
@@ -318,13 +340,15 @@ impl Writer {
                         None => group.batch.remove(&self.store.snapshots, key),
                     }
                 }
-                group.synced = true;
                 group.answers.push(Answer::Written(reply));
             }
             Request::Commit { offsets } => {
-                for (key, offset) in offsets {
-                    group.batch.insert(&self.store.meta, key, offset.to_be_bytes());
-                }
+                self.commits_since.get_or_insert_with(Instant::now);
+                self.commits.extend(offsets);
+            }
+            Request::Flush { reply } => {
+                group.flush = true;
+                group.answers.push(Answer::Written(reply));
             }
             Request::Trim { topic, partition, below, reply } => {
                 self.let_go(topic, partition, below, group);
@@ -347,7 +371,6 @@ impl Writer {
         };
         *holder += 1;
         group.batch.insert(&self.store.meta, codec::holder_key(lane), holder.to_be_bytes());
-        group.synced = true;
         group.answers.push(Answer::Fenced(reply, *holder));
     }
 
@@ -437,7 +460,6 @@ impl Writer {
             codec::record_key(topic, partition, offset),
             stored,
         );
-        group.synced = true;
         group.touched.insert((topic, partition));
         Some(offset)
     }
@@ -464,8 +486,7 @@ impl Writer {
         let partitions = topics::partitions_of(purpose, self.options.lanes, source);
         let described = Described { id, partitions, purpose };
         group.batch.insert(&self.store.meta, codec::topic_key(name), described.encode());
-        group.synced = true;
-        group.made.push((name.clone(), purpose, partitions));
+        group.made.push((name.clone(), partitions));
         self.topics.push(TopicTail {
             name: name.clone(),
             purpose,
@@ -540,7 +561,9 @@ impl Group {
                 Answer::Put(reply, Place { topic: record.topic, partition: 0, offset: 0 })
             }
             Request::Fence { reply, .. } => Answer::Fenced(reply, 0),
-            Request::Snapshot { reply, .. } | Request::Trim { reply, .. } => Answer::Written(reply),
+            Request::Snapshot { reply, .. }
+            | Request::Trim { reply, .. }
+            | Request::Flush { reply } => Answer::Written(reply),
             Request::Create { reply, .. } => Answer::Made(reply, Created::Now),
             Request::Commit { .. } => return,
         };

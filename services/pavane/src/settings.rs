@@ -112,3 +112,14 @@ fn unopened(folder: &Path, error: &LocalError) -> Failure {
 pub(crate) fn lost(what: &str, error: &LogError) -> Failure {
     Failure::from_error(what, error)
 }
+
+/// The schemas of the events that are sent.
+fn schemas() -> Vec<kafka::Schema> {
+    let ours = events::schemas().iter();
+    ours.map(|schema| kafka::Schema { name: schema.name, id: schema.id, text: schema.text }).collect()
+}
+
+/// The id that a schema has where no registry gives it one.
+fn schema_id(name: &str) -> Option<u32> {
+    events::schemas().iter().find(|schema| schema.name == name).map(|schema| schema.id)
+}
