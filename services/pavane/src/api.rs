@@ -57,7 +57,8 @@ impl Api {
             return Err(Failure::usage(format!("`{url}` is not the address of a gateway"))
                 .next("--url http://127.0.0.1:7070"));
         }
-        let no_client = |error: &dyn std::error::Error| Failure::from_error("no HTTP client", error);
+        let no_client =
+            |error: &dyn std::error::Error| Failure::from_error("no HTTP client", error);
         Ok(Self {
             runtime: tokio::runtime::Builder::new_current_thread()
                 .enable_all()
@@ -84,7 +85,11 @@ impl Api {
     }
 
     /// Sends a saga file.
-    pub(crate) fn post_yaml(&self, path: &str, text: String) -> Result<Result<Value, Problem>, Failure> {
+    pub(crate) fn post_yaml(
+        &self,
+        path: &str,
+        text: String,
+    ) -> Result<Result<Value, Problem>, Failure> {
         let request = self.request(Method::POST, path).header("content-type", "application/yaml");
         let answer = self.answer(request.body(text).timeout(PATIENCE))?;
         Ok(answer.map(|(_, value)| value))

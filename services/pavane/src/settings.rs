@@ -48,8 +48,9 @@ fn registry(config: &Config) -> Option<kafka::SchemaRegistry> {
 /// A connection to the Kafka that is configured.
 pub(crate) fn connect(config: &Config) -> Result<Kafka, Failure> {
     let Some(bootstrap) = config.kafka.bootstrap.clone() else {
-        return Err(Failure::usage("no Kafka is named")
-            .next("--kafka HOST:PORT, or PAVANE_KAFKA, or `bootstrap` under [kafka] in pavane.toml"));
+        return Err(Failure::usage("no Kafka is named").next(
+            "--kafka HOST:PORT, or PAVANE_KAFKA, or `bootstrap` under [kafka] in pavane.toml",
+        ));
     };
     let wanted = kafka::Config {
         bootstrap,
@@ -116,7 +117,8 @@ pub(crate) fn lost(what: &str, error: &LogError) -> Failure {
 /// The schemas of the events that are sent.
 fn schemas() -> Vec<kafka::Schema> {
     let ours = events::schemas().iter();
-    ours.map(|schema| kafka::Schema { name: schema.name, id: schema.id, text: schema.text }).collect()
+    ours.map(|schema| kafka::Schema { name: schema.name, id: schema.id, text: schema.text })
+        .collect()
 }
 
 /// The id that a schema has where no registry gives it one.

@@ -147,7 +147,9 @@ impl<'a, B: Broker> Driver<'a, B> {
                 Some("pavane.WorkflowFailed" | "pavane.WorkflowCancelled") => false,
                 Some(_) | None => continue,
             };
-            let Some(sent) = record.key.and_then(|key| self.under_way.remove(&key)) else { continue };
+            let Some(sent) = record.key.and_then(|key| self.under_way.remove(&key)) else {
+                continue;
+            };
             if !is_end {
                 return Err(Failure::failed("a workflow of the bench has failed")
                     .next("PAVANE_LOG=info with the same command"));

@@ -56,7 +56,9 @@ impl Layers {
         }
         match file {
             Some(file) => layers.add_file(file)?,
-            None if Path::new("pavane.toml").exists() => layers.add_file(Path::new("pavane.toml"))?,
+            None if Path::new("pavane.toml").exists() => {
+                layers.add_file(Path::new("pavane.toml"))?
+            }
             None => {}
         }
         layers.add_env(env)?;
@@ -122,9 +124,8 @@ impl Layers {
         &'a self,
         path: &'a str,
     ) -> impl Iterator<Item = (&'a String, &'a (Value, Origin))> {
-        let is_below = move |name: &str| {
-            name.strip_prefix(path).is_some_and(|rest| rest.starts_with('.'))
-        };
+        let is_below =
+            move |name: &str| name.strip_prefix(path).is_some_and(|rest| rest.starts_with('.'));
         self.0.iter().filter(move |(name, _)| is_below(name))
     }
 
@@ -275,7 +276,8 @@ mod tests {
         let path = folder.path().join("pavane.toml");
         std::fs::write(&path, file).unwrap();
         std::fs::write(folder.path().join("secret"), "s3cret\n").unwrap();
-        let env = env.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        let env =
+            env.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
         Layers::merge(Some(&path), &env, flags)
     }
 
