@@ -16,6 +16,8 @@ use crate::cli::Role;
 use crate::crew::Crew;
 use crate::failure::Failure;
 
+/// Dead letters that are listed at most; older ones stay in their topics.
+const LETTERS_MAX: usize = 100_000;
 /// How long a system may take until it is ready.
 const READY_WITHIN: Duration = Duration::from_secs(60);
 
@@ -90,7 +92,7 @@ impl System {
         if let Some(flag) = &ready.intake {
             start_intake(&mut crew, parts.broker, Arc::clone(flag))?;
         }
-        let index = Arc::new(Index::default());
+        let index = Arc::new(Index::new(LETTERS_MAX));
         start_dead_letters(&mut crew, parts.broker, Arc::clone(&index))?;
         let address = parts.listen;
         Ok(Self { crew, address, ready })
@@ -130,7 +132,7 @@ fn start_coordinator<B: Broker>(
     board: Board,
 ) -> Result<(), Failure> {
     let host = Host {
-        service: Arc::new(Coordinator::default()),
+        service: Arc::new(Coordinator),
         broker: Arc::clone(broker),
         clock: Arc::new(SystemClock),
         chance: Arc::new(SystemChance),
