@@ -124,6 +124,9 @@ impl Request {
                 });
                 tray.put(failed.collect());
             }
+            Self::Put { reply, .. } => {
+                answer(&reply, Ok(Err(SendError::InDoubt(why.to_owned()))));
+            }
             Self::Fence { reply, .. } => answer(&reply, Err(lost())),
             Self::Snapshot { reply, .. } | Self::Trim { reply, .. } | Self::Flush { reply } => {
                 answer(&reply, Err(lost()));
