@@ -112,7 +112,7 @@ fn flags(cli: &Cli) -> Vec<Flag> {
         }
         Verb::Topics(Topics::Create(given) | Topics::Verify(given)) => {
             add("kafka.bootstrap", "--kafka", given.kafka.clone());
-            add("topics.partitions", "--partitions", given.partitions.map(|n| n.to_string()));
+            add("kafka.partitions", "--partitions", given.partitions.map(|n| n.to_string()));
         }
         Verb::Check(_)
         | Verb::Deploy(_)

@@ -4,7 +4,6 @@ mod drive;
 mod participants;
 mod report;
 
-
 use std::fmt::Write;
 
 use events::AgentName;

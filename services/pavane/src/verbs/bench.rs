@@ -8,9 +8,7 @@ use kafka::topics::create_all;
 use stream::{Broker, Clock, SystemClock};
 
 use crate::api::Api;
-use crate::bench::{
-    self, Load, Participants, drive, saga_file, saga_name, serve_until_orphaned,
-};
+use crate::bench::{self, Load, Participants, drive, saga_file, saga_name, serve_until_orphaned};
 use crate::cli::{BenchParticipants, BenchSaga};
 use crate::config::Config;
 use crate::crew::Crew;
@@ -33,7 +31,7 @@ pub(crate) fn saga(
     let process = Process::begin(config, filter)?;
     if let Some(bootstrap) = &given.kafka {
         let kafka = Arc::new(connect(config)?);
-        let made = create_all(&kafka, config.topics.partitions);
+        let made = create_all(&kafka, config.kafka.partitions);
         made.map_err(|error| lost("the topics can not be made", &error))?;
         let mut participants = Participants::spawn(given.steps, bootstrap)?;
         let on = ["kafka", "in a process of their own"];

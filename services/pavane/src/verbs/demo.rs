@@ -31,7 +31,7 @@ pub(crate) fn orders(
     // system in which nobody wants to play.
     if given.place.kafka.is_some() {
         let kafka = Arc::new(connect(config)?);
-        let made = create_all(&kafka, config.topics.partitions);
+        let made = create_all(&kafka, config.kafka.partitions);
         made.map_err(|error| lost("the topics can not be made", &error))?;
         return perform(&kafka, given, config, &process, &fresh.path().join("books"), output);
     }

@@ -69,7 +69,7 @@ pub(crate) fn up(config: &Config, wants_folder: bool, output: Output) -> Result<
     match ground {
         Ground::Kafka => {
             let kafka = Arc::new(connect(config)?);
-            let made = create_all(&kafka, config.topics.partitions);
+            let made = create_all(&kafka, config.kafka.partitions);
             made.map_err(|error| lost("the topics can not be made", &error))?;
             let on = format!("Kafka at {}", config.kafka.bootstrap.as_deref().unwrap_or_default());
             keep(&kafka, &ALL, config, &process, &on, output)
