@@ -1,4 +1,9 @@
 //! A service that is killed with SIGKILL, again and again, in the middle of its work.
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a test panics where a promise is broken"
+)]
 
 mod gateway;
 

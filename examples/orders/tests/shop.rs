@@ -1,4 +1,9 @@
 //! The five services in one process, over HTTP.
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a test panics where a promise is broken"
+)]
 
 mod gateway;
 
