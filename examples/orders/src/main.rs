@@ -50,6 +50,8 @@ impl From<Name> for Service {
     }
 }
 
+type Ended = Box<dyn std::error::Error + Send + Sync>;
+
 #[tokio::main]
 async fn main() -> ExitCode {
     tracing_subscriber::fmt().with_writer(std::io::stderr).init();
@@ -62,7 +64,7 @@ async fn main() -> ExitCode {
     }
 }
 
-async fn run(arguments: Arguments) -> Result<(), Box<dyn std::error::Error>> {
+async fn run(arguments: Arguments) -> Result<(), Ended> {
     let service = Service::from(arguments.service);
     let agent = service.over(Books::open(&arguments.data.join(service.name()))?);
     let stop = Stop::default();
@@ -76,27 +78,19 @@ async fn run(arguments: Arguments) -> Result<(), Box<dyn std::error::Error>> {
     served.await
 }
 
-async fn serve(
-    arguments: &Arguments,
-    agent: Arc<dyn Agent>,
-    stop: &Stop,
-) -> Result<(), Box<dyn std::error::Error>> {
+async fn serve(arguments: &Arguments, agent: Arc<dyn Agent>, stop: &Stop) -> Result<(), Ended> {
     #[cfg(feature = "kafka")]
     if let Some(bootstrap) = arguments.kafka.clone() {
         let stop = stop.clone();
         let served = tokio::task::spawn_blocking(move || on_kafka(&bootstrap, &*agent, &stop));
-        return Ok(served.await??);
+        return served.await?;
     }
     let http = Http::new(&arguments.url)?;
     Ok(serve_http(&http, agent, &Serving::default(), stop).await?)
 }
 
 #[cfg(feature = "kafka")]
-fn on_kafka(
-    bootstrap: &str,
-    agent: &dyn Agent,
-    stop: &Stop,
-) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+fn on_kafka(bootstrap: &str, agent: &dyn Agent, stop: &Stop) -> Result<(), Ended> {
     use client::kafka::{Config, Kafka};
 
     // A participant sends no events, so it needs none of their schemas.

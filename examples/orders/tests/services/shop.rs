@@ -1,16 +1,9 @@
 //! The five services in one process, over HTTP.
-#![allow(
-    clippy::unwrap_used,
-    clippy::indexing_slicing,
-    reason = "a test panics where a promise is broken"
-)]
-
-mod gateway;
 
 use std::sync::Arc;
 
+use crate::gateway::{Asked, Gateway};
 use client::{Http, Serving};
-use gateway::{Asked, Gateway};
 use orders::{Mood, OverHttp, Service, Shop};
 use serde_json::{Value, json};
 
