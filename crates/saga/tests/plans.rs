@@ -226,6 +226,25 @@ fn an_event_has_the_name_that_the_file_the_header_the_value_or_the_topic_gives()
 }
 
 #[test]
+fn a_file_is_bounded_and_a_large_one_is_checked_in_time() {
+    let mut tasks = String::new();
+    for at in 0..1000 {
+        tasks.push_str(&format!(
+            "  - {{id: t{at}, agent: x, kind: pivot, inputs: {{v: \"${{tasks.t{at}.output}}\"}}}}\n"
+        ));
+    }
+    let source = with_head(&format!("tasks:\n{tasks}"));
+    let checked = check(&source);
+    // Each reads itself, and each but the first is a pivot beside the first.
+    assert_eq!(checked.diagnostics.len(), 1999);
+    let more = format!("{source}  - {{id: more, agent: x}}\n");
+    assert_eq!(check(&more).diagnostics[0].code, "E108");
+    let longer = format!("{source}{}", "# padding\n".repeat(30_000));
+    let found = check(&longer).diagnostics;
+    assert_eq!((found.len(), found[0].code), (1, "E108"));
+}
+
+#[test]
 fn findings_are_said_to_machines_too() {
     let source = with_head("tasks: [{id: a, agent: x, depnds_on: []}]");
     let json = saga::to_json("a.yaml", &check(&source));
