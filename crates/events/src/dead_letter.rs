@@ -5,7 +5,7 @@ use std::fmt;
 use bytes::Bytes;
 use minicbor::{Decode, Encode};
 
-use crate::{header, Destination, Header, Outgoing, Payload, Record, Timestamp, WorkflowId};
+use crate::{Destination, Header, Outgoing, Payload, Record, Timestamp, WorkflowId, header};
 
 /// Why a record became a dead letter. Its text stands in `pavane_error_class`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Encode, Decode)]
@@ -187,10 +187,7 @@ mod tests {
             timestamp: Timestamp::from_millis(1_000),
             key: Some(Bytes::from_static(b"\xff\x00")),
             value: Some(Bytes::from_static(b"{not json")),
-            headers: vec![
-                Header { name: "a".into(), value: None },
-                Header::text("a", "twice"),
-            ],
+            headers: vec![Header { name: "a".into(), value: None }, Header::text("a", "twice")],
         };
         let refusal = Refusal::new(Class::Undecodable, "json", "é".repeat(MESSAGE_BYTES_MAX));
         let letter = dead_letter(&record, &refusal, "intake", Timestamp::from_millis(2_000));
@@ -199,7 +196,14 @@ mod tests {
         assert_eq!(letter.value, Payload::Bytes(record.value.clone().unwrap()));
         assert_eq!(letter.headers.get(..2), Some(record.headers.as_slice()));
         let header = |name: &str| {
-            letter.headers.iter().find(|header| &*header.name == name).unwrap().value.clone().unwrap()
+            letter
+                .headers
+                .iter()
+                .find(|header| &*header.name == name)
+                .unwrap()
+                .value
+                .clone()
+                .unwrap()
         };
         assert_eq!(header("__dlq.errors.offset"), "17");
         assert_eq!(header("pavane_error_class"), "undecodable");

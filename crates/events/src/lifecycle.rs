@@ -69,80 +69,222 @@ pub enum How {
     Partial,
 }
 
-/// What happened. The variants' names are the events' names; the field's names are the schemas'.
-/// `attempt`, `n`: counted from 1. JSON travels as text.
+/// What happened. The variants' names are the events' names, the fields' names the schemas'.
 #[derive(Clone, Debug, PartialEq)]
 pub enum What {
-    /// A start was accepted. `start_id`: the start record's `ce_id`.
-    WorkflowStarted { start_id: String, inputs: Json },
+    /// A start was accepted.
+    WorkflowStarted {
+        /// The `ce_id` of the record that asked for the start.
+        start_id: String,
+        /// The saga's inputs.
+        inputs: Json,
+    },
     /// All tasks have ended well.
-    WorkflowCompleted { outputs: Json },
-    /// The run has ended without its goal. `stands`: done and not undone.
+    WorkflowCompleted {
+        /// The saga's outputs.
+        outputs: Json,
+    },
+    /// The run has ended without its goal.
     WorkflowFailed {
+        /// How it ended.
         how: How,
+        /// The failure that decided it.
         problem: Problem,
+        /// What there is of the saga's outputs, where some of it stands.
         outputs: Option<Json>,
+        /// Tasks that were done and not undone.
         stands: Vec<TaskId>,
+        /// Tasks that were undone, in the order in which it happened.
         undone: Vec<TaskId>,
+        /// Tasks of which nobody knows whether they were done.
         in_doubt: Vec<TaskId>,
     },
     /// The run has ended by an operator's order.
-    WorkflowCancelled { by: By, stands: Vec<TaskId>, undone: Vec<TaskId>, in_doubt: Vec<TaskId> },
+    WorkflowCancelled {
+        /// Who ordered it.
+        by: By,
+        /// Tasks that were done and not undone.
+        stands: Vec<TaskId>,
+        /// Tasks that were undone, in the order in which it happened.
+        undone: Vec<TaskId>,
+        /// Tasks of which nobody knows whether they were done.
+        in_doubt: Vec<TaskId>,
+    },
     /// Nothing new starts until an operator has chosen.
-    WorkflowPaused { problem: Problem },
-    /// An operator has chosen.
-    WorkflowResumed { by: By },
-    /// From here on only undos. `epoch`: the workflow's compensation epoch, which has risen.
-    CompensationStarted { epoch: u32, problem: Problem },
+    WorkflowPaused {
+        /// What made it pause.
+        problem: Problem,
+    },
+    /// An operator has chosen, and the workflow goes on.
+    WorkflowResumed {
+        /// Who ordered it.
+        by: By,
+    },
+    /// From here on there are only undos.
+    CompensationStarted {
+        /// The workflow's compensation epoch, which has just risen.
+        epoch: u32,
+        /// What made it turn back.
+        problem: Problem,
+    },
     /// The last undo has ended.
-    CompensationCompleted { undone: Vec<TaskId> },
+    CompensationCompleted {
+        /// Tasks that were undone, in the order in which it happened.
+        undone: Vec<TaskId>,
+    },
     /// An undo has failed for good: an operator must choose.
-    CompensationBlocked { problem: Problem },
-    /// An attempt was decided. `command`: the DoTask's subject.
+    CompensationBlocked {
+        /// The undo that failed.
+        problem: Problem,
+    },
+    /// An attempt was decided.
     TaskScheduled {
+        /// The task's id, unique in the workflow.
         task: TaskId,
+        /// Which attempt, counted from 1.
         attempt: u32,
+        /// Whose command it is: it stands on the topic `tasks.<agent>`.
         agent: AgentName,
+        /// The operation that is asked for.
         task_type: String,
+        /// The subject of the DoTask, which is its `ce_id` too.
         command: String,
+        /// What the command carries.
         inputs: Json,
+        /// After this time no answer is waited for.
         deadline: Timestamp,
     },
-    /// The participant's first sign of life. `percent`: 0 to 100, where it said so.
-    TaskStarted { task: TaskId, attempt: u32, percent: Option<f64>, note: Option<String> },
-    /// Done. `by`: an operator has said so.
-    TaskCompleted { task: TaskId, attempt: u32, output: Json, by: Option<By> },
-    /// Not done, for good.
-    TaskFailed { task: TaskId, attempt: u32, code: String, message: String, by: Option<By> },
-    /// This attempt has failed; the next is due at `retry_at`. `by`: an operator ordered the next.
-    TaskRetried {
+    /// The participant's first sign of life in this attempt.
+    TaskStarted {
+        /// The task's id, unique in the workflow.
         task: TaskId,
+        /// Which attempt, counted from 1.
         attempt: u32,
-        code: String,
-        message: String,
-        retry_at: Timestamp,
+        /// How far it is, 0 to 100, where it said so.
+        percent: Option<f64>,
+        /// What it said.
+        note: Option<String>,
+    },
+    /// The task is done.
+    TaskCompleted {
+        /// The task's id, unique in the workflow.
+        task: TaskId,
+        /// Which attempt, counted from 1.
+        attempt: u32,
+        /// What the participant answered.
+        output: Json,
+        /// The operator who said that it is done; `None` where the participant did.
         by: Option<By>,
     },
-    /// No answer in time: the outcome of this attempt is unknown.
-    TaskTimedOut { task: TaskId, attempt: u32, deadline: Timestamp },
-    /// Attempts are used up and the outcome is unknown. `policy`: `undo`, `query` or `hold`.
-    TaskInDoubt { task: TaskId, attempt: u32, policy: String, code: String, message: String },
-    /// Passed over. `reason`: `when`, `upstream`, `operator`...
-    TaskSkipped { task: TaskId, reason: String, output: Option<Json>, by: Option<By> },
-    /// Will not be done: never sent (attempt 0), or stopped.
-    TaskCancelled { task: TaskId, attempt: u32, reason: String },
-    /// An undo was decided. `command`: the UndoTask's subject.
-    UndoScheduled {
+    /// The task has failed for good.
+    TaskFailed {
+        /// The task's id, unique in the workflow.
         task: TaskId,
-        n: u32,
-        agent: AgentName,
-        task_type: String,
-        command: String,
-        inputs: Json,
+        /// Which attempt, counted from 1.
+        attempt: u32,
+        /// Why: the participant's code, or one of the product's own.
+        code: String,
+        /// Why, in words.
+        message: String,
+        /// The operator who said that it failed; `None` where the participant did.
+        by: Option<By>,
+    },
+    /// This attempt has failed, and there will be another.
+    TaskRetried {
+        /// The task's id, unique in the workflow.
+        task: TaskId,
+        /// Which attempt, counted from 1.
+        attempt: u32,
+        /// Why: the participant's code, or one of the product's own.
+        code: String,
+        /// Why, in words.
+        message: String,
+        /// When the next attempt is due.
+        retry_at: Timestamp,
+        /// The operator who ordered the next attempt; `None` where the saga's retry rule did.
+        by: Option<By>,
+    },
+    /// No answer came in time: the outcome of this attempt is unknown.
+    TaskTimedOut {
+        /// The task's id, unique in the workflow.
+        task: TaskId,
+        /// Which attempt, counted from 1.
+        attempt: u32,
+        /// The deadline that has passed.
         deadline: Timestamp,
     },
-    /// Undone. `nothing`: there was nothing to undo.
-    UndoCompleted { task: TaskId, n: u32, nothing: bool, by: Option<By> },
-    /// This undo has failed. `retry_at`: the next one; null where it has failed for good.
-    UndoFailed { task: TaskId, n: u32, code: String, message: String, retry_at: Option<Timestamp> },
+    /// The attempts are used up and the outcome is unknown.
+    TaskInDoubt {
+        /// The task's id, unique in the workflow.
+        task: TaskId,
+        /// Which attempt, counted from 1.
+        attempt: u32,
+        /// What follows: undo, query or hold.
+        policy: String,
+        /// Why: the participant's code, or one of the product's own.
+        code: String,
+        /// Why, in words.
+        message: String,
+    },
+    /// The task was passed over.
+    TaskSkipped {
+        /// The task's id, unique in the workflow.
+        task: TaskId,
+        /// Why: when, upstream, operator...
+        reason: String,
+        /// What stands in for its output, where an operator gave it.
+        output: Option<Json>,
+        /// The operator who skipped it, where one did.
+        by: Option<By>,
+    },
+    /// The task will not be done: it was never sent, or was stopped.
+    TaskCancelled {
+        /// The task's id, unique in the workflow.
+        task: TaskId,
+        /// Which attempt was stopped; 0 where none was sent.
+        attempt: u32,
+        /// Why.
+        reason: String,
+    },
+    /// An undo was decided.
+    UndoScheduled {
+        /// The task's id, unique in the workflow.
+        task: TaskId,
+        /// Which undo of this task, counted from 1.
+        n: u32,
+        /// Whose command it is: it stands on the topic `tasks.<agent>`.
+        agent: AgentName,
+        /// The operation that is asked for.
+        task_type: String,
+        /// The subject of the UndoTask, which is its `ce_id` too.
+        command: String,
+        /// What the command carries.
+        inputs: Json,
+        /// After this time no answer is waited for.
+        deadline: Timestamp,
+    },
+    /// The task is undone.
+    UndoCompleted {
+        /// The task's id, unique in the workflow.
+        task: TaskId,
+        /// Which undo of this task, counted from 1.
+        n: u32,
+        /// Whether there was nothing to undo.
+        nothing: bool,
+        /// The operator who said that it is undone; `None` where the participant did.
+        by: Option<By>,
+    },
+    /// This undo has failed.
+    UndoFailed {
+        /// The task's id, unique in the workflow.
+        task: TaskId,
+        /// Which undo of this task, counted from 1.
+        n: u32,
+        /// Why: the participant's code, or one of the product's own.
+        code: String,
+        /// Why, in words.
+        message: String,
+        /// When the next undo is due; `None` where it has failed for good.
+        retry_at: Option<Timestamp>,
+    },
 }

@@ -25,6 +25,12 @@ impl Topics {
         Topic::from(format!("{}{name}", self.prefix))
     }
 
+    /// A consumer group of ours, by the same prefix.
+    #[must_use]
+    pub fn group(&self, name: &str) -> String {
+        format!("{}{name}", self.prefix)
+    }
+
     /// Where everything that the coordinator must hear of goes.
     #[must_use]
     pub fn inbox(&self) -> Topic {

@@ -25,8 +25,7 @@ fn murmur2(data: &[u8]) -> u32 {
         hash = hash.wrapping_mul(M) ^ k;
     }
     if !tail.is_empty() {
-        let last =
-            tail.iter().rev().fold(0_u32, |word, byte| word << 8 | u32::from(*byte));
+        let last = tail.iter().rev().fold(0_u32, |word, byte| word << 8 | u32::from(*byte));
         hash = (hash ^ last).wrapping_mul(M);
     }
     hash = (hash ^ (hash >> 13)).wrapping_mul(M);

@@ -100,7 +100,9 @@ mod tests {
 
     #[test]
     fn what_is_no_subject_is_refused() {
-        for text in ["", "a/b", "a/b/1", "a/b/x.do1", "a/b/1.do", "a/b/1.do0", "a/b/1.redo1", "/b/1.do1"] {
+        for text in
+            ["", "a/b", "a/b/1", "a/b/x.do1", "a/b/1.do", "a/b/1.do0", "a/b/1.redo1", "/b/1.do1"]
+        {
             assert!(text.parse::<Subject>().is_err(), "{text}");
         }
     }

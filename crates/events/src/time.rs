@@ -75,7 +75,10 @@ mod tests {
             let time = Timestamp::from_millis(millis);
             assert_eq!(time.to_string().parse::<Timestamp>().unwrap(), time);
         }
-        assert_eq!(Timestamp::from_millis(1_795_341_600_123).to_string(), "2026-11-22T10:00:00.123Z");
+        assert_eq!(
+            Timestamp::from_millis(1_795_341_600_123).to_string(),
+            "2026-11-22T10:00:00.123Z"
+        );
     }
 
     #[test]

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use events::{Offset, Outgoing, Partition, Record, Timestamp, Topic, Topics};
+use events::{Offset, Outgoing, Partition, Place, Record, Timestamp, Topic, Topics};
 
 /// A lane: partition n of inbox, journal and snapshots.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -38,8 +38,9 @@ pub struct Ticket(pub u64);
 pub enum Settled {
     /// All its records are acknowledged.
     Sent(Ticket),
-    /// One of its records can not be sent, or was not acknowledged in time; the others of the ticket
-    /// are reported as well, each by its own `Failed`, or were acknowledged. No `Sent` follows.
+    /// One of its records can not be sent, or was not acknowledged in time. Said only once every record
+    /// of the ticket is settled: all `Failed` of a ticket come in one answer, the records that are not
+    /// named in it were acknowledged, and no `Sent` follows.
     Failed {
         /// Which.
         ticket: Ticket,
@@ -148,6 +149,14 @@ pub trait Broker: Send + Sync + 'static {
     /// # Errors
     /// `Lost`.
     fn outlet(&self) -> Result<Self::Outlet, LogError>;
+
+    /// Stores one record, waits until it is acknowledged as durable, and says where it stands. Called by
+    /// many threads at once: records of one key and topic are stored in the order in which the calls
+    /// return. For single records that somebody waits for; a stream of records goes through an outlet.
+    ///
+    /// # Errors
+    /// `Never`: it was certainly not stored. `InDoubt`: it may be, now or later; waits are bounded.
+    fn put(&self, record: Outgoing) -> Result<Place, SendError>;
 
     /// For each partition of a topic, the offsets that are kept: from the first to one past the last.
     /// `None` where there is no such topic.
@@ -349,8 +358,12 @@ pub trait Feed: Outlet + Send {
     ///
     /// # Errors
     /// `Lost`.
-    fn rewind(&mut self, topic: &Topic, partition: Partition, offset: Offset)
-    -> Result<(), LogError>;
+    fn rewind(
+        &mut self,
+        topic: &Topic,
+        partition: Partition,
+        offset: Offset,
+    ) -> Result<(), LogError>;
 }
 
 /// A reader of whole topics.
@@ -366,4 +379,13 @@ pub trait Follow: Send {
 pub trait Clock: Send + Sync + 'static {
     /// Now, by the wall.
     fn now(&self) -> Timestamp;
+}
+
+/// Chance. The one place from which `stream` takes it.
+pub trait Chance: Send + Sync + 'static {
+    /// 128 bits that nobody else gets.
+    ///
+    /// # Errors
+    /// `Lost` where there are none to be had.
+    fn bits(&self) -> Result<[u8; 16], LogError>;
 }

@@ -1,14 +1,32 @@
 //! The journal protocol, once: what a broker is asked for, and everything that makes a log a journal.
+//!
+//! A [`Service`] is a pure state machine; a lane feeds it one partition of the inbox, journals what it
+//! decides, and only then sends what follows. [`Host`] tends the lanes of a process.
 
-pub mod broker;
-pub mod service;
+mod broker;
+mod host;
+mod journal;
+mod lane;
+mod limits;
+mod outbox;
+mod proposal;
+mod reader;
+mod service;
+mod snapshot;
 mod states;
 mod stop;
+mod takeover;
+#[cfg(test)]
+mod testing;
 
 pub use broker::{
-    Broker, Clock, Created, Entry, Fed, Feed, Follow, Key, LaneId, Log, LogError, Outlet, Purpose,
-    SendError, Settled, Share, Snapshot, Snapshots, Source, Start, Ticket,
+    Broker, Chance, Clock, Created, Entry, Fed, Feed, Follow, Key, LaneId, Log, LogError, Outlet,
+    Purpose, SendError, Settled, Share, Snapshot, Snapshots, Source, Start, Ticket,
 };
+pub use host::{Board, Host, LaneStatus};
+pub use journal::{Announce, Body, Decide, FORMAT, Kept, Origin, Owner, Stand, Written, reactions};
+pub use limits::Limits;
+pub use reader::{Context, ReadError, Ruling};
 pub use service::{Cause, Journaled, Parked, Service, Stale, Stored, Verdict};
 pub use states::States;
-pub use stop::{Stop, SystemClock};
+pub use stop::{Stop, SystemChance, SystemClock};

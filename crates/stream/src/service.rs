@@ -1,6 +1,5 @@
 //! What a stateful service is.
 
-use bytes::Bytes;
 use events::{Offset, Outgoing, Record, Refusal, Timestamp};
 
 use crate::broker::{Key, SendError};
@@ -24,6 +23,10 @@ pub trait Service: Send + Sync + 'static {
     /// # Errors
     /// The refusal, where the record can never work: it becomes a dead letter.
     fn parse(&self, record: &Record) -> Result<Self::Input, Refusal>;
+
+    /// The key whose lane this input belongs to; a lane that is not that key's forwards it. `None`: it
+    /// belongs wherever it stands.
+    fn home(input: &Self::Input) -> Option<Key>;
 
     /// What is to be done. Pure.
     fn decide(
@@ -109,10 +112,3 @@ pub enum Verdict<E> {
 /// Why an input has no effect. The text is a metric's label.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Stale(pub &'static str);
-
-/// Bytes of a thing that encodes itself.
-pub(crate) fn bytes_of(encode: impl FnOnce(&mut Vec<u8>)) -> Bytes {
-    let mut out = Vec::new();
-    encode(&mut out);
-    Bytes::from(out)
-}

@@ -82,6 +82,15 @@ impl<S> States<S> {
         self.changed.insert(key.clone());
     }
 
+    /// Takes the wake of `key` from the index, until its state changes again.
+    pub(crate) fn silence(&mut self, key: &Key) {
+        if let Some(held) = self.held.get_mut(key)
+            && let Some(at) = held.wake_at.take()
+        {
+            self.wakes.remove(&(at, key.clone()));
+        }
+    }
+
     /// Takes a state from a snapshot.
     pub(crate) fn restore(
         &mut self,
@@ -101,6 +110,8 @@ impl<S> States<S> {
     /// The keys that have changed since the last capture, in their order; forgets that they have.
     pub(crate) fn take_changed(&mut self) -> BTreeMap<Key, Option<&S>> {
         let keys: Vec<Key> = self.changed.drain().collect();
-        keys.into_iter().map(|key| (key.clone(), self.held.get(&key).map(|held| &held.state))).collect()
+        keys.into_iter()
+            .map(|key| (key.clone(), self.held.get(&key).map(|held| &held.state)))
+            .collect()
     }
 }

@@ -1,11 +1,11 @@
-//! How a running service is told to stop, and by what it knows the time.
+//! How a running service is told to stop, and where it takes time and chance from.
 
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use events::Timestamp;
 
-use crate::broker::Clock;
+use crate::broker::{Chance, Clock, LogError};
 
 /// A wish to stop, shared by whoever may utter it and all who heed it. Cheap to clone.
 #[derive(Clone, Debug, Default)]
@@ -42,8 +42,23 @@ impl Stop {
 pub struct SystemClock;
 
 impl Clock for SystemClock {
+    #[expect(clippy::disallowed_methods, reason = "the one place that reads the wall clock")]
     fn now(&self) -> Timestamp {
         let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         Timestamp::from_millis(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
+    }
+}
+
+/// The operating system's randomness. Tests and the simulator have a seed.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct SystemChance;
+
+impl Chance for SystemChance {
+    #[expect(clippy::disallowed_methods, reason = "the one place that asks for random bits")]
+    fn bits(&self) -> Result<[u8; 16], LogError> {
+        let mut bits = [0; 16];
+        getrandom::fill(&mut bits)
+            .map_err(|error| LogError::Lost(format!("the system gives no random bits: {error}")))?;
+        Ok(bits)
     }
 }

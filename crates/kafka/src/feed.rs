@@ -1,0 +1,386 @@
+//! A member of a consumer group: its share of the records, or of the lanes.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, mpsc};
+use std::time::{Duration, Instant};
+
+use events::{Offset, Outgoing, Partition, Topic};
+use rdkafka::config::FromClientConfigAndContext as _;
+use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer, ConsumerContext};
+use rdkafka::error::{KafkaError as ClientError, KafkaResult};
+use rdkafka::types::RDKafkaRespErr;
+use rdkafka::{ClientContext, Message as _, TopicPartitionList};
+use stream::{Fed, Feed, LaneId, LogError, Outlet, Settled, Share, Ticket};
+use tracing::{debug, error, info, warn};
+
+use crate::Shared;
+use crate::deliveries::lock;
+use crate::outlet::KafkaOutlet;
+use crate::reader::{Gathered, Trouble, kept, native_partition, record, trouble};
+use crate::settings;
+
+/// A partition of a topic.
+type Part = (Topic, Partition);
+
+/// A member of a group on Kafka. Leaves its group when dropped.
+pub struct KafkaFeed {
+    shared: Arc<Shared>,
+    outlet: KafkaOutlet,
+    /// `None` only while it is being dropped.
+    consumer: Option<BaseConsumer<Membership>>,
+    share: Kind,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    Lanes,
+    Records,
+}
+
+/// What the group has given to this member, kept by the calls that librdkafka makes while it is polled.
+struct Membership {
+    kind: Kind,
+    state: Mutex<Held>,
+}
+
+#[derive(Default)]
+struct Held {
+    /// What is held, and the offset to give next; `None` until the first record shows it.
+    parts: BTreeMap<Part, Option<Offset>>,
+    /// Where a partition begins of which nothing was committed.
+    starts: BTreeMap<Part, Offset>,
+    generation: u64,
+    /// The group has decided, and nobody has been told.
+    news: bool,
+    /// The group's decision could not be carried out.
+    failure: Option<String>,
+}
+
+impl ClientContext for Membership {
+    fn error(&self, error: ClientError, reason: &str) {
+        warn!(%error, reason, "kafka group member");
+    }
+}
+
+impl ConsumerContext for Membership {
+    fn rebalance(
+        &self,
+        consumer: &BaseConsumer<Self>,
+        decision: RDKafkaRespErr,
+        parts: &mut TopicPartitionList,
+    ) {
+        let done = if decision == RDKafkaRespErr::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS {
+            self.assigned(consumer, parts)
+        } else {
+            self.revoked(consumer, parts)
+        };
+        let mut held = lock(&self.state);
+        held.generation += 1;
+        held.news = true;
+        if let Err(error) = done {
+            held.failure = Some(format!("taking over a share of the group's: {error}"));
+        }
+    }
+
+    fn commit_callback(&self, result: KafkaResult<()>, _: &TopicPartitionList) {
+        // Committed offsets only save work after a crash; the next commit covers this one.
+        if let Err(error) = result {
+            metrics::counter!("pavane_kafka_commits_failed_total").increment(1);
+            debug!(%error, "offsets were not committed");
+        }
+    }
+}
+
+impl Membership {
+    fn assigned(
+        &self,
+        consumer: &BaseConsumer<Self>,
+        parts: &TopicPartitionList,
+    ) -> KafkaResult<()> {
+        match self.kind {
+            Kind::Lanes => {
+                // Records are the lanes' own business: nothing is fetched here.
+                let mut places = TopicPartitionList::new();
+                for part in parts.elements() {
+                    let end = rdkafka::Offset::End;
+                    places.add_partition_offset(part.topic(), part.partition(), end)?;
+                }
+                consumer.incremental_assign(&places)?;
+                consumer.pause(&places)?;
+                let mut held = lock(&self.state);
+                held.parts.extend(named(parts).map(|part| (part, None)));
+            }
+            Kind::Records => {
+                let committed = consumer.committed_offsets(parts.clone(), settings::ASK)?;
+                let starts = lock(&self.state).starts.clone();
+                let mut places = TopicPartitionList::new();
+                let mut first = BTreeMap::new();
+                for part in committed.elements() {
+                    part.error()?;
+                    let name = name(part.topic(), part.partition());
+                    let place = match part.offset() {
+                        rdkafka::Offset::Offset(offset) => Some(offset),
+                        // Nothing was committed yet.
+                        _ => starts.get(&name).copied(),
+                    };
+                    let from = place.map_or(rdkafka::Offset::Beginning, rdkafka::Offset::Offset);
+                    places.add_partition_offset(part.topic(), part.partition(), from)?;
+                    first.insert(name, place);
+                }
+                consumer.incremental_assign(&places)?;
+                lock(&self.state).parts.extend(first);
+            }
+        }
+        Ok(())
+    }
+
+    fn revoked(
+        &self,
+        consumer: &BaseConsumer<Self>,
+        parts: &TopicPartitionList,
+    ) -> KafkaResult<()> {
+        {
+            let mut held = lock(&self.state);
+            for part in named(parts) {
+                held.parts.remove(&part);
+            }
+        }
+        consumer.incremental_unassign(parts)
+    }
+}
+
+fn name(topic: &str, partition: i32) -> Part {
+    (Topic::from(topic), Partition::try_from(partition).unwrap_or_default())
+}
+
+fn named(parts: &TopicPartitionList) -> impl Iterator<Item = Part> {
+    parts
+        .elements()
+        .into_iter()
+        .map(|part| name(part.topic(), part.partition()))
+        .collect::<Vec<_>>()
+        .into_iter()
+}
+
+impl KafkaFeed {
+    pub(crate) fn join(shared: Arc<Shared>, group: &str, share: Share) -> Result<Self, LogError> {
+        let (kind, topics, starts) = wanted(&shared, share);
+        let held = Held { starts, ..Held::default() };
+        let membership = Membership { kind, state: Mutex::new(held) };
+        let settings = settings::member(&shared.config, group);
+        let consumer = BaseConsumer::from_config_and_context(&settings, membership)
+            .map_err(|error| LogError::Lost(format!("no member of the group {group}: {error}")))?;
+        let feed = Self {
+            outlet: KafkaOutlet::new(Arc::clone(&shared)),
+            shared,
+            consumer: Some(consumer),
+            share: kind,
+        };
+        feed.subscribe(&topics)?;
+        Ok(feed)
+    }
+
+    fn consumer(&self) -> Result<&BaseConsumer<Membership>, LogError> {
+        self.consumer.as_ref().ok_or_else(|| LogError::Lost("the member has left".to_owned()))
+    }
+
+    fn subscribe(&self, topics: &[Topic]) -> Result<(), LogError> {
+        let consumer = self.consumer()?;
+        if topics.is_empty() {
+            consumer.unsubscribe();
+            return Ok(());
+        }
+        let names: Vec<&str> = topics.iter().map(Topic::as_str).collect();
+        consumer
+            .subscribe(&names)
+            .map_err(|error| LogError::Lost(format!("subscribing to {names:?}: {error}")))
+    }
+
+    /// What the group has decided since the last call, if it shares lanes.
+    fn decision(&self) -> Result<Option<Fed>, LogError> {
+        let consumer = self.consumer()?;
+        let mut held = lock(&consumer.context().state);
+        if let Some(reason) = held.failure.take() {
+            return Err(LogError::Lost(reason));
+        }
+        let told = std::mem::take(&mut held.news);
+        match self.share {
+            Kind::Lanes if told => {
+                let lanes = held.parts.keys().map(|(_, partition)| LaneId(*partition)).collect();
+                Ok(Some(Fed::Lanes { generation: held.generation, held: lanes }))
+            }
+            Kind::Lanes | Kind::Records => Ok(None),
+        }
+    }
+
+    /// Some partition's place is not there any more. Which one, librdkafka does not say.
+    fn recover(&self) -> Result<(), LogError> {
+        let consumer = self.consumer()?;
+        let parts = lock(&consumer.context().state).parts.clone();
+        for ((topic, partition), next) in parts {
+            let kept = kept(&self.shared.committed, &topic, partition)?;
+            let Some(wanted) = next else { continue };
+            if wanted < kept.start || wanted > kept.end {
+                error!(
+                    %topic, partition, wanted, kept_from = kept.start, end = kept.end,
+                    "records are gone before they were read; going on with the first that is kept"
+                );
+                metrics::counter!("pavane_kafka_feed_gaps_total", "topic" => topic.to_string())
+                    .increment(1);
+                self.place(&topic, partition, kept.start)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Reads a held partition from `offset` on.
+    fn place(&self, topic: &Topic, partition: Partition, offset: Offset) -> Result<(), LogError> {
+        let consumer = self.consumer()?;
+        let mut place = TopicPartitionList::new();
+        let native = native_partition(partition)?;
+        // Not `seek`, which fails while the partition's fetching has not begun.
+        place
+            .add_partition_offset(topic.as_str(), native, rdkafka::Offset::Offset(offset))
+            .and_then(|()| consumer.incremental_unassign(&place))
+            .and_then(|()| consumer.incremental_assign(&place))
+            .map_err(|error| {
+                LogError::Lost(format!("going to {topic}/{partition}/{offset}: {error}"))
+            })?;
+        let mut held = lock(&consumer.context().state);
+        held.parts.insert((topic.clone(), partition), Some(offset));
+        Ok(())
+    }
+}
+
+/// The subscription that a share stands for.
+fn wanted(shared: &Shared, share: Share) -> (Kind, Vec<Topic>, BTreeMap<Part, Offset>) {
+    match share {
+        Share::Lanes => (Kind::Lanes, vec![shared.topics.inbox()], BTreeMap::new()),
+        Share::Records { topics, starts } => {
+            let starts = starts
+                .into_iter()
+                .map(|(topic, partition, offset)| ((topic, partition), offset))
+                .collect();
+            (Kind::Records, topics, starts)
+        }
+    }
+}
+
+impl Outlet for KafkaFeed {
+    fn send(&mut self, ticket: Ticket, records: Vec<Outgoing>) -> Result<(), LogError> {
+        self.outlet.send(ticket, records)
+    }
+
+    fn settled(&mut self, wait: Duration) -> Result<Vec<Settled>, LogError> {
+        self.outlet.settled(wait)
+    }
+}
+
+impl Feed for KafkaFeed {
+    fn next(&mut self, wait: Duration) -> Result<Fed, LogError> {
+        let deadline = Instant::now() + wait;
+        let mut gathered = Gathered::default();
+        while !gathered.is_full() {
+            if gathered.records.is_empty()
+                && let Some(lanes) = self.decision()?
+            {
+                return Ok(lanes);
+            }
+            let consumer = self.consumer()?;
+            let patience = gathered.patience(deadline);
+            match consumer.poll(patience) {
+                None if patience.is_zero() => break,
+                None => {}
+                Some(Ok(message)) => {
+                    let part = name(message.topic(), message.partition());
+                    let mut held = lock(&consumer.context().state);
+                    // What was revoked, or comes from before a change of place, is not ours to give.
+                    if let Some(next) = held.parts.get_mut(&part)
+                        && next.is_none_or(|next| message.offset() >= next)
+                        && self.share == Kind::Records
+                    {
+                        *next = Some(message.offset() + 1);
+                        gathered.push(record(&message, &part.0));
+                    }
+                }
+                Some(Err(error)) => match trouble(&error) {
+                    Trouble::End => {}
+                    Trouble::OutOfRange => self.recover()?,
+                    Trouble::Passing => debug!(%error, "the group's member goes on"),
+                    Trouble::Final(reason) => return Err(LogError::Lost(reason)),
+                },
+            }
+        }
+        match self.decision()? {
+            Some(lanes) => Ok(lanes),
+            None if gathered.records.is_empty() => Ok(Fed::Idle),
+            None => Ok(Fed::Records(gathered.records)),
+        }
+    }
+
+    fn commit(&mut self, done: &[(Topic, Partition, Offset)]) -> Result<(), LogError> {
+        let consumer = self.consumer()?;
+        let held: BTreeSet<Part> = lock(&consumer.context().state).parts.keys().cloned().collect();
+        let mut offsets = TopicPartitionList::new();
+        for (topic, partition, offset) in done {
+            if !held.contains(&(topic.clone(), *partition)) {
+                continue;
+            }
+            let native = native_partition(*partition)?;
+            offsets
+                .add_partition_offset(topic.as_str(), native, rdkafka::Offset::Offset(*offset))
+                .map_err(|error| LogError::Lost(format!("committing {topic}: {error}")))?;
+        }
+        if offsets.count() == 0 {
+            return Ok(());
+        }
+        consumer
+            .commit(&offsets, CommitMode::Async)
+            .map_err(|error| LogError::Lost(format!("committing: {error}")))
+    }
+
+    fn reshare(&mut self, share: Share) -> Result<(), LogError> {
+        let (kind, topics, starts) = wanted(&self.shared, share);
+        if kind != self.share {
+            let reason = "a member can not change between lanes and records: join anew";
+            return Err(LogError::Lost(reason.to_owned()));
+        }
+        lock(&self.consumer()?.context().state).starts = starts;
+        self.subscribe(&topics)
+    }
+
+    fn rewind(
+        &mut self,
+        topic: &Topic,
+        partition: Partition,
+        offset: Offset,
+    ) -> Result<(), LogError> {
+        let next = {
+            let held = lock(&self.consumer()?.context().state);
+            held.parts.get(&(topic.clone(), partition)).copied()
+        };
+        match next.flatten() {
+            Some(next) if next > offset => self.place(topic, partition, offset),
+            Some(_) | None => Ok(()),
+        }
+    }
+}
+
+impl Drop for KafkaFeed {
+    /// Leaves the group, so that others need not wait for the session to time out. A broker that does
+    /// not answer must not hold us up, so leaving has a thread of its own and a bound.
+    fn drop(&mut self) {
+        let Some(consumer) = self.consumer.take() else { return };
+        let (done, left) = mpsc::sync_channel(1);
+        let leaving = std::thread::Builder::new().name("kafka-leave".to_owned()).spawn(move || {
+            drop(consumer);
+            // Nobody may be waiting any more.
+            let _ = done.send(());
+        });
+        match leaving {
+            Ok(_) if left.recv_timeout(settings::LEAVE_WAIT).is_ok() => {}
+            Ok(_) => warn!("leaving the group takes long; going on without"),
+            Err(error) => info!(%error, "left the group without a thread of its own"),
+        }
+    }
+}

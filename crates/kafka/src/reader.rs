@@ -1,0 +1,257 @@
+//! One partition, read from a given offset on, without a group's say.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use events::{Offset, Partition, Place, Record, Timestamp, Topic};
+use rdkafka::consumer::{BaseConsumer, Consumer as _, ConsumerContext};
+use rdkafka::error::{KafkaError as ClientError, RDKafkaErrorCode as Code};
+use rdkafka::message::{BorrowedMessage, Message as _};
+use rdkafka::{ClientConfig, ClientContext, TopicPartitionList};
+use std::ops::Range;
+use stream::LogError;
+use tracing::{debug, warn};
+
+use crate::{raw, settings};
+
+/// Logs what librdkafka reports on the side; it reconnects by itself.
+pub(crate) struct Plain;
+
+impl ClientContext for Plain {
+    fn error(&self, error: ClientError, reason: &str) {
+        warn!(%error, reason, "kafka consumer");
+    }
+}
+
+impl ConsumerContext for Plain {}
+
+/// What an error of a poll means for the one who polls.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Trouble {
+    /// The end of a partition was reached.
+    End,
+    /// The offset asked for is not there: look at what is kept.
+    OutOfRange,
+    /// The client goes on by itself.
+    Passing,
+    /// Reading can not go on: why.
+    Final(String),
+}
+
+/// Judges an error that a consumer gave instead of a record.
+pub(crate) fn trouble(error: &ClientError) -> Trouble {
+    let code = match error {
+        ClientError::PartitionEOF(_) => return Trouble::End,
+        ClientError::MessageConsumptionFatal(code) => {
+            return Trouble::Final(format!("the consumer has failed for good: {code}"));
+        }
+        other => match other.rdkafka_error_code() {
+            Some(code) => code,
+            None => return Trouble::Final(other.to_string()),
+        },
+    };
+    match code {
+        Code::AutoOffsetReset | Code::OffsetOutOfRange | Code::LogTruncation => Trouble::OutOfRange,
+        Code::BadMessage | Code::InvalidMessage | Code::BadCompression => {
+            Trouble::Final(format!("a record is damaged: {code}"))
+        }
+        Code::UnknownTopicOrPartition | Code::UnknownTopic | Code::UnknownPartition => {
+            Trouble::Final(format!("the topic is not there: {code}"))
+        }
+        Code::TopicAuthorizationFailed
+        | Code::ClusterAuthorizationFailed
+        | Code::Authentication
+        | Code::SaslAuthenticationFailed => Trouble::Final(format!("access was refused: {code}")),
+        _ => Trouble::Passing,
+    }
+}
+
+/// A record as it was read.
+pub(crate) fn record(message: &BorrowedMessage<'_>, topic: &Topic) -> Record {
+    Record {
+        place: Place {
+            topic: topic.clone(),
+            partition: Partition::try_from(message.partition()).unwrap_or_default(),
+            offset: message.offset(),
+        },
+        timestamp: Timestamp::from_millis(message.timestamp().to_millis().unwrap_or_default()),
+        key: message.key().map(Bytes::copy_from_slice),
+        value: message.payload().map(Bytes::copy_from_slice),
+        headers: raw::headers(message),
+    }
+}
+
+/// Counts what a read has gathered against its bounds.
+#[derive(Default)]
+pub(crate) struct Gathered {
+    pub(crate) records: Vec<Record>,
+    bytes: usize,
+}
+
+impl Gathered {
+    pub(crate) fn push(&mut self, record: Record) {
+        self.bytes += record.value.as_ref().map_or(0, Bytes::len) + 64;
+        self.records.push(record);
+    }
+
+    pub(crate) fn is_full(&self) -> bool {
+        self.records.len() >= settings::READ_RECORDS_MAX || self.bytes >= settings::READ_BYTES_MAX
+    }
+
+    /// How long the next poll may wait: for a first record until the deadline, for another not at all.
+    pub(crate) fn patience(&self, deadline: Instant) -> Duration {
+        if self.records.is_empty() {
+            let left = deadline.saturating_duration_since(Instant::now());
+            // librdkafka counts in milliseconds; what is less would be a busy loop of zeros.
+            if left < Duration::from_millis(1) { Duration::ZERO } else { left }
+        } else {
+            Duration::ZERO
+        }
+    }
+}
+
+/// Reads one partition.
+pub(crate) struct Reader {
+    consumer: BaseConsumer<Plain>,
+    asking: Arc<BaseConsumer<Plain>>,
+    topic: Topic,
+    partition: Partition,
+    next: Option<Offset>,
+    at_end: bool,
+}
+
+impl Reader {
+    /// `asking` answers what is kept, with the isolation that `settings` have.
+    pub(crate) fn new(
+        settings: &ClientConfig,
+        asking: Arc<BaseConsumer<Plain>>,
+        topic: Topic,
+        partition: Partition,
+    ) -> Result<Self, LogError> {
+        let consumer = settings
+            .create_with_context(Plain)
+            .map_err(|error| LogError::Lost(format!("no consumer for {topic}: {error}")))?;
+        Ok(Self { consumer, asking, topic, partition, next: None, at_end: false })
+    }
+
+    /// Connects, so that the first read need not.
+    pub(crate) fn warm(&self) -> Result<(), LogError> {
+        self.consumer
+            .fetch_metadata(Some(self.topic.as_str()), settings::ASK)
+            .map(|_| ())
+            .map_err(|error| self.lost(&error.to_string()))
+    }
+
+    /// What is kept. Where the reader stands at the end, the end is its own position: what an
+    /// uncommitted reader counts above it are markers of transactions, which no reader ever sees.
+    pub(crate) fn kept(&self) -> Result<Range<Offset>, LogError> {
+        kept(&self.asking, &self.topic, self.partition)
+    }
+
+    pub(crate) fn read(&mut self, from: Offset, wait: Duration) -> Result<Vec<Record>, LogError> {
+        let deadline = Instant::now() + wait;
+        if self.next != Some(from) {
+            self.start(from)?;
+        }
+        let mut gathered = Gathered::default();
+        while !gathered.is_full() {
+            let patience = gathered.patience(deadline);
+            match self.consumer.poll(patience) {
+                None if patience.is_zero() => break,
+                None => {}
+                Some(Ok(message)) => {
+                    // A change of place may leave records of the old one on their way.
+                    if self.next.is_some_and(|next| message.offset() >= next) {
+                        self.next = Some(message.offset() + 1);
+                        self.at_end = false;
+                        gathered.push(record(&message, &self.topic));
+                    }
+                }
+                Some(Err(error)) => match trouble(&error) {
+                    Trouble::End => self.at_end = true,
+                    Trouble::Passing => debug!(%error, topic = %self.topic, "reading goes on"),
+                    Trouble::OutOfRange if !gathered.records.is_empty() => {
+                        self.next = None;
+                        break;
+                    }
+                    Trouble::OutOfRange => self.start(from)?,
+                    Trouble::Final(reason) => return Err(self.lost(&reason)),
+                },
+            }
+        }
+        Ok(gathered.records)
+    }
+
+    /// Reads everything that is visible now, from the first kept record to the end as the reader
+    /// itself meets it; a compacted topic has no other end that is safe to read to.
+    pub(crate) fn read_all(&mut self, mut each: impl FnMut(Record)) -> Result<(), LogError> {
+        let mut next = self.kept()?.start;
+        let mut heard = Instant::now();
+        self.next = None;
+        loop {
+            let records = self.read(next, Duration::from_millis(20))?;
+            if let Some(last) = records.last() {
+                next = last.place.offset + 1;
+                heard = Instant::now();
+            } else if self.at_end {
+                return Ok(());
+            } else if heard.elapsed() >= settings::LOAD_STALL {
+                return Err(self.lost("no record and no end of partition came"));
+            }
+            records.into_iter().for_each(&mut each);
+        }
+    }
+
+    /// Stops fetching until the next read; keeps the connection.
+    pub(crate) fn rest(&mut self) -> Result<(), LogError> {
+        if self.next.take().is_some() {
+            self.consumer.unassign().map_err(|error| self.lost(&error.to_string()))?;
+        }
+        Ok(())
+    }
+
+    fn start(&mut self, from: Offset) -> Result<(), LogError> {
+        let kept = self.kept()?;
+        if from < kept.start {
+            return Err(LogError::Gone { kept_from: kept.start });
+        }
+        if from > kept.end {
+            return Err(LogError::PastEnd { end: kept.end });
+        }
+        let mut place = TopicPartitionList::new();
+        place
+            .add_partition_offset(
+                self.topic.as_str(),
+                native_partition(self.partition)?,
+                rdkafka::Offset::Offset(from),
+            )
+            .and_then(|()| self.consumer.assign(&place))
+            .map_err(|error| self.lost(&error.to_string()))?;
+        self.next = Some(from);
+        self.at_end = false;
+        Ok(())
+    }
+
+    fn lost(&self, reason: &str) -> LogError {
+        LogError::Lost(format!("reading {}/{}: {reason}", self.topic, self.partition))
+    }
+}
+
+/// From the first kept offset to one past the last that can be seen with `asking`'s isolation.
+pub(crate) fn kept<C: ConsumerContext>(
+    asking: &BaseConsumer<C>,
+    topic: &Topic,
+    partition: Partition,
+) -> Result<Range<Offset>, LogError> {
+    asking
+        .fetch_watermarks(topic.as_str(), native_partition(partition)?, settings::ASK)
+        .map(|(low, high)| low..high)
+        .map_err(|error| LogError::Lost(format!("asking what {topic}/{partition} keeps: {error}")))
+}
+
+/// A partition's number as librdkafka takes it.
+pub(crate) fn native_partition(partition: Partition) -> Result<i32, LogError> {
+    i32::try_from(partition)
+        .map_err(|_| LogError::Lost(format!("no partition has the number {partition}")))
+}

@@ -1,0 +1,96 @@
+//! Sending records to any topic.
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use events::{Outgoing, Payload, Place};
+use stream::{LogError, Outlet, SendError, Settled, Ticket};
+
+use crate::codec;
+use crate::limits::UNSETTLED_MAX;
+use crate::open::Shared;
+use crate::view::{Bell, deadline, lock};
+use crate::writer::{Request, Sending, Stamped};
+
+/// A sender of records.
+pub struct LocalOutlet {
+    shared: Arc<Shared>,
+    tray: Arc<Tray>,
+}
+
+/// What has become of tickets, until it is asked for.
+#[derive(Debug, Default)]
+pub(crate) struct Tray {
+    settled: Mutex<Vec<Settled>>,
+    bell: Bell,
+}
+
+impl Tray {
+    pub(crate) fn put(&self, mut settled: Vec<Settled>) {
+        lock(&self.settled).append(&mut settled);
+        self.bell.ring();
+    }
+
+    fn take(&self) -> Vec<Settled> {
+        std::mem::take(&mut lock(&self.settled))
+    }
+}
+
+impl LocalOutlet {
+    pub(crate) fn new(shared: Arc<Shared>) -> Self {
+        Self { shared, tray: Arc::default() }
+    }
+}
+
+impl Outlet for LocalOutlet {
+    fn send(&mut self, ticket: Ticket, records: Vec<Outgoing>) -> Result<(), LogError> {
+        let unsettled = lock(&self.tray.settled).len();
+        if unsettled > UNSETTLED_MAX {
+            return Err(LogError::Lost(format!(
+                "nobody has asked what has become of {unsettled} tickets; call settled"
+            )));
+        }
+        let records = records.into_iter().map(|record| self.shared.sending(record)).collect();
+        let tray = Arc::clone(&self.tray);
+        self.shared.queue.push(Request::Send { ticket, records, tray })
+    }
+
+    fn settled(&mut self, wait: Duration) -> Result<Vec<Settled>, LogError> {
+        let deadline = deadline(wait);
+        loop {
+            let settled = self.tray.take();
+            if !settled.is_empty() || !self.tray.bell.wait_until(deadline) {
+                return Ok(settled);
+            }
+        }
+    }
+}
+
+impl Shared {
+    /// Stores one record and says where.
+    pub(crate) fn put(&self, record: Outgoing) -> Result<Place, SendError> {
+        let record = self.sending(record);
+        self.ask(|reply| Request::Put { record, reply })
+            .unwrap_or_else(|error| Err(SendError::InDoubt(error.to_string())))
+    }
+
+    /// Writes a record out as it will be stored.
+    fn sending(&self, record: Outgoing) -> Sending {
+        let (topic, record) = self.options.topics.address(record);
+        let Outgoing { to: _, partition, key, value, headers } = record;
+        let write = |value: Option<&[&[u8]]>| Stamped {
+            bytes: codec::size(key.as_deref(), value, &headers),
+            stored: codec::encode(key.as_deref(), value, &headers),
+        };
+        let record = match &value {
+            Payload::Null => Ok(write(None)),
+            Payload::Bytes(bytes) => Ok(write(Some(&[bytes]))),
+            Payload::Avro { schema, datum } => match (self.options.schema_ids)(schema) {
+                // Confluent's framing: a zero, the schema's id, the datum.
+                Some(id) => Ok(write(Some(&[&[0], &id.to_be_bytes(), datum]))),
+                None => Err(SendError::Never(format!("the schema {schema} has no id"))),
+            },
+        };
+        Sending { topic, partition, key, record }
+    }
+}

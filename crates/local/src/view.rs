@@ -1,0 +1,206 @@
+//! What may be seen: which topics there are and how far each partition reaches. Readers wait here.
+
+use std::collections::HashMap;
+use std::ops::Range;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::Instant;
+
+use events::{Offset, Partition, Topic};
+use stream::LogError;
+
+use crate::codec::TopicId;
+
+/// Locks; what is guarded here is changed in single steps, so a panic elsewhere leaves it whole.
+pub(crate) fn lock<T>(guarded: &Mutex<T>) -> MutexGuard<'_, T> {
+    guarded.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Wakes one waiter. A ring that nobody waited for is remembered.
+#[derive(Debug, Default)]
+pub(crate) struct Bell {
+    rung: Mutex<bool>,
+    heard: Condvar,
+}
+
+impl Bell {
+    pub(crate) fn ring(&self) {
+        *lock(&self.rung) = true;
+        self.heard.notify_all();
+    }
+
+    /// Waits for a ring until `deadline`; says whether there was one.
+    pub(crate) fn wait_until(&self, deadline: Instant) -> bool {
+        let mut rung = lock(&self.rung);
+        loop {
+            if std::mem::take(&mut *rung) {
+                return true;
+            }
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return false;
+            }
+            rung = self.heard.wait_timeout(rung, left).unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+}
+
+/// The deadline of a wait; one too long to be counted ends in a day, and the caller asks again.
+pub(crate) fn deadline(wait: std::time::Duration) -> Instant {
+    const DAY: std::time::Duration = std::time::Duration::from_secs(24 * 60 * 60);
+    Instant::now() + wait.min(DAY)
+}
+
+/// What may be seen.
+#[derive(Debug, Default)]
+pub(crate) struct View(Mutex<Inner>);
+
+#[derive(Debug, Default)]
+struct Inner {
+    topics: Vec<TopicView>,
+    by_name: HashMap<Topic, TopicId>,
+    /// Rung when a topic is made.
+    made: Vec<Weak<Bell>>,
+    /// Why nothing can be written any more.
+    stopped: Option<String>,
+}
+
+#[derive(Debug)]
+struct TopicView {
+    name: Topic,
+    partitions: Vec<PartitionView>,
+}
+
+#[derive(Debug, Default)]
+struct PartitionView {
+    kept: Range<Offset>,
+    bells: Vec<Weak<Bell>>,
+}
+
+/// A topic, as far as a reader needs it.
+#[derive(Clone, Debug)]
+pub(crate) struct Known {
+    pub(crate) id: TopicId,
+    pub(crate) partitions: u32,
+}
+
+/// How far partitions reach now.
+#[derive(Debug, Default)]
+pub(crate) struct Published {
+    /// Topics that were made, in the order of their ids.
+    pub(crate) made: Vec<(Topic, u32)>,
+    pub(crate) kept: Vec<(TopicId, Partition, Range<Offset>)>,
+}
+
+impl View {
+    /// Lets what was committed be seen, and wakes who waits for it.
+    pub(crate) fn publish(&self, published: Published) {
+        let mut inner = lock(&self.0);
+        let mut bells = Vec::new();
+        if !published.made.is_empty() {
+            bells.append(&mut alive(&mut inner.made));
+        }
+        for (name, partitions) in published.made {
+            let id = TopicId::try_from(inner.topics.len()).unwrap_or(TopicId::MAX);
+            inner.by_name.insert(name.clone(), id);
+            let partitions = (0..partitions).map(|_| PartitionView::default()).collect();
+            inner.topics.push(TopicView { name, partitions });
+        }
+        for (topic, partition, kept) in published.kept {
+            if let Some(view) = inner.partition(topic, partition) {
+                view.kept = kept;
+                bells.append(&mut alive(&mut view.bells));
+            }
+        }
+        drop(inner);
+        bells.iter().for_each(|bell| bell.ring());
+    }
+
+    /// From now on nothing can be written; everyone who waits is told.
+    pub(crate) fn stop(&self, why: &str) {
+        let mut inner = lock(&self.0);
+        inner.stopped.get_or_insert_with(|| why.to_owned());
+        let mut bells = alive(&mut inner.made);
+        for partition in inner.topics.iter_mut().flat_map(|topic| &mut topic.partitions) {
+            bells.append(&mut alive(&mut partition.bells));
+        }
+        drop(inner);
+        bells.iter().for_each(|bell| bell.ring());
+    }
+
+    /// # Errors
+    /// `Lost`, with the reason, where nothing can be written any more.
+    pub(crate) fn running(&self) -> Result<(), LogError> {
+        match &lock(&self.0).stopped {
+            None => Ok(()),
+            Some(why) => Err(LogError::Lost(why.clone())),
+        }
+    }
+
+    pub(crate) fn topic(&self, name: &Topic) -> Option<Known> {
+        let inner = lock(&self.0);
+        let id = *inner.by_name.get(name)?;
+        let view = inner.topics.get(usize::try_from(id).ok()?)?;
+        let partitions = u32::try_from(view.partitions.len()).ok()?;
+        Some(Known { id, partitions })
+    }
+
+    pub(crate) fn name(&self, topic: TopicId) -> Option<Topic> {
+        let inner = lock(&self.0);
+        inner.topics.get(usize::try_from(topic).ok()?).map(|view| view.name.clone())
+    }
+
+    pub(crate) fn topics(&self) -> usize {
+        lock(&self.0).topics.len()
+    }
+
+    pub(crate) fn kept_of(&self, name: &Topic) -> Option<Vec<Range<Offset>>> {
+        let inner = lock(&self.0);
+        let view = inner.topics.get(usize::try_from(*inner.by_name.get(name)?).ok()?)?;
+        Some(view.partitions.iter().map(|partition| partition.kept.clone()).collect())
+    }
+
+    pub(crate) fn kept(&self, topic: TopicId, partition: Partition) -> Range<Offset> {
+        lock(&self.0).partition(topic, partition).map_or(0..0, |view| view.kept.clone())
+    }
+
+    /// Has `bell` rung whenever something changes in the partition.
+    pub(crate) fn watch(&self, topic: TopicId, partition: Partition, bell: &Arc<Bell>) {
+        if let Some(view) = lock(&self.0).partition(topic, partition) {
+            alive(&mut view.bells);
+            view.bells.push(Arc::downgrade(bell));
+        }
+    }
+
+    pub(crate) fn unwatch(&self, topic: TopicId, partition: Partition, bell: &Arc<Bell>) {
+        if let Some(view) = lock(&self.0).partition(topic, partition) {
+            view.bells.retain(|other| !std::ptr::eq(other.as_ptr(), Arc::as_ptr(bell)));
+        }
+    }
+
+    /// Has `bell` rung whenever a topic is made.
+    pub(crate) fn watch_topics(&self, bell: &Arc<Bell>) {
+        let mut inner = lock(&self.0);
+        alive(&mut inner.made);
+        inner.made.push(Arc::downgrade(bell));
+    }
+}
+
+impl Inner {
+    fn partition(&mut self, topic: TopicId, partition: Partition) -> Option<&mut PartitionView> {
+        let topic = self.topics.get_mut(usize::try_from(topic).ok()?)?;
+        topic.partitions.get_mut(usize::try_from(partition).ok()?)
+    }
+}
+
+/// The bells that somebody still holds; forgets the others.
+fn alive(bells: &mut Vec<Weak<Bell>>) -> Vec<Arc<Bell>> {
+    let mut living = Vec::with_capacity(bells.len());
+    bells.retain(|bell| match bell.upgrade() {
+        None => false,
+        Some(bell) => {
+            living.push(bell);
+            true
+        }
+    });
+    living
+}

@@ -1,0 +1,34 @@
+//! Bounds, each with its reason.
+
+use std::time::Duration;
+
+/// The largest value of an inbox record that is taken, bytes. Below Kafka's default of 1 MiB for a
+/// message, with room for headers and for what a journal record puts around it.
+pub const INBOX_BYTES_MAX: usize = 900 * 1024;
+/// The largest value of a DoTask, bytes; a task that would exceed it fails with `too_large`.
+pub const COMMAND_BYTES_MAX: usize = 900 * 1024;
+/// The largest value of an UndoTask or a QueryTask, bytes: a task's inputs and its output, and the
+/// names around them.
+pub const UNDO_BYTES_MAX: usize = COMMAND_BYTES_MAX + INBOX_BYTES_MAX + 64 * 1024;
+/// The longest business key, bytes: docs/interfaces.md.
+pub const BUSINESS_KEY_BYTES_MAX: usize = 512;
+/// The longest workflow id, bytes: a saga's name of up to 100 characters, `:`, a business key.
+pub(crate) const WORKFLOW_ID_BYTES_MAX: usize = 400 + 1 + BUSINESS_KEY_BYTES_MAX;
+/// The longest code, name, id or header that is stored, bytes.
+pub(crate) const WORD_BYTES_MAX: usize = 1024;
+/// Free text (messages, reasons, notes) is cut here, bytes.
+pub(crate) const TEXT_BYTES_MAX: usize = 8 * 1024;
+/// How long an ended workflow is remembered: the dedup window.
+pub const REMEMBERED: Duration = Duration::from_hours(30 * 24);
+/// How long after its end a late success is still undone.
+pub const LATE_UNDO: Duration = Duration::from_hours(7 * 24);
+/// How long an agent is asked whether a task was done, where the task has no deadline.
+pub(crate) const QUERY_FOR: Duration = Duration::from_mins(10);
+/// When a workflow whose definition this build can not compile is looked at again.
+pub(crate) const POSTPONED_FOR: Duration = Duration::from_mins(1);
+
+/// The first bytes of `text` up to the bound, cut between characters.
+pub(crate) fn cut(text: &str) -> String {
+    let end = text.floor_char_boundary(TEXT_BYTES_MAX);
+    text.get(..end).unwrap_or_default().to_owned()
+}

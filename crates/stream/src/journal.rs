@@ -1,0 +1,312 @@
+//! What stands in a journal partition.
+
+use bytes::Bytes;
+use events::{
+    Destination, Header, Offset, Outgoing, Partition, Payload, Place, Record, Refusal, Timestamp,
+    Topic, dead_letter, header, partition_of,
+};
+use minicbor::bytes::ByteVec;
+use minicbor::{Decode, Encode};
+
+use crate::broker::LaneId;
+use crate::service::{Journaled, Service};
+
+/// The number of this build's journal format. A reader that meets a higher one refuses.
+pub const FORMAT: u32 = 1;
+
+/// 128 random bits, new for each attempt to take a lane over.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Encode, Decode)]
+#[cbor(transparent)]
+pub struct Owner(
+    #[n(0)]
+    #[cbor(with = "minicbor::bytes")]
+    pub [u8; 16],
+);
+
+/// A record of the journal.
+#[derive(Clone, Debug, PartialEq, Encode, Decode)]
+#[allow(clippy::large_enum_variant, reason = "one is held at a time, while it is read or judged")]
+pub enum Written {
+    /// Somebody takes the lane over.
+    #[n(0)]
+    Announce(#[n(0)] Announce),
+    /// A decision.
+    #[n(1)]
+    Decide(#[n(0)] Decide),
+}
+
+/// The same by reference, for writing.
+#[derive(Encode)]
+enum Writing<'a> {
+    #[n(0)]
+    Announce(#[n(0)] &'a Announce),
+    #[n(1)]
+    Decide(#[n(0)] &'a Decide),
+}
+
+/// Takes effect if its epoch is greater than the current one.
+#[derive(Clone, Debug, PartialEq, Encode, Decode)]
+pub struct Announce {
+    /// One past the newest that the announcer has seen.
+    #[n(0)]
+    pub epoch: u64,
+    /// Who.
+    #[n(1)]
+    pub owner: Owner,
+    /// The format that it will write.
+    #[n(2)]
+    pub format: u32,
+}
+
+/// One accepted input, refused input or fired timer.
+#[derive(Clone, Debug, PartialEq, Encode, Decode)]
+pub struct Decide {
+    /// The epoch of the announcement that it stands under.
+    #[n(0)]
+    pub epoch: u64,
+    /// Whose announcement that was.
+    #[n(1)]
+    pub owner: Owner,
+    /// 1, 2, 3... since the announcement.
+    #[n(2)]
+    pub seq: u64,
+    /// The inbox offset to read next.
+    #[n(3)]
+    pub position: Offset,
+    /// Below it, all that follows from every valid record has been acknowledged.
+    #[n(4)]
+    pub cursor: Offset,
+    /// The later of the clock and the last record's time.
+    #[n(5)]
+    pub time: Timestamp,
+    /// What it was decided on.
+    #[n(6)]
+    pub source: Origin,
+    /// What was decided.
+    #[n(7)]
+    pub body: Body,
+}
+
+/// What a decision was made on.
+#[derive(Clone, Debug, PartialEq, Encode, Decode)]
+pub enum Origin {
+    /// The inbox record at this offset.
+    #[n(0)]
+    Input(#[n(0)] Offset),
+    /// A state's time has come.
+    #[n(1)]
+    Timer(#[n(0)] String),
+    /// Record `index` of what follows from the journal record at this offset can not be sent.
+    #[n(2)]
+    Parked(#[n(0)] Offset, #[n(1)] u32),
+    /// Nothing: position and cursor are written down.
+    #[n(3)]
+    Skip,
+}
+
+/// What was decided.
+#[derive(Clone, Debug, PartialEq, Encode, Decode)]
+pub enum Body {
+    /// Events of the service, each as it encodes itself.
+    #[n(0)]
+    Events(#[n(0)] Vec<ByteVec>),
+    /// The input can never work.
+    #[n(1)]
+    Refused(#[n(0)] Kept, #[n(1)] Refusal),
+    /// The input belongs to another partition.
+    #[n(2)]
+    Forwarded(#[n(0)] Kept),
+    /// Nothing.
+    #[n(3)]
+    Nothing,
+}
+
+/// A record kept whole, bytes unchanged.
+#[derive(Clone, Debug, PartialEq, Encode, Decode)]
+pub struct Kept {
+    #[n(0)]
+    topic: Topic,
+    #[n(1)]
+    partition: Partition,
+    #[n(2)]
+    offset: Offset,
+    #[n(3)]
+    timestamp: Timestamp,
+    #[n(4)]
+    key: Option<ByteVec>,
+    #[n(5)]
+    value: Option<ByteVec>,
+    #[n(6)]
+    headers: Vec<(String, Option<ByteVec>)>,
+}
+
+impl From<&Record> for Kept {
+    fn from(record: &Record) -> Self {
+        let bytes = |bytes: &Bytes| ByteVec::from(bytes.to_vec());
+        Self {
+            topic: record.place.topic.clone(),
+            partition: record.place.partition,
+            offset: record.place.offset,
+            timestamp: record.timestamp,
+            key: record.key.as_ref().map(bytes),
+            value: record.value.as_ref().map(bytes),
+            headers: record
+                .headers
+                .iter()
+                .map(|header| (header.name.to_string(), header.value.as_ref().map(bytes)))
+                .collect(),
+        }
+    }
+}
+
+impl Kept {
+    /// The same with this key, where it has none.
+    #[must_use]
+    pub fn keyed(mut self, key: &str) -> Self {
+        self.key.get_or_insert_with(|| ByteVec::from(key.as_bytes().to_vec()));
+        self
+    }
+
+    /// The record as it was read.
+    #[must_use]
+    pub fn record(&self) -> Record {
+        let bytes = |bytes: &ByteVec| Bytes::copy_from_slice(bytes);
+        Record {
+            place: Place {
+                topic: self.topic.clone(),
+                partition: self.partition,
+                offset: self.offset,
+            },
+            timestamp: self.timestamp,
+            key: self.key.as_ref().map(bytes),
+            value: self.value.as_ref().map(bytes),
+            headers: self
+                .headers
+                .iter()
+                .map(|(name, value)| Header {
+                    name: name.as_str().into(),
+                    value: value.as_ref().map(bytes),
+                })
+                .collect(),
+        }
+    }
+}
+
+impl Written {
+    /// Its bytes.
+    #[must_use]
+    pub fn encode(&self) -> Bytes {
+        match self {
+            Self::Announce(announce) => Writing::Announce(announce).encode(),
+            Self::Decide(decide) => Writing::Decide(decide).encode(),
+        }
+    }
+
+    /// Reads a record of this or any released format.
+    ///
+    /// # Errors
+    /// What is unknown or broken.
+    pub fn decode(bytes: &[u8]) -> Result<Self, String> {
+        minicbor::decode(bytes).map_err(|error| error.to_string())
+    }
+}
+
+impl Decide {
+    /// Its bytes as a journal record.
+    #[must_use]
+    pub fn encode(&self) -> Bytes {
+        Writing::Decide(self).encode()
+    }
+}
+
+impl Writing<'_> {
+    fn encode(&self) -> Bytes {
+        let mut out = Vec::new();
+        // Writing to a vector can not fail; a field that could not be encoded would be our own bug, and
+        // the empty record that it leaves is refused by every reader.
+        if minicbor::encode(self, &mut out).is_err() {
+            out.clear();
+        }
+        Bytes::from(out)
+    }
+}
+
+impl Body {
+    /// Of these events.
+    #[must_use]
+    pub fn of<E: Journaled>(events: &[E]) -> Self {
+        let encoded = events.iter().map(|event| {
+            let mut out = Vec::new();
+            event.encode(&mut out);
+            ByteVec::from(out)
+        });
+        Self::Events(encoded.collect())
+    }
+
+    /// The events in it.
+    ///
+    /// # Errors
+    /// An event that this build does not know.
+    pub fn events<E: Journaled>(&self) -> Result<Vec<E>, String> {
+        match self {
+            Self::Events(events) => events.iter().map(|event| E::decode(event)).collect(),
+            Self::Refused(..) | Self::Forwarded(_) | Self::Nothing => Ok(Vec::new()),
+        }
+    }
+}
+
+/// Where a decision stands.
+#[derive(Clone, Copy, Debug)]
+pub struct Stand {
+    /// The lane.
+    pub lane: LaneId,
+    /// Of how many.
+    pub lanes: u32,
+    /// The journal offset.
+    pub offset: Offset,
+}
+
+/// The records that follow from a decision: pure formatting of it and of where it stands, so that what is
+/// sent again after a takeover is the same (`same-again`).
+#[must_use]
+pub fn reactions<S: Service>(decide: &Decide, events: &[S::Event], stand: Stand) -> Vec<Outgoing> {
+    match &decide.body {
+        Body::Events(_) => {
+            let fence = format!("{}/{}/{}", stand.lane.0, decide.epoch, stand.offset);
+            let mut records: Vec<Outgoing> = events.iter().flat_map(S::react).collect();
+            for record in &mut records {
+                if matches!(record.to, Destination::Tasks(_)) {
+                    record.headers.push(Header::text(header::FENCE, fence.as_str()));
+                }
+            }
+            records
+        }
+        Body::Refused(record, refusal) => {
+            vec![Outgoing {
+                to: Destination::Inbox.dead_letters(),
+                ..dead_letter(&record.record(), refusal, "coordinator", decide.time)
+            }]
+        }
+        Body::Forwarded(record) => vec![forward(record.record(), stand.lanes)],
+        Body::Nothing => Vec::new(),
+    }
+}
+
+/// The record again, to the partition that its key belongs to. Without an id of its own it is given the
+/// one that it had by its place, so that it is still told apart by it.
+fn forward(record: Record, lanes: u32) -> Outgoing {
+    let place = record.place.to_string();
+    let mut headers = record.headers.clone();
+    if record.header(header::ID).is_none() {
+        headers.push(Header::text(header::ID, place.as_str()));
+    }
+    headers.push(Header::text(header::FORWARDED, place));
+    let partition = record.key.as_ref().map(|key| partition_of(key, lanes));
+    Outgoing {
+        to: Destination::Inbox,
+        partition,
+        key: record.key,
+        value: record.value.map_or(Payload::Null, Payload::Bytes),
+        headers,
+    }
+}

@@ -1,0 +1,603 @@
+//! An active lane: it reads, decides, appends and acts. One batch is in flight at a time, so between
+//! turns the states in memory are the fold of what is confirmed; any doubt ends the epoch, and memory is
+//! dropped and rebuilt, never repaired (`fold-only`).
+
+use std::collections::{BTreeSet, VecDeque};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::Duration;
+
+use events::{Class, Offset, Record, Refusal, Timestamp, partition_of};
+
+use crate::broker::{Clock, Key, LaneId, Log, LogError, Snapshots, Source};
+use crate::journal::{Body, Kept, Origin, Owner, Stand, Written, reactions};
+use crate::limits::Limits;
+use crate::outbox::{Outbox, Unsent};
+use crate::proposal::{Proposal, Proposed};
+use crate::reader::{Context, Ruling};
+use crate::service::{Cause, Parked, Service, Verdict};
+use crate::snapshot::{Camera, Writer};
+use crate::states::States;
+use crate::takeover::{End, Won, evolve_all, journal_now};
+
+/// What outlives an epoch: whom to blame for panics.
+#[derive(Debug, Default)]
+pub(crate) struct Blame {
+    /// The inbox record at this offset panicked: refused in the next epoch's first turn.
+    pub(crate) culprit: Option<Offset>,
+    /// Timers that panicked: not fired again until their state changes.
+    pub(crate) silenced: BTreeSet<Key>,
+    /// Panics with few inputs between them.
+    pub(crate) crashes: u32,
+    /// Inputs decided since the last one.
+    pub(crate) calm: u32,
+}
+
+/// What a lane is given by its host.
+pub(crate) struct Given<'a, S> {
+    pub(crate) service: &'a S,
+    pub(crate) clock: &'a dyn Clock,
+    pub(crate) limits: &'a Limits,
+    pub(crate) lane: LaneId,
+    pub(crate) lanes: u32,
+}
+
+/// An active lane.
+pub(crate) struct Lane<'a, S: Service, L, N> {
+    given: Given<'a, S>,
+    log: L,
+    owner: Owner,
+    context: Context,
+    states: States<S::State>,
+    outbox: Outbox,
+    camera: Camera<N>,
+    /// Read, not yet decided on.
+    inbox: VecDeque<Record>,
+    /// The inbox offset to read next.
+    position: Offset,
+    /// To be parked.
+    unsent: VecDeque<Unsent>,
+    blame: &'a mut Blame,
+    /// Timers fire only once the inbox has been read to the end seen at takeover.
+    catch_up_to: Option<Offset>,
+    confirmed_at: Timestamp,
+    looked_at: Timestamp,
+    journalled_at: Timestamp,
+    /// Nothing was sent since the last record that says how far sending has got.
+    resting: bool,
+}
+
+impl<'a, S: Service, L: Log, N: Snapshots + 'static> Lane<'a, S, L, N> {
+    /// Begins where the takeover ended: sends again whatever may not have been sent.
+    pub(crate) fn begin(
+        given: Given<'a, S>,
+        won: Won<S, L, N>,
+        writer: Writer<N>,
+        blame: &'a mut Blame,
+    ) -> Result<Self, End> {
+        let Won { mut log, holder, restored, owner } = won;
+        let now = given.clock.now();
+        let catch_up_to = Some(log.kept(Source::Inbox)?.end);
+        let mut outbox = Outbox::default();
+        let resting = restored.unsent.is_empty();
+        for (offset, decide, events) in &restored.unsent {
+            let stand = Stand { lane: given.lane, lanes: given.lanes, offset: *offset };
+            outbox.send(&mut log, *offset, reactions::<S>(decide, events, stand))?;
+        }
+        let mut states = restored.states;
+        for key in &blame.silenced {
+            states.silence(key);
+        }
+        Ok(Self {
+            position: restored.context.position.unwrap_or_default(),
+            camera: Camera::new(writer, holder, now),
+            given,
+            log,
+            owner,
+            context: restored.context,
+            states,
+            outbox,
+            inbox: VecDeque::new(),
+            unsent: VecDeque::new(),
+            blame,
+            catch_up_to,
+            confirmed_at: now,
+            looked_at: now,
+            journalled_at: now,
+            resting,
+        })
+    }
+
+    /// States held.
+    pub(crate) fn held(&self) -> usize {
+        self.states.len()
+    }
+
+    /// A state as it is now.
+    #[cfg(test)]
+    pub(crate) fn state(&self, key: &str) -> Option<&S::State> {
+        self.states.get(key)
+    }
+
+    /// One turn. An error ends the epoch; the caller takes over anew, or stops.
+    pub(crate) fn turn(&mut self) -> Result<(), End> {
+        self.settle(Duration::ZERO)?;
+        if self.outbox.unsettled() >= self.given.limits.unsettled_max {
+            // Back-pressure: what was decided must get out before more is taken in.
+            return self.settle(Duration::from_millis(100));
+        }
+        let end_of_inbox = self.fill()?;
+        let now = journal_now(self.given.clock, &self.context);
+        let mut proposal =
+            Proposal::new(&self.context, self.owner, now, self.outbox.cursor(self.context.next));
+        self.park(&mut proposal)?;
+        self.take_inputs(&mut proposal)?;
+        self.fire_timers(&mut proposal, end_of_inbox)?;
+        self.skip_ahead(&mut proposal, now);
+        self.commit(proposal)?;
+        let cursor = self.outbox.cursor(self.context.next);
+        let trim = self.camera.tend::<S>(
+            &mut self.states,
+            &self.context,
+            cursor,
+            now,
+            self.given.limits,
+        )?;
+        if let Some(below) = trim {
+            self.log.trim(below)?;
+        }
+        self.look_if_idle(now)
+    }
+
+    /// Before it stops: writes down how far sending has got, so that little is sent again.
+    pub(crate) fn rest(&mut self) -> Result<(), End> {
+        self.settle(Duration::from_millis(50))?;
+        let now = journal_now(self.given.clock, &self.context);
+        let cursor = self.outbox.cursor(self.context.next);
+        let mut proposal = Proposal::new(&self.context, self.owner, now, cursor);
+        if cursor > self.context.cursor && !self.resting {
+            proposal.push_eventless(Origin::Skip, Body::Nothing, self.position);
+        }
+        self.commit(proposal)
+    }
+
+    fn settle(&mut self, wait: Duration) -> Result<(), End> {
+        let settled = self.log.settled(wait)?;
+        self.unsent.extend(self.outbox.settle(settled));
+        Ok(())
+    }
+
+    /// Reads on where everything read is decided on. Says whether the inbox was empty behind it.
+    fn fill(&mut self) -> Result<bool, End> {
+        if !self.inbox.is_empty() {
+            return Ok(false);
+        }
+        let records = self.log.read(Source::Inbox, self.position, self.patience())?;
+        let empty = records.is_empty();
+        self.inbox.extend(records);
+        Ok(empty)
+    }
+
+    /// How long to wait for inputs: until the next timer, and never long.
+    fn patience(&self) -> Duration {
+        if !self.unsent.is_empty() {
+            return Duration::ZERO;
+        }
+        let longest = self.given.limits.wait_max;
+        let now = self.given.clock.now();
+        self.states.next_wake().map_or(longest, |due| due.since(now).min(longest))
+    }
+
+    fn take_inputs(&mut self, proposal: &mut Proposal<S::Event>) -> Result<(), End> {
+        while let Some(record) = self.inbox.front() {
+            if proposal.is_full(self.given.limits) {
+                return Ok(());
+            }
+            // A timer that was due before this record was appended goes first.
+            let before = Timestamp::from_millis(record.timestamp.as_millis().saturating_sub(1));
+            if self.caught_up()
+                && let Some((_, key)) = self.states.due(before.min(proposal.now()))
+            {
+                self.fire(&key, proposal)?;
+                continue;
+            }
+            let Some(record) = self.inbox.pop_front() else { return Ok(()) };
+            self.admit(&record, proposal)?;
+            self.position = record.place.offset + 1;
+            if self.blame.culprit == Some(record.place.offset) {
+                // Its refusal is written down before another record can make us panic.
+                self.blame.culprit = None;
+                return Ok(());
+            }
+        }
+        Ok(())
+    }
+
+    fn caught_up(&self) -> bool {
+        self.catch_up_to.is_none()
+    }
+
+    fn fire_timers(
+        &mut self,
+        proposal: &mut Proposal<S::Event>,
+        end_of_inbox: bool,
+    ) -> Result<(), End> {
+        if self.catch_up_to.is_some_and(|end| self.position >= end || end_of_inbox) {
+            self.catch_up_to = None;
+        }
+        let now = proposal.now();
+        if !self.inbox.is_empty() || !self.caught_up() || self.states.due(now).is_none() {
+            return Ok(());
+        }
+        // An input that the broker took before the timer was due goes first, even if it was not read yet.
+        if !end_of_inbox && self.position < self.log.kept(Source::Inbox)?.end {
+            return Ok(());
+        }
+        if now.since(self.confirmed_at) >= self.given.limits.look_every {
+            self.look()?;
+        }
+        while let Some((_, key)) = self.states.due(now) {
+            if proposal.is_full(self.given.limits) {
+                return Ok(());
+            }
+            self.fire(&key, proposal)?;
+        }
+        Ok(())
+    }
+
+    fn fire(&mut self, key: &Key, proposal: &mut Proposal<S::Event>) -> Result<(), End> {
+        let now = proposal.now();
+        let given = &self.given;
+        let verdict = catch_unwind(AssertUnwindSafe(|| {
+            given.service.decide(&self.states, Cause::Wake(key), now)
+        }))
+        .map_err(|_| End::CrashedTimer(key.clone()))?;
+        let fits = match verdict {
+            Verdict::Accepted(events) => {
+                self.accept(Origin::Timer(key.to_string()), &events, self.position, proposal)
+            }
+            // Nothing to do, or nothing that can be done: asked again only once the state has changed.
+            Verdict::Ignored(_) | Verdict::DeadLetter(_) => false,
+        };
+        if !fits {
+            tracing::error!(key = %key, "a due timer led to nothing; silenced until its state changes");
+            self.states.silence(key);
+        }
+        Ok(())
+    }
+
+    /// Folds and proposes; says whether the record fits into the journal.
+    fn accept(
+        &mut self,
+        origin: Origin,
+        events: &[S::Event],
+        position: Offset,
+        proposal: &mut Proposal<S::Event>,
+    ) -> bool {
+        assert!(!events.is_empty(), "one-verdict: an accepted cause has events");
+        let fits = proposal.push(origin, events, position, self.given.limits);
+        if fits {
+            evolve_all::<S>(&mut self.states, events);
+        }
+        fits
+    }
+
+    /// Gives an inbox record its one verdict (`one-verdict`).
+    fn admit(&mut self, record: &Record, proposal: &mut Proposal<S::Event>) -> Result<(), End> {
+        let offset = record.place.offset;
+        if self.blame.culprit == Some(offset) {
+            let refusal = Refusal::new(
+                Class::Crashed,
+                "panicked",
+                "deciding on this record made the coordinator panic; see its log, and report it",
+            );
+            self.refuse(record, refusal, proposal);
+            return Ok(());
+        }
+        let verdict = catch_unwind(AssertUnwindSafe(|| self.judge(record, proposal.now())))
+            .map_err(|_| End::Crashed(offset))?;
+        self.blame.calm = self.blame.calm.saturating_add(1);
+        match verdict {
+            Judged::Decided(Verdict::Accepted(events)) => {
+                count("accepted");
+                if !self.accept(Origin::Input(offset), &events, offset + 1, proposal) {
+                    let refusal = Refusal::new(
+                        Class::TooLarge,
+                        "decision",
+                        "what follows from this record is larger than a journal record may be",
+                    );
+                    self.refuse(record, refusal, proposal);
+                }
+            }
+            Judged::Decided(Verdict::Ignored(stale)) => {
+                metrics::counter!("pavane_lane_ignored_total", "reason" => stale.0).increment(1);
+                count("ignored");
+            }
+            Judged::Decided(Verdict::DeadLetter(refusal)) => {
+                self.refuse(record, refusal, proposal);
+            }
+            Judged::Misplaced(home) => {
+                count("forwarded");
+                let body = Body::Forwarded(Kept::from(record).keyed(&home));
+                proposal.push_eventless(Origin::Input(offset), body, offset + 1);
+            }
+        }
+        Ok(())
+    }
+
+    fn judge(&self, record: &Record, now: Timestamp) -> Judged<S::Event> {
+        let input = match self.given.service.parse(record) {
+            Ok(input) => input,
+            Err(refusal) => return Judged::Decided(Verdict::DeadLetter(refusal)),
+        };
+        let home = S::home(&input)
+            .filter(|key| partition_of(key.as_bytes(), self.given.lanes) != self.given.lane.0);
+        let Some(home) = home else {
+            let cause = Cause::Input(&input);
+            return Judged::Decided(self.given.service.decide(&self.states, cause, now));
+        };
+        if record.header(events::header::FORWARDED).is_some() {
+            let refusal = Refusal::new(
+                Class::Invalid,
+                "misplaced",
+                "the key does not belong to this partition; place inbox records by murmur2 over the key",
+            );
+            return Judged::Decided(Verdict::DeadLetter(refusal));
+        }
+        Judged::Misplaced(home)
+    }
+
+    fn refuse(&mut self, record: &Record, refusal: Refusal, proposal: &mut Proposal<S::Event>) {
+        count("dead_letter");
+        metrics::counter!(
+            "pavane_dead_letters_total",
+            "topic" => record.place.topic.to_string(), "reason" => refusal.class.as_str()
+        )
+        .increment(1);
+        tracing::warn!(place = %record.place, %refusal, "refused an inbox record");
+        let offset = record.place.offset;
+        let body = Body::Refused(Kept::from(record), refusal);
+        proposal.push_eventless(Origin::Input(offset), body, offset + 1);
+    }
+
+    /// Takes what could not be sent into its state, where retry or failure is decided.
+    fn park(&mut self, proposal: &mut Proposal<S::Event>) -> Result<(), End> {
+        while let Some(unsent) = self.unsent.pop_front() {
+            let parked = self.find(&unsent)?;
+            if !matches!(parked.record.to, events::Destination::Tasks(_)) {
+                return Err(End::Lost(format!(
+                    "a record for `{:?}` can not be sent: {}",
+                    parked.record.to, parked.error
+                )));
+            }
+            tracing::warn!(key = %parked.key, error = %parked.error, "parked a command");
+            let now = proposal.now();
+            let verdict = catch_unwind(AssertUnwindSafe(|| {
+                self.given.service.decide(&self.states, Cause::Parked(&parked), now)
+            }))
+            .map_err(|_| End::CrashedTimer(parked.key.clone()))?;
+            let index = u32::try_from(unsent.index).unwrap_or(u32::MAX);
+            let origin = Origin::Parked(unsent.offset, index);
+            let taken = match verdict {
+                Verdict::Accepted(events) => {
+                    self.accept(origin.clone(), &events, self.position, proposal)
+                }
+                Verdict::Ignored(_) | Verdict::DeadLetter(_) => false,
+            };
+            if !taken {
+                proposal.push_eventless(origin, Body::Nothing, self.position);
+            }
+        }
+        Ok(())
+    }
+
+    /// The record that could not be sent, formatted anew from the journal.
+    fn find(&mut self, unsent: &Unsent) -> Result<Parked, End> {
+        let records = self.log.read(Source::Journal, unsent.offset, Duration::from_secs(5))?;
+        let decide = records
+            .first()
+            .filter(|record| record.place.offset == unsent.offset)
+            .and_then(|record| Written::decode(record.value.as_deref().unwrap_or_default()).ok());
+        let Some(Written::Decide(decide)) = decide else {
+            return Err(End::Lost(format!(
+                "the journal record at offset {} could not be read again",
+                unsent.offset
+            )));
+        };
+        let stand = Stand { lane: self.given.lane, lanes: self.given.lanes, offset: unsent.offset };
+        let events = decide.body.events::<S::Event>().map_err(End::Refused)?;
+        let record = reactions::<S>(&decide, &events, stand).into_iter().nth(unsent.index);
+        let key = events
+            .iter()
+            .scan(0, |end, event| {
+                *end += S::react(event).len();
+                Some((*end, crate::service::Journaled::key(event)))
+            })
+            .find_map(|(end, key)| (unsent.index < end).then_some(key));
+        let Some(record) = record else {
+            return Err(End::Lost(format!("{unsent:?} is not among what follows from its record")));
+        };
+        let error = unsent.error.clone();
+        let key = key.unwrap_or_else(|| Key::from(""));
+        Ok(Parked { key, offset: unsent.offset, record, error })
+    }
+
+    /// Where only ignored inputs, or nothing, came for a while, position and cursor are written down.
+    fn skip_ahead(&mut self, proposal: &mut Proposal<S::Event>, now: Timestamp) {
+        if !proposal.is_empty() {
+            return;
+        }
+        let limits = self.given.limits;
+        let ahead = self.position - self.context.position.unwrap_or(self.position);
+        let quiet = now.since(self.journalled_at);
+        let cursor_ahead = self.outbox.cursor(self.context.next) > self.context.cursor;
+        let due = ahead >= limits.skip_after_offsets
+            || ahead > 0 && quiet >= limits.skip_after
+            || cursor_ahead && !self.resting && quiet >= limits.quiet_after;
+        if due {
+            proposal.push_eventless(Origin::Skip, Body::Nothing, self.position);
+        }
+    }
+
+    /// Appends, confirms, and only then acts (`acts-after-ack`).
+    fn commit(&mut self, proposal: Proposal<S::Event>) -> Result<(), End> {
+        if proposal.is_empty() {
+            return Ok(());
+        }
+        let started = self.given.clock.now();
+        let (proposed, entries) = proposal.into_parts();
+        let offsets = self.log.append(&entries)?;
+        self.confirmed_at = self.given.clock.now();
+        metrics::histogram!("pavane_lane_append_duration_seconds")
+            .record(self.confirmed_at.since(started).as_secs_f64());
+        metrics::counter!("pavane_journal_records_total").increment(entries.len() as u64);
+        let placed = self.confirm(&proposed, &offsets)?;
+        self.journalled_at = self.confirmed_at;
+        self.resting = proposed.iter().all(|proposed| proposed.decide.source == Origin::Skip);
+        self.act(&proposed, &placed)
+    }
+
+    /// An acknowledgement confirms if its offset is the one expected and its record the next in sequence.
+    /// Gives back where each decision stands.
+    fn confirm(
+        &mut self,
+        proposed: &[Proposed<S::Event>],
+        offsets: &[Option<Offset>],
+    ) -> Result<Vec<Offset>, End> {
+        let expected = self.context.next..;
+        let below = offsets.iter().flatten().zip(expected.clone()).any(|(at, want)| *at < want);
+        if below {
+            return Err(End::Refused(format!(
+                "an append was acknowledged at {offsets:?}, below the expected {}: the journal was cut off",
+                self.context.next
+            )));
+        }
+        let as_expected = offsets.len() == proposed.len()
+            && offsets.iter().zip(expected).all(|(at, want)| *at == Some(want));
+        if !as_expected {
+            return self.read_back(proposed);
+        }
+        let mut placed = Vec::with_capacity(proposed.len());
+        for one in proposed {
+            let offset = self.context.next;
+            let ruling = self.context.judge_decide(offset, &one.decide)?;
+            assert_eq!(
+                ruling,
+                Ruling::Valid,
+                "one-epoch: an own record at the expected offset holds"
+            );
+            placed.push(offset);
+        }
+        Ok(placed)
+    }
+
+    /// Reads the journal from the next offset to its end: a higher announcement, or an own record void or
+    /// missing, ends the epoch; else the own ones are confirmed where they stand.
+    fn read_back(&mut self, outstanding: &[Proposed<S::Event>]) -> Result<Vec<Offset>, End> {
+        metrics::counter!("pavane_lane_read_backs_total").increment(1);
+        let end = self.log.kept(Source::Journal)?.end;
+        if end < self.context.next {
+            return Err(End::Refused(format!(
+                "the journal ends at offset {end}, below the expected {}: it was cut off",
+                self.context.next
+            )));
+        }
+        let mut placed = Vec::with_capacity(outstanding.len());
+        while self.context.next < end {
+            let read = self.log.read(Source::Journal, self.context.next, Duration::from_secs(5));
+            let records = read.map_err(|error| match error {
+                // Only a holder trims, and only below its own snapshot: it is another by now.
+                LogError::Gone { .. } => {
+                    End::Superseded("a rival has trimmed the journal".to_owned())
+                }
+                LogError::PastEnd { .. }
+                | LogError::InDoubt(_)
+                | LogError::Fenced
+                | LogError::TooLarge { .. }
+                | LogError::Lost(_) => error.into(),
+            })?;
+            if records.is_empty() {
+                return Err(End::Lost("reading the journal back brought nothing".to_owned()));
+            }
+            for record in &records {
+                let bytes = record.value.as_deref().unwrap_or_default();
+                self.read_back_one(record.place.offset, bytes, outstanding, &mut placed)?;
+            }
+        }
+        if placed.len() != outstanding.len() {
+            return Err(End::Lost("an own record is missing from the journal".to_owned()));
+        }
+        Ok(placed)
+    }
+
+    fn read_back_one(
+        &mut self,
+        offset: Offset,
+        bytes: &[u8],
+        outstanding: &[Proposed<S::Event>],
+        placed: &mut Vec<Offset>,
+    ) -> Result<(), End> {
+        let written = Written::decode(bytes)
+            .map_err(|what| crate::reader::ReadError::Unknown { at: offset, what })?;
+        match (self.context.judge(offset, &written)?, &written) {
+            (Ruling::Announced, _) => {
+                Err(End::Superseded(format!("a rival announced itself at journal offset {offset}")))
+            }
+            (Ruling::Valid, Written::Decide(decide))
+                if outstanding.get(placed.len()).is_some_and(|own| own.decide == *decide) =>
+            {
+                placed.push(offset);
+                Ok(())
+            }
+            (Ruling::Valid, _) => Err(End::Lost(format!(
+                "the journal record at offset {offset} holds, but was not proposed now"
+            ))),
+            (Ruling::Void(_), Written::Decide(decide)) if decide.owner == self.owner => {
+                Err(End::Lost(format!("the own record at journal offset {offset} is void")))
+            }
+            (Ruling::Void(_), _) => Ok(()),
+        }
+    }
+
+    fn act(&mut self, proposed: &[Proposed<S::Event>], placed: &[Offset]) -> Result<(), End> {
+        for (Proposed { decide, events }, offset) in proposed.iter().zip(placed) {
+            if let Origin::Parked(at, _) = decide.source {
+                self.outbox.parked(at);
+            }
+            let stand = Stand { lane: self.given.lane, lanes: self.given.lanes, offset: *offset };
+            let records = reactions::<S>(decide, events, stand);
+            let fresh_for = self.given.limits.confirm_fresh_for;
+            if self.given.clock.now().since(self.confirmed_at) >= fresh_for {
+                // Somebody paused this process: a rival may have taken over and sent all this long ago.
+                self.look()?;
+            }
+            self.outbox.send(&mut self.log, *offset, records)?;
+        }
+        Ok(())
+    }
+
+    fn look_if_idle(&mut self, now: Timestamp) -> Result<(), End> {
+        if now.since(self.looked_at.max(self.confirmed_at)) < self.given.limits.look_every {
+            return Ok(());
+        }
+        self.looked_at = now;
+        self.look()
+    }
+
+    /// Compares the journal's end with the own next offset: an idle owner would never find out.
+    pub(crate) fn look(&mut self) -> Result<(), End> {
+        if self.log.kept(Source::Journal)?.end != self.context.next {
+            self.read_back(&[])?;
+        }
+        self.confirmed_at = self.given.clock.now();
+        Ok(())
+    }
+}
+
+enum Judged<E> {
+    Decided(Verdict<E>),
+    Misplaced(Key),
+}
+
+fn count(verdict: &'static str) {
+    metrics::counter!("pavane_lane_inputs_total", "verdict" => verdict).increment(1);
+}

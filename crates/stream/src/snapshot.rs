@@ -1,0 +1,198 @@
+//! Snapshots, off the hot path: captured at any time, committed only once everything that they hold is
+//! confirmed and everything that follows from it has been sent.
+
+use std::collections::VecDeque;
+use std::sync::mpsc::{Receiver, Sender, SyncSender, TrySendError, channel, sync_channel};
+use std::thread::JoinHandle;
+
+use bytes::Bytes;
+use events::{Offset, Timestamp};
+
+use crate::broker::{Key, LogError, Snapshots};
+use crate::limits::Limits;
+use crate::reader::Context;
+use crate::service::{Service, Stored};
+use crate::states::States;
+
+/// Reads a marker.
+///
+/// # Errors
+/// What the decoder says.
+pub(crate) fn read_marker(bytes: &[u8]) -> Result<Context, String> {
+    minicbor::decode(bytes).map_err(|error| error.to_string())
+}
+
+fn write_marker(context: &Context) -> Bytes {
+    let mut out = Vec::new();
+    // Writing to a vector can not fail; an empty marker is refused by every reader.
+    if minicbor::encode(context, &mut out).is_err() {
+        out.clear();
+    }
+    Bytes::from(out)
+}
+
+/// A snapshot to write, with the holder that may write it.
+struct Job<N> {
+    holder: N,
+    changed: Vec<(Key, Option<Bytes>)>,
+    marker: Bytes,
+    done: Sender<Done<N>>,
+}
+
+struct Done<N> {
+    holder: N,
+    result: Result<(), LogError>,
+}
+
+impl<N: Snapshots> Job<N> {
+    fn write(mut self) {
+        let result = self.holder.write(&self.changed, &self.marker);
+        // A lane that is gone no longer asks; what was written stands.
+        let _gone = self.done.send(Done { holder: self.holder, result });
+    }
+}
+
+/// Where a lane's snapshots are written: on the lane's own thread, or on the one snapshot thread of the
+/// process, over a bounded channel; while that is full, lanes keep collecting.
+pub(crate) struct Writer<N>(Option<SyncSender<Job<N>>>);
+
+impl<N> Clone for Writer<N> {
+    fn clone(&self) -> Self {
+        Self(self.0.clone())
+    }
+}
+
+impl<N: Snapshots + 'static> Writer<N> {
+    /// Writes on the thread of the lane, as tests want it.
+    #[cfg(test)]
+    pub(crate) fn inline() -> Self {
+        Self(None)
+    }
+
+    /// Starts the snapshot thread. It ends once the last clone of the writer is dropped.
+    ///
+    /// # Errors
+    /// The system gives no thread.
+    pub(crate) fn start() -> std::io::Result<(Self, JoinHandle<()>)> {
+        let (jobs, queue): (SyncSender<Job<N>>, Receiver<Job<N>>) = sync_channel(16);
+        let thread = std::thread::Builder::new().name("snapshots".into()).spawn(move || {
+            for job in queue {
+                job.write();
+            }
+        })?;
+        Ok((Self(Some(jobs)), thread))
+    }
+
+    fn offer(&self, job: Job<N>) -> Result<(), Job<N>> {
+        match &self.0 {
+            None => {
+                job.write();
+                Ok(())
+            }
+            Some(jobs) => match jobs.try_send(job) {
+                Ok(()) => Ok(()),
+                Err(TrySendError::Full(job) | TrySendError::Disconnected(job)) => Err(job),
+            },
+        }
+    }
+}
+
+/// A lane's snapshots.
+pub(crate) struct Camera<N> {
+    writer: Writer<N>,
+    /// `None` while a write is under way.
+    holder: Option<N>,
+    done: (Sender<Done<N>>, Receiver<Done<N>>),
+    captured: Option<Captured>,
+    written: Option<Context>,
+    last: Timestamp,
+    /// Markers written and the time of each: what is below one older than a day may be trimmed.
+    kept: VecDeque<(Timestamp, Offset)>,
+}
+
+struct Captured {
+    changed: Vec<(Key, Option<Bytes>)>,
+    context: Context,
+}
+
+impl<N: Snapshots + 'static> Camera<N> {
+    pub(crate) fn new(writer: Writer<N>, holder: N, now: Timestamp) -> Self {
+        Self {
+            writer,
+            holder: Some(holder),
+            done: channel(),
+            captured: None,
+            written: None,
+            last: now,
+            kept: VecDeque::new(),
+        }
+    }
+
+    /// Captures, commits and collects as the time has come; gives back below which journal offset may be
+    /// trimmed. `context` is confirmed whole, `cursor` the outbox's.
+    ///
+    /// # Errors
+    /// A write failed: this holder is no longer to be used, and the lane is lost.
+    pub(crate) fn tend<S: Service>(
+        &mut self,
+        states: &mut States<S::State>,
+        context: &Context,
+        cursor: Offset,
+        now: Timestamp,
+        limits: &Limits,
+    ) -> Result<Option<Offset>, LogError> {
+        let trim = self.collect(now, limits)?;
+        if self.captured.is_none()
+            && states.changed() > 0
+            && now.since(self.last) >= limits.snapshot_every
+        {
+            self.captured = Some(capture::<S>(states, context));
+            self.last = now;
+        }
+        let ready = self.captured.as_ref().is_some_and(|shot| cursor >= shot.context.next);
+        if ready && let (Some(holder), Some(shot)) = (self.holder.take(), self.captured.take()) {
+            self.write(holder, shot);
+        }
+        Ok(trim)
+    }
+
+    fn write(&mut self, holder: N, shot: Captured) {
+        // All below `next` has been sent, or the shot would not be ready.
+        let context = Context { cursor: shot.context.next, ..shot.context };
+        let marker = write_marker(&context);
+        let job = Job { holder, changed: shot.changed, marker, done: self.done.0.clone() };
+        match self.writer.offer(job) {
+            Ok(()) => self.written = Some(context),
+            Err(job) => {
+                self.captured = Some(Captured { changed: job.changed, context });
+                self.holder = Some(job.holder);
+            }
+        }
+    }
+
+    fn collect(&mut self, now: Timestamp, limits: &Limits) -> Result<Option<Offset>, LogError> {
+        let Ok(done) = self.done.1.try_recv() else { return Ok(None) };
+        done.result?;
+        self.holder = Some(done.holder);
+        if let Some(context) = self.written.take() {
+            self.kept.push_back((now, context.next));
+        }
+        let mut trim = None;
+        while let Some((at, next)) = self.kept.front()
+            && now.since(*at) >= limits.journal_kept_for
+        {
+            trim = Some(*next);
+            self.kept.pop_front();
+        }
+        Ok(trim)
+    }
+}
+
+fn capture<S: Service>(states: &mut States<S::State>, context: &Context) -> Captured {
+    let changed = states
+        .take_changed()
+        .into_iter()
+        .map(|(key, state)| (key, state.map(|state| Bytes::from(state.encode()))))
+        .collect();
+    Captured { changed, context: context.clone() }
+}

@@ -1,0 +1,311 @@
+//! A world in memory for this crate's tests: one lane's logs, any number of processes that think they hold
+//! it, and faults on demand. Single-threaded and deterministic.
+
+mod schedules;
+mod tally;
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
+
+use bytes::Bytes;
+use events::{Header, Offset, Outgoing, Partition, Place, Record, Timestamp, Topic, Topics};
+
+use crate::broker::*;
+
+/// What befalls an append.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Fate {
+    /// Stored, acknowledged with its offset.
+    Lands,
+    /// Stored, acknowledged without an offset.
+    LandsUnplaced,
+    /// Stored, but the process hears that it is in doubt.
+    LandsInDoubt,
+    /// Not stored now, but later, when the world pleases; the process hears that it is in doubt.
+    Late,
+    /// Never stored; in doubt.
+    Vanishes,
+    /// The first of it is never stored, the rest is; in doubt.
+    LosesHead,
+}
+
+#[derive(Default)]
+pub(crate) struct World {
+    pub(crate) now: i64,
+    pub(crate) inbox: Vec<Record>,
+    pub(crate) journal: Vec<(Offset, Bytes)>,
+    pub(crate) trimmed_below: Offset,
+    pub(crate) states: BTreeMap<Key, Bytes>,
+    pub(crate) marker: Option<Bytes>,
+    pub(crate) holder: u64,
+    pub(crate) sent: Vec<Outgoing>,
+    pub(crate) fate: Option<Fate>,
+    pub(crate) late: Vec<Entry>,
+    /// The next sends are lost and never acknowledged, as when the process dies right after handing over.
+    pub(crate) drop_sends: bool,
+    pub(crate) refuse_topic: Option<&'static str>,
+}
+
+impl World {
+    pub(crate) fn put(&mut self, key: &str, value: &str) {
+        let offset = Offset::try_from(self.inbox.len()).unwrap();
+        self.inbox.push(Record {
+            place: Place { topic: Topic::from("pavane.inbox"), partition: 0, offset },
+            timestamp: Timestamp::from_millis(self.now),
+            key: Some(Bytes::copy_from_slice(key.as_bytes())),
+            value: Some(Bytes::copy_from_slice(value.as_bytes())),
+            headers: vec![Header::text("h", "v")],
+        });
+    }
+
+    fn journal_end(&self) -> Offset {
+        self.journal.last().map_or(self.trimmed_below, |(offset, _)| offset + 1)
+    }
+
+    fn store(&mut self, entry: &Entry) -> Offset {
+        let offset = self.journal_end();
+        self.journal.push((offset, entry.0.clone()));
+        offset
+    }
+
+    /// Appends that were in doubt land now.
+    pub(crate) fn land_late(&mut self) {
+        for entry in std::mem::take(&mut self.late) {
+            self.store(&entry);
+        }
+    }
+}
+
+#[derive(Clone, Default)]
+pub(crate) struct Memory(pub(crate) Arc<Mutex<World>>);
+
+impl Memory {
+    pub(crate) fn world(&self) -> MutexGuard<'_, World> {
+        self.0.lock().unwrap()
+    }
+}
+
+impl Clock for Memory {
+    fn now(&self) -> Timestamp {
+        Timestamp::from_millis(self.world().now)
+    }
+}
+
+impl Broker for Memory {
+    type Log = MemoryLog;
+    type Snapshots = MemorySnapshots;
+    type Feed = Nothing;
+    type Follow = Nothing;
+    type Outlet = Nothing;
+
+    fn topics(&self) -> &Topics {
+        unimplemented!("lanes do not ask")
+    }
+    fn lanes(&self) -> Result<u32, LogError> {
+        Ok(1)
+    }
+    fn open(&self, _: LaneId) -> Result<MemoryLog, LogError> {
+        Ok(MemoryLog { memory: self.clone(), settled: Vec::new(), cut_off: false })
+    }
+    fn fence(&self, _: LaneId) -> Result<MemorySnapshots, LogError> {
+        let mut world = self.world();
+        world.holder += 1;
+        Ok(MemorySnapshots { memory: self.clone(), holder: world.holder })
+    }
+    fn join(&self, _: &str, _: Share) -> Result<Nothing, LogError> {
+        Ok(Nothing)
+    }
+    fn follow(&self, _: Vec<(Topic, Start)>) -> Result<Nothing, LogError> {
+        Ok(Nothing)
+    }
+    fn outlet(&self) -> Result<Nothing, LogError> {
+        Ok(Nothing)
+    }
+    fn put(&self, _: Outgoing) -> Result<Place, SendError> {
+        Err(SendError::Never("lanes do not ask".to_owned()))
+    }
+    fn kept(&self, _: &Topic) -> Result<Option<Vec<Range<Offset>>>, LogError> {
+        Ok(None)
+    }
+    fn create(&self, _: &Topic, _: Purpose) -> Result<Created, LogError> {
+        Ok(Created::Before)
+    }
+}
+
+pub(crate) struct MemoryLog {
+    memory: Memory,
+    settled: Vec<Settled>,
+    /// Order is kept: once a send is lost, so is all that this process sends after it.
+    cut_off: bool,
+}
+
+impl Outlet for MemoryLog {
+    fn send(&mut self, ticket: Ticket, records: Vec<Outgoing>) -> Result<(), LogError> {
+        let mut world = self.memory.world();
+        self.cut_off |= world.drop_sends;
+        if self.cut_off {
+            return Ok(());
+        }
+        let refused = world.refuse_topic;
+        let mut failed = Vec::new();
+        for (index, record) in records.into_iter().enumerate() {
+            let topic = Topics::default().resolve(&record.to);
+            if refused == Some(topic.as_str()) {
+                let error = SendError::Never(format!("there is no topic {topic}"));
+                failed.push(Settled::Failed { ticket, index, error });
+            } else {
+                world.sent.push(record);
+            }
+        }
+        if failed.is_empty() {
+            failed.push(Settled::Sent(ticket));
+        }
+        self.settled.extend(failed);
+        Ok(())
+    }
+
+    fn settled(&mut self, _: Duration) -> Result<Vec<Settled>, LogError> {
+        Ok(std::mem::take(&mut self.settled))
+    }
+}
+
+impl Log for MemoryLog {
+    fn kept(&mut self, source: Source) -> Result<Range<Offset>, LogError> {
+        let world = self.memory.world();
+        Ok(match source {
+            Source::Inbox => 0..Offset::try_from(world.inbox.len()).unwrap(),
+            Source::Journal => world.trimmed_below..world.journal_end(),
+        })
+    }
+
+    fn read(
+        &mut self,
+        source: Source,
+        from: Offset,
+        wait: Duration,
+    ) -> Result<Vec<Record>, LogError> {
+        let mut world = self.memory.world();
+        let records: Vec<Record> = match source {
+            Source::Inbox => {
+                world.inbox.iter().skip(usize::try_from(from).unwrap()).cloned().collect()
+            }
+            Source::Journal if from < world.trimmed_below => {
+                return Err(LogError::Gone { kept_from: world.trimmed_below });
+            }
+            Source::Journal => world
+                .journal
+                .iter()
+                .filter(|(offset, _)| *offset >= from)
+                .map(|(offset, value)| Record {
+                    place: Place {
+                        topic: Topic::from("pavane.journal"),
+                        partition: 0,
+                        offset: *offset,
+                    },
+                    timestamp: Timestamp::from_millis(world.now),
+                    key: None,
+                    value: Some(value.clone()),
+                    headers: Vec::new(),
+                })
+                .collect(),
+        };
+        if records.is_empty() {
+            // Waiting is what moves the time in this world.
+            world.now += i64::try_from(wait.as_millis()).unwrap();
+        }
+        Ok(records)
+    }
+
+    fn append(&mut self, entries: &[Entry]) -> Result<Vec<Option<Offset>>, LogError> {
+        let mut world = self.memory.world();
+        let fate = world.fate.take().unwrap_or(Fate::Lands);
+        let doubt = Err(LogError::InDoubt(format!("{fate:?}")));
+        match fate {
+            Fate::Late => {
+                world.late.extend_from_slice(entries);
+                return doubt;
+            }
+            Fate::Vanishes => return doubt,
+            Fate::Lands | Fate::LandsUnplaced | Fate::LandsInDoubt | Fate::LosesHead => {}
+        }
+        let lost = usize::from(fate == Fate::LosesHead);
+        let offsets = entries.iter().skip(lost).map(|entry| world.store(entry));
+        let offsets: Vec<Option<Offset>> =
+            offsets.map(|offset| (fate == Fate::Lands).then_some(offset)).collect();
+        if matches!(fate, Fate::LandsInDoubt | Fate::LosesHead) { doubt } else { Ok(offsets) }
+    }
+
+    fn trim(&mut self, below: Offset) -> Result<(), LogError> {
+        let mut world = self.memory.world();
+        world.journal.retain(|(offset, _)| *offset >= below);
+        world.trimmed_below = world.trimmed_below.max(below);
+        Ok(())
+    }
+}
+
+pub(crate) struct MemorySnapshots {
+    memory: Memory,
+    holder: u64,
+}
+
+impl Snapshots for MemorySnapshots {
+    fn load(&mut self) -> Result<Snapshot, LogError> {
+        let world = self.memory.world();
+        let states = world.states.iter().map(|(key, state)| (key.clone(), state.clone())).collect();
+        Ok(Snapshot { marker: world.marker.clone(), states })
+    }
+
+    fn write(&mut self, changed: &[(Key, Option<Bytes>)], marker: &Bytes) -> Result<(), LogError> {
+        let mut world = self.memory.world();
+        if world.holder != self.holder {
+            return Err(LogError::Fenced);
+        }
+        for (key, state) in changed {
+            match state {
+                Some(state) => world.states.insert(key.clone(), state.clone()),
+                None => world.states.remove(key),
+            };
+        }
+        world.marker = Some(marker.clone());
+        Ok(())
+    }
+
+    fn claim(&mut self, _: &Bytes) -> Result<(), LogError> {
+        if self.memory.world().holder == self.holder { Ok(()) } else { Err(LogError::Fenced) }
+    }
+}
+
+/// What lanes do not ask for.
+pub(crate) struct Nothing;
+
+impl Outlet for Nothing {
+    fn send(&mut self, _: Ticket, _: Vec<Outgoing>) -> Result<(), LogError> {
+        Ok(())
+    }
+    fn settled(&mut self, _: Duration) -> Result<Vec<Settled>, LogError> {
+        Ok(Vec::new())
+    }
+}
+
+impl Feed for Nothing {
+    fn next(&mut self, _: Duration) -> Result<Fed, LogError> {
+        Ok(Fed::Idle)
+    }
+    fn commit(&mut self, _: &[(Topic, Partition, Offset)]) -> Result<(), LogError> {
+        Ok(())
+    }
+    fn reshare(&mut self, _: Share) -> Result<(), LogError> {
+        Ok(())
+    }
+    fn rewind(&mut self, _: &Topic, _: Partition, _: Offset) -> Result<(), LogError> {
+        Ok(())
+    }
+}
+
+impl Follow for Nothing {
+    fn next(&mut self, _: Duration) -> Result<Vec<Record>, LogError> {
+        Ok(Vec::new())
+    }
+}

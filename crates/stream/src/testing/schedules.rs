@@ -1,0 +1,433 @@
+//! Schedules: several processes think that they hold one lane; the schedule says who goes on when, who dies
+//! and what befalls the appends. Afterwards one process runs alone, and the books must add up.
+
+use events::{Destination, Outgoing, Payload};
+use proptest::prelude::*;
+
+use super::tally::Tally;
+use super::{Fate, Memory, MemoryLog, MemorySnapshots};
+use crate::broker::{Broker, Clock, LaneId, Log, Source};
+use crate::journal::{Origin, Owner, Written};
+use crate::lane::{Blame, Given, Lane};
+use crate::limits::Limits;
+use crate::reader::{Context, Ruling};
+use crate::snapshot::Writer;
+use crate::takeover::{End, take_over};
+
+#[derive(Clone, Debug)]
+enum Step {
+    /// Process n takes over, or takes a turn if it is active.
+    Go(usize),
+    /// Process n dies.
+    Kill(usize),
+    /// An input arrives.
+    Put(&'static str, &'static str),
+    /// What befalls the next append.
+    Fate(Fate),
+    /// What was late lands.
+    Land,
+    /// Time passes, milliseconds.
+    Pass(i64),
+    /// Sends are lost from here on, or no longer.
+    Drop(bool),
+}
+
+type Active<'a> = Lane<'a, Tally, MemoryLog, MemorySnapshots>;
+
+struct Runner<'a> {
+    memory: &'a Memory,
+    limits: &'a Limits,
+    owners: u8,
+}
+
+impl<'a> Runner<'a> {
+    fn win(&mut self, blame: &'a mut Blame) -> Result<Active<'a>, End> {
+        self.owners += 1;
+        let owner = Owner([self.owners; 16]);
+        let won =
+            take_over::<Tally, Memory>(self.memory, LaneId(0), 1, owner, self.memory, self.limits)?;
+        let given = Given {
+            service: &Tally,
+            clock: self.memory,
+            limits: self.limits,
+            lane: LaneId(0),
+            lanes: 1,
+        };
+        Lane::begin(given, won, Writer::inline(), blame)
+    }
+}
+
+fn limits() -> Limits {
+    Limits {
+        snapshot_every: std::time::Duration::from_millis(20),
+        journal_kept_for: std::time::Duration::ZERO,
+        proposal_records_max: 2,
+        ..Limits::default()
+    }
+}
+
+/// Runs the steps; then lets one process run alone until nothing is left to do.
+fn run(steps: &[Step]) -> Memory {
+    let memory = Memory::default();
+    let limits = limits();
+    let mut runner = Runner { memory: &memory, limits: &limits, owners: 0 };
+    let mut processes: [Option<Active<'_>>; 3] = [None, None, None];
+    for step in steps {
+        match step {
+            Step::Go(n) => match &mut processes[*n] {
+                Some(lane) => {
+                    if let Err(end) = lane.turn() {
+                        assert!(!matches!(end, End::Refused(_)), "{end}");
+                        processes[*n] = None;
+                    }
+                }
+                none => match runner.win(Box::leak(Box::default())) {
+                    Ok(lane) => *none = Some(lane),
+                    Err(end) => assert!(!matches!(end, End::Refused(_)), "{end}"),
+                },
+            },
+            Step::Kill(n) => processes[*n] = None,
+            Step::Put(key, what) => memory.world().put(key, what),
+            Step::Fate(fate) => memory.world().fate = Some(*fate),
+            Step::Land => memory.world().land_late(),
+            Step::Pass(ms) => memory.world().now += ms,
+            Step::Drop(drop) => memory.world().drop_sends = *drop,
+        }
+    }
+    drop(processes);
+    finish(&memory, &mut runner);
+    memory
+}
+
+/// One process alone, without further faults, gets everything done.
+fn finish(memory: &Memory, runner: &mut Runner<'_>) {
+    {
+        let mut world = memory.world();
+        world.land_late();
+        world.fate = None;
+        world.drop_sends = false;
+    }
+    let mut lane = runner.win(Box::leak(Box::default())).unwrap();
+    for _ in 0..200 {
+        lane.turn().unwrap();
+    }
+}
+
+/// Every valid decision above the first record that is kept.
+fn valid_decisions(journal: &[(i64, bytes::Bytes)]) -> Vec<crate::journal::Decide> {
+    let mut context = Context::empty(1);
+    context.next = journal.first().unwrap().0;
+    let mut valid = Vec::new();
+    for (offset, bytes) in journal {
+        let written = Written::decode(bytes).unwrap();
+        if context.judge(*offset, &written).unwrap() == Ruling::Valid
+            && let Written::Decide(decide) = written
+        {
+            valid.push(decide);
+        }
+    }
+    valid
+}
+
+fn text_of(record: &Outgoing) -> String {
+    match &record.value {
+        Payload::Bytes(bytes) => String::from_utf8(bytes.to_vec()).unwrap(),
+        Payload::Null | Payload::Avro { .. } => String::new(),
+    }
+}
+
+/// What a single correct process would have in its books: inputs in their order. Timers are left out.
+fn expected(memory: &Memory, key: &str) -> Vec<String> {
+    let mut all: Vec<String> = Vec::new();
+    for record in &memory.world().inbox {
+        let what = String::from_utf8(record.value.clone().unwrap().to_vec()).unwrap();
+        let mine = record.key.as_deref() == Some(key.as_bytes());
+        let again = what == "again" && all.last().is_some_and(|last| last == "again");
+        if mine && what != "poison" && !again {
+            all.push(what);
+        }
+    }
+    all
+}
+
+fn check_books(memory: &Memory) {
+    let limits = limits();
+    let mut runner = Runner { memory, limits: &limits, owners: 200 };
+    let lane = runner.win(Box::leak(Box::default())).unwrap();
+    for key in ["a", "b"] {
+        let found = lane.state(key).map(|list| list.all.clone()).unwrap_or_default();
+        let without_timers: Vec<String> =
+            found.iter().filter(|what| *what != "rang").cloned().collect();
+        assert_eq!(without_timers, expected(memory, key), "each input once, in order");
+        let later = found.iter().filter(|what| what.starts_with("later:")).count();
+        let rang = found.iter().filter(|what| *what == "rang").count();
+        assert!(rang <= later && (later == 0 || rang >= 1), "each timer rings: {found:?}");
+        check_sent(memory, key, &found);
+    }
+    check_dead_letters(memory);
+}
+
+/// Everything decided was sent, first occurrences in order, what came again the same; and nothing else.
+fn check_sent(memory: &Memory, key: &str, found: &[String]) {
+    let world = memory.world();
+    let expected: Vec<String> =
+        found.iter().enumerate().map(|(n, what)| format!("{n}:{what}")).collect();
+    let mut seen: Vec<String> = Vec::new();
+    for record in &world.sent {
+        let text = text_of(record);
+        let mine = record.key.as_deref() == Some(key.as_bytes());
+        if mine && record.to == Destination::Events && !seen.contains(&text) {
+            seen.push(text);
+        }
+    }
+    assert_eq!(seen, expected, "acts-after-ack, same-again");
+}
+
+fn check_dead_letters(memory: &Memory) {
+    let world = memory.world();
+    let poison: Vec<_> = world
+        .inbox
+        .iter()
+        .filter(|record| record.value.as_deref() == Some(b"poison"))
+        .map(|record| record.place.offset.to_string())
+        .collect();
+    let letters: std::collections::BTreeSet<String> = world
+        .sent
+        .iter()
+        .filter(|record| record.to == Destination::Inbox.dead_letters())
+        .map(|record| {
+            let offset = record
+                .headers
+                .iter()
+                .find(|header| &*header.name == "__dlq.errors.offset")
+                .unwrap();
+            String::from_utf8(offset.value.clone().unwrap().to_vec()).unwrap()
+        })
+        .collect();
+    assert_eq!(letters, poison.into_iter().collect(), "each poison record is a dead letter");
+}
+
+fn steps() -> impl Strategy<Value = Vec<Step>> {
+    let fate = prop_oneof![
+        Just(Fate::LandsUnplaced),
+        Just(Fate::LandsInDoubt),
+        Just(Fate::Late),
+        Just(Fate::Vanishes),
+        Just(Fate::LosesHead)
+    ];
+    let what = prop_oneof![
+        4 => Just("x"), 2 => Just("y"), 3 => Just("again"), 1 => Just("poison"),
+        1 => Just("later:40"), 1 => Just("later:900")
+    ];
+    let step = prop_oneof![
+        12 => (0_usize..3).prop_map(Step::Go),
+        1 => (0_usize..3).prop_map(Step::Kill),
+        5 => (prop_oneof![Just("a"), Just("b")], what).prop_map(|(key, what)| Step::Put(key, what)),
+        2 => fate.prop_map(Step::Fate),
+        1 => Just(Step::Land),
+        2 => (1_i64..50).prop_map(Step::Pass),
+        1 => any::<bool>().prop_map(Step::Drop),
+    ];
+    proptest::collection::vec(step, 1..60)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 2_000, ..ProptestConfig::default() })]
+
+    /// invariants: acts-after-ack, one-epoch, fold-only, one-verdict, same-again
+    #[test]
+    fn under_any_schedule_each_input_has_its_effect_once_and_all_is_sent(steps in steps()) {
+        let memory = run(&steps);
+        check_books(&memory);
+    }
+}
+
+fn check(steps: &[Step]) -> Memory {
+    let memory = run(steps);
+    check_books(&memory);
+    memory
+}
+
+#[test]
+fn a_lane_that_lost_its_partition_sends_nothing() {
+    let memory = check(&[
+        Step::Go(0),
+        Step::Go(1),
+        Step::Put("a", "x"),
+        Step::Go(1),
+        // The first does not know yet; its append meets the second's, reads back and ends.
+        Step::Go(0),
+    ]);
+    let sent = memory.world().sent.iter().filter(|record| text_of(record) == "0:x").count();
+    assert!(sent >= 1);
+}
+
+#[test]
+fn an_append_without_an_offset_is_read_back_and_acted_on() {
+    check(&[Step::Go(0), Step::Put("a", "x"), Step::Fate(Fate::LandsUnplaced), Step::Go(0)]);
+}
+
+#[test]
+fn an_append_that_lands_after_the_next_takeover_is_void() {
+    let memory = check(&[
+        Step::Go(0),
+        Step::Put("a", "x"),
+        Step::Fate(Fate::Late),
+        Step::Go(0),
+        Step::Go(1),
+        Step::Go(1),
+        Step::Land,
+        Step::Put("a", "y"),
+        Step::Go(1),
+    ]);
+    memory.world().land_late();
+    let world = memory.world();
+    let inputs: Vec<_> = valid_decisions(&world.journal)
+        .into_iter()
+        .filter_map(|decide| match decide.source {
+            Origin::Input(offset) => Some(offset),
+            Origin::Timer(_) | Origin::Parked(..) | Origin::Skip => None,
+        })
+        .collect();
+    let distinct: std::collections::BTreeSet<_> = inputs.iter().collect();
+    assert_eq!(distinct.len(), inputs.len(), "one-verdict: {inputs:?}");
+}
+
+#[test]
+fn a_record_that_makes_the_service_panic_is_refused_in_the_next_epoch() {
+    let memory = Memory::default();
+    let limits = limits();
+    let mut runner = Runner { memory: &memory, limits: &limits, owners: 0 };
+    memory.world().put("a", "x");
+    memory.world().put("a", "panic");
+    memory.world().put("a", "y");
+    let mut lane = runner.win(Box::leak(Box::default())).unwrap();
+    let end = (0..5).find_map(|_| lane.turn().err()).unwrap();
+    assert_eq!(end, End::Crashed(1));
+    let blame: &mut Blame = Box::leak(Box::default());
+    blame.culprit = Some(1);
+    let mut lane = runner.win(blame).unwrap();
+    for _ in 0..10 {
+        lane.turn().unwrap();
+    }
+    assert_eq!(lane.state("a").unwrap().all, ["x", "y"]);
+    let world = memory.world();
+    let letter =
+        world.sent.iter().find(|record| record.to == Destination::Inbox.dead_letters()).unwrap();
+    assert_eq!(text_of(letter), "panic");
+    assert!(letter.headers.iter().any(|header| header.value.as_deref() == Some(b"crashed")));
+}
+
+#[test]
+fn two_records_that_panic_in_one_batch_are_both_refused() {
+    let memory = Memory::default();
+    let limits = Limits { proposal_records_max: 100, ..limits() };
+    let mut runner = Runner { memory: &memory, limits: &limits, owners: 0 };
+    for what in ["x", "panic", "y", "panic", "z"] {
+        memory.world().put("a", what);
+    }
+    let mut culprit = None;
+    for expected in [1, 3] {
+        let blame: &mut Blame = Box::leak(Box::default());
+        blame.culprit = culprit;
+        let mut lane = runner.win(blame).unwrap();
+        let end = (0..5).find_map(|_| lane.turn().err()).unwrap();
+        assert_eq!(end, End::Crashed(expected));
+        culprit = Some(expected);
+    }
+    let blame: &mut Blame = Box::leak(Box::default());
+    blame.culprit = culprit;
+    let mut lane = runner.win(blame).unwrap();
+    for _ in 0..10 {
+        lane.turn().unwrap();
+    }
+    assert_eq!(lane.state("a").unwrap().all, ["x", "y", "z"]);
+}
+
+#[test]
+fn a_command_that_can_never_be_sent_is_parked_into_its_state() {
+    let memory = Memory::default();
+    let limits = limits();
+    let mut runner = Runner { memory: &memory, limits: &limits, owners: 0 };
+    memory.world().refuse_topic = Some("pavane.tasks.worker");
+    memory.world().put("a", "task");
+    let mut lane = runner.win(Box::leak(Box::default())).unwrap();
+    for _ in 0..10 {
+        lane.turn().unwrap();
+    }
+    assert_eq!(lane.state("a").unwrap().all, ["task", "parked"]);
+    drop(lane);
+    let mut lane = runner.win(Box::leak(Box::default())).unwrap();
+    lane.turn().unwrap();
+    assert_eq!(lane.state("a").unwrap().all, ["task", "parked"], "the cursor has passed it");
+}
+
+#[test]
+fn a_timer_waits_for_what_the_inbox_held_before_it_was_due() {
+    let memory = Memory::default();
+    let limits = limits();
+    let mut runner = Runner { memory: &memory, limits: &limits, owners: 0 };
+    memory.world().put("a", "later:1000");
+    let mut lane = runner.win(Box::leak(Box::default())).unwrap();
+    lane.turn().unwrap();
+    drop(lane);
+    // An hour's outage; the answer had come in time.
+    memory.world().now = 900;
+    memory.world().put("a", "answer");
+    memory.world().now = 3_600_000;
+    memory.world().put("a", "late");
+    let mut lane = runner.win(Box::leak(Box::default())).unwrap();
+    for _ in 0..10 {
+        lane.turn().unwrap();
+    }
+    let all = &lane.state("a").unwrap().all;
+    let at = |what: &str| all.iter().position(|one| one == what).unwrap();
+    assert!(at("answer") < at("rang"), "{all:?}");
+}
+
+#[test]
+fn a_journal_that_was_cut_off_is_refused_not_repaired() {
+    let memory = Memory::default();
+    let limits = limits();
+    let mut runner = Runner { memory: &memory, limits: &limits, owners: 0 };
+    memory.world().put("a", "x");
+    let mut lane = runner.win(Box::leak(Box::default())).unwrap();
+    for _ in 0..5 {
+        memory.world().now += 30;
+        lane.turn().unwrap();
+    }
+    assert!(memory.world().marker.is_some(), "a snapshot was written");
+    drop(lane);
+    memory.world().journal.clear();
+    memory.world().trimmed_below = 0;
+    let refused = runner.win(Box::leak(Box::default()));
+    assert!(matches!(refused.err(), Some(End::Refused(_))));
+}
+
+#[test]
+fn what_is_gone_from_the_journal_is_refused_with_both_offsets() {
+    let memory = Memory::default();
+    let limits = limits();
+    let mut runner = Runner { memory: &memory, limits: &limits, owners: 0 };
+    drop(runner.win(Box::leak(Box::default())));
+    memory.open(LaneId(0)).unwrap().trim(1).unwrap();
+    let Some(End::Refused(why)) = runner.win(Box::leak(Box::default())).err() else {
+        panic!("it must be refused")
+    };
+    assert!(why.contains("begins at offset 1") && why.contains("offset 0 is needed"), "{why}");
+}
+
+#[test]
+fn an_idle_owner_finds_out_that_it_was_superseded() {
+    let memory = Memory::default();
+    let limits = limits();
+    let mut runner = Runner { memory: &memory, limits: &limits, owners: 0 };
+    let mut first = runner.win(Box::leak(Box::default())).unwrap();
+    let second = runner.win(Box::leak(Box::default())).unwrap();
+    memory.world().now += 2_000;
+    let end = (0..3).find_map(|_| first.turn().err()).unwrap();
+    assert!(matches!(end, End::Superseded(_)), "{end}");
+    drop(second);
+    assert_eq!(memory.open(LaneId(0)).unwrap().kept(Source::Journal).unwrap(), 0..2);
+    assert!(memory.now().as_millis() >= 2_000);
+}

@@ -1,0 +1,62 @@
+//! `pavane cancel`, `continue`, `retry`, `skip` and `resolve`: an operator's orders.
+
+use serde_json::{Value, json};
+
+use crate::api::{Api, segment};
+use crate::cli::{Order, TaskOrder, TaskOutcome};
+use crate::failure::{Failure, Kind};
+use crate::output::Output;
+use crate::verbs::json_argument;
+
+/// An order about a workflow: `cancel` or `continue`.
+pub(crate) fn workflow(
+    order: &Order,
+    verb: &str,
+    api: &Api,
+    output: Output,
+) -> Result<(), Failure> {
+    let path = format!("/v1/workflows/{}/{verb}", segment(&order.id));
+    send(&path, &json!({"reason": order.reason}), &order.id, verb, api, output)
+}
+
+/// `retry`
+pub(crate) fn retry(order: &TaskOrder, api: &Api, output: Output) -> Result<(), Failure> {
+    send(&path(order, "retry"), &json!({"reason": order.reason}), &order.id, "retry", api, output)
+}
+
+/// `skip` or `resolve`.
+pub(crate) fn outcome(
+    given: &TaskOutcome,
+    verb: &str,
+    api: &Api,
+    output: Output,
+) -> Result<(), Failure> {
+    let mut body = json!({"reason": given.order.reason});
+    if let Some(body) = body.as_object_mut() {
+        body.extend(given.outcome.clone().map(|outcome| ("outcome".to_owned(), outcome.into())));
+        if let Some(text) = &given.output {
+            body.insert("output".to_owned(), json_argument("--output", text)?);
+        }
+    }
+    send(&path(&given.order, verb), &body, &given.order.id, verb, api, output)
+}
+
+fn path(order: &TaskOrder, verb: &str) -> String {
+    format!("/v1/workflows/{}/tasks/{}/{verb}", segment(&order.id), segment(&order.task))
+}
+
+fn send(
+    path: &str,
+    body: &Value,
+    id: &str,
+    verb: &str,
+    api: &Api,
+    output: Output,
+) -> Result<(), Failure> {
+    let (_, answer) = api.post(path, body).map_err(|failure| match failure.kind {
+        Kind::NotFound => failure.next("pavane list"),
+        Kind::Failed => failure.next(format!("pavane get {id}")),
+        Kind::Usage | Kind::Unreachable | Kind::ReaderGone => failure,
+    })?;
+    output.either(&answer, || format!("{id}: {verb} is ordered; see `pavane history {id}`"))
+}
