@@ -53,12 +53,17 @@ impl Plan {
                 (Some(Value::Null) | None, Some(default)) if !input.required => default.clone(),
                 (Some(Value::Null) | None, None) if !input.required => Value::Null,
                 (Some(value), _) => {
-                    input.of.accept(value, &format!("inputs.{}", input.name)).map_err(InputError::Wrong)?;
+                    input
+                        .of
+                        .accept(value, &format!("inputs.{}", input.name))
+                        .map_err(InputError::Wrong)?;
                     value.clone()
                 }
                 (None, _) => {
                     let (name, of) = (&input.name, &input.of);
-                    return wrong(format!("the input `{name}` is required: give it a value of type {of}"));
+                    return wrong(format!(
+                        "the input `{name}` is required: give it a value of type {of}"
+                    ));
                 }
             };
             admitted.insert(input.name.clone(), value);
@@ -79,7 +84,10 @@ impl Plan {
             Value::String(text) => text,
             value @ (Value::Number(_) | Value::Bool(_)) => value.to_string(),
             value @ (Value::Null | Value::Array(_) | Value::Object(_)) => {
-                return wrong(format!("must be text, a number or a boolean, found {}", described(&value)));
+                return wrong(format!(
+                    "must be text, a number or a boolean, found {}",
+                    described(&value)
+                ));
             }
         };
         if key.is_empty() {
@@ -127,7 +135,11 @@ impl Plan {
         }
         let inputs = match trigger.inputs.eval(scope)? {
             Value::Object(map) => Value::Object(self.declared(map)),
-            other => other,
+            other @ (Value::Null
+            | Value::Bool(_)
+            | Value::Number(_)
+            | Value::String(_)
+            | Value::Array(_)) => other,
         };
         Ok(Some(self.admit(&inputs)?))
     }
@@ -161,7 +173,8 @@ pub fn event_name(
             Value::String(name) if !name.is_empty() => Ok(Some(name)),
             Value::Null | Value::String(_) => Ok(None),
             other @ (Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_)) => {
-                let source_text = template.exprs().first().map_or("", |expr| expr.source()).to_owned();
+                let source_text =
+                    template.exprs().first().map_or("", |expr| expr.source()).to_owned();
                 let reason = format!("`event_name` must give text, found {}", described(&other));
                 Err(ExprError { source_text, reason, at: 0 })
             }

@@ -21,6 +21,11 @@ impl Graph {
         self.reach.get(second).and_then(|row| row.get(first)).copied().unwrap_or(false)
     }
 
+    /// Whether it has a place in the order: a cycle has none.
+    pub(super) fn is_ordered(&self, task: usize) -> bool {
+        self.order.contains(&task)
+    }
+
     pub(super) fn before(&self, task: usize) -> &[usize] {
         self.before.get(task).map_or(&[], Vec::as_slice)
     }
@@ -34,10 +39,14 @@ pub(super) fn check(draft: &Draft, findings: &mut Findings) -> Graph {
     for (at, (task, mine)) in draft.tasks.iter().zip(&mut before).enumerate() {
         for name in &task.depends_on {
             let Some(other) = draft.tasks.iter().position(|other| other.id.it == name.it) else {
-                let ids = draft.tasks.iter().map(|task| task.id.it.as_str());
+                if draft.ids.contains(&name.it) {
+                    continue;
+                }
+                let ids = draft.ids.iter().map(String::as_str);
                 let ids: Vec<&str> = ids.filter(|id| *id != task.id.it).collect();
                 let message = format!("`{}` is not a task", name.it);
-                let finding = Finding::error("E203", name.span, message).near(&name.it, ids.clone());
+                let finding =
+                    Finding::error("E203", name.span, message).near(&name.it, ids.clone());
                 findings.push(finding.help(format!("tasks: {}", some_of(&ids))));
                 continue;
             };
@@ -123,7 +132,8 @@ fn report_cycle(draft: &Draft, before: &[Vec<usize>], order: &[usize], findings:
     }
     // Followed from a task to what it waits for: said from what comes first.
     path.reverse();
-    let first = path.iter().copied().min().and_then(|least| path.iter().position(|at| *at == least));
+    let first =
+        path.iter().copied().min().and_then(|least| path.iter().position(|at| *at == least));
     path.rotate_left(first.unwrap_or(0));
     let ring: Vec<usize> = path.iter().chain(path.first()).copied().collect();
     let id = |task: usize| draft.tasks.get(task).map_or("", |task| task.id.it.as_str());

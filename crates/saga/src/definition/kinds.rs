@@ -20,7 +20,7 @@ pub(super) fn check(draft: &Draft, graph: &Graph, findings: &mut Findings) {
     for pivot in pivots {
         let Some(p) = draft.tasks.get(pivot) else { continue };
         for (at, task) in draft.tasks.iter().enumerate() {
-            if at != pivot && graph.order.contains(&at) && graph.order.contains(&pivot) {
+            if at != pivot && graph.is_ordered(at) && graph.is_ordered(pivot) {
                 check_beside(task, p, (at, pivot), graph, findings);
             }
         }
@@ -42,9 +42,12 @@ fn check_task(task: &TaskDraft, findings: &mut Findings) {
             let help = format!("a {word} task is never undone: leave one of them out");
             findings.push(Finding::error("E407", undo.span, message).help(help));
         }
-        (Kind::Compensatable, Some(_)) | (Kind::Pivot | Kind::Retriable | Kind::ReadOnly, None) => {}
+        (Kind::Compensatable, Some(_)) | (Kind::Pivot | Kind::Retriable | Kind::ReadOnly, None) => {
+        }
     }
-    let Some(in_doubt) = task.in_doubt.as_ref().filter(|said| said.it == InDoubt::Undo) else { return };
+    let Some(in_doubt) = task.in_doubt.as_ref().filter(|said| said.it == InDoubt::Undo) else {
+        return;
+    };
     if task.undo.is_none() {
         let message = match task.kind {
             Kind::Pivot => format!("`{id}` is the pivot, with `in_doubt: undo`"),

@@ -1,0 +1,10 @@
+//! Tasks of this repository as a library: a real Kafka, a Python with Kafka clients, checks.
+
+pub mod checks;
+mod host;
+pub mod kafka;
+mod metadata;
+pub mod python;
+pub mod suite;
+
+pub use host::{root, say, target};
