@@ -94,8 +94,14 @@ impl Node {
 
 /// Reads the file's one document; `None` where its form is not known, which is then among the findings.
 pub(crate) fn read(source: &str, findings: &mut Findings) -> Option<Node> {
-    let mut reading =
-        Reading { places: Places::of(source), open: Vec::new(), root: None, documents: 0, refused: false, findings };
+    let mut reading = Reading {
+        places: Places::of(source),
+        open: Vec::new(),
+        root: None,
+        documents: 0,
+        refused: false,
+        findings,
+    };
     let mut parser = Parser::new_from_str(source);
     loop {
         match parser.next_event() {
@@ -236,7 +242,8 @@ impl Reading<'_> {
                     entries.push(Entry { key, key_span, value: node });
                 }
                 None => {
-                    let message = "not YAML as a saga file has it: a key is a word, not a map or a list";
+                    let message =
+                        "not YAML as a saga file has it: a key is a word, not a map or a list";
                     let help = "quote a `${...}` that stands within `{ }` or `[ ]`";
                     self.findings.push(Finding::error("E101", node.span, message).help(help));
                     self.refused = true;

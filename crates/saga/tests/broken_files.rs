@@ -9,7 +9,9 @@ fn announced(source: &str) -> Vec<(usize, String)> {
     let mut announced = Vec::new();
     for (at, line) in source.lines().enumerate() {
         let codes = line.split_once("#! ").map_or("", |(_, codes)| codes);
-        announced.extend(codes.split(' ').filter(|code| !code.is_empty()).map(|code| (at + 1, code.to_owned())));
+        announced.extend(
+            codes.split(' ').filter(|code| !code.is_empty()).map(|code| (at + 1, code.to_owned())),
+        );
     }
     announced.sort();
     announced

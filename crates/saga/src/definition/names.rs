@@ -78,7 +78,8 @@ impl Names<'_> {
     fn check_ids(&mut self) {
         let inputs = self.draft.inputs.iter().flatten();
         for input in inputs {
-            let Some(task) = self.draft.tasks.iter().find(|task| task.id.it == input.name.it) else {
+            let Some(task) = self.draft.tasks.iter().find(|task| task.id.it == input.name.it)
+            else {
                 continue;
             };
             let line = self.findings.line_of(input.name.span.0);
@@ -103,7 +104,8 @@ impl Names<'_> {
             self.check_wanted(filter, Place::Event, "where", &Type::Boolean);
         }
         self.check_wanted(&trigger.inputs, Place::Event, "inputs", &Type::Object);
-        let (Template::Map(map), Some(inputs)) = (&trigger.inputs.template, &self.draft.inputs) else {
+        let (Template::Map(map), Some(inputs)) = (&trigger.inputs.template, &self.draft.inputs)
+        else {
             return;
         };
         for (name, value) in map {
@@ -115,7 +117,8 @@ impl Names<'_> {
                 let message = format!("the trigger's inputs lack `{name}`, which is required");
                 let help = format!("as in `{name}: ${{event.value.{name}}}`");
                 let span = trigger.inputs.span;
-                self.findings.push(Finding::error("E105", (span.0, span.0 + 1), message).help(help));
+                self.findings
+                    .push(Finding::error("E105", (span.0, span.0 + 1), message).help(help));
             }
         }
     }
@@ -132,10 +135,11 @@ impl Names<'_> {
         };
         let reason = match value {
             Template::Constant(value) => input.of.accept(value, name).err(),
-            Template::Computed(expr) => self
-                .type_of(expr, Place::Event)
-                .filter(|of| input.of.excludes(of))
-                .map(|of| format!("`{}` is {of}, the input `{name}` wants {}", expr.source(), input.of)),
+            Template::Computed(expr) => {
+                self.type_of(expr, Place::Event).filter(|of| input.of.excludes(of)).map(|of| {
+                    format!("`{}` is {of}, the input `{name}` wants {}", expr.source(), input.of)
+                })
+            }
             Template::Text(_) => input
                 .of
                 .excludes(&Type::String)
@@ -154,9 +158,7 @@ impl Names<'_> {
             return;
         }
         for (expr, span) in inputs.template.exprs().into_iter().zip(&inputs.exprs) {
-            let is_output = |path: &[String]| {
-                matches!(path, [root, member, ..] if root == "original" && member == "output")
-            };
+            let is_output = |path: &[String]| matches!(path, [root, member, ..] if root == "original" && member == "output");
             let guarded = expr.uses().tested().iter().any(|path| is_output(path))
                 || expr.paths().iter().any(|path| {
                     is_output(path) && path.len() == 2
@@ -182,7 +184,8 @@ impl Names<'_> {
             && let Some(of) = self.type_of(expr, place)
             && wanted.excludes(&of)
         {
-            let words = if *wanted == Type::Object { "a map".to_owned() } else { wanted.to_string() };
+            let words =
+                if *wanted == Type::Object { "a map".to_owned() } else { wanted.to_string() };
             self.mismatch(expr, written.span, &of, &format!("`{key}`"), &words);
         }
     }
@@ -236,7 +239,13 @@ impl Names<'_> {
                         let Some(span) = spans.next() else { continue };
                         let of = self.type_of(expr, place).filter(|of| !of.can_be_text());
                         if let Some(of) = of {
-                            self.mismatch(expr, *span, &of, "a text", "text, a number or a boolean");
+                            self.mismatch(
+                                expr,
+                                *span,
+                                &of,
+                                "a text",
+                                "text, a number or a boolean",
+                            );
                         }
                     }
                 }
@@ -263,7 +272,12 @@ impl Names<'_> {
     /// Where a path stands in the file, else the whole expression.
     fn path_place(&self, path: &[String], expr: &Expr, span: Span) -> Span {
         let text = path.join(".");
-        match self.findings.text(span).find(&text).filter(|_| self.findings.text(span) == expr.source()) {
+        match self
+            .findings
+            .text(span)
+            .find(&text)
+            .filter(|_| self.findings.text(span) == expr.source())
+        {
             Some(at) => (span.0 + at, span.0 + at + text.len()),
             None => span,
         }
@@ -313,21 +327,26 @@ impl Names<'_> {
 
     fn task(&self, path: &[String], rest: &[String], place: Place) -> Result<Type, Astray> {
         let [name, rest @ ..] = rest else { return Ok(Type::Object) };
-        let ids = || self.draft.tasks.iter().map(|task| task.id.it.as_str());
-        let Some(other) = ids().position(|id| id == name) else {
-            let ids: Vec<&str> = ids().collect();
+        let Some(other) = self.draft.tasks.iter().position(|task| task.id.it == *name) else {
+            if self.draft.ids.contains(name) {
+                return Ok(Type::Any);
+            }
+            let ids: Vec<&str> = self.draft.ids.iter().map(String::as_str).collect();
             let help = format!("tasks: {}", some_of(&ids));
             return Err(astray(path, nearest(name, ids), Some(help)));
         };
         match place {
-            Place::Task(reader) | Place::Undo(reader) if !self.graph.is_before(other, reader) => {
+            Place::Task(reader) | Place::Undo(reader)
+                if self.graph.is_ordered(reader) && !self.graph.is_before(other, reader) =>
+            {
                 let id = self.draft.tasks.get(reader).map_or("", |task| task.id.it.as_str());
                 let (message, help) = if reader == other {
                     let message = format!("`{id}` reads its own `tasks.{name}`");
                     (message, "an undo sees what its task did as `original`".to_owned())
                 } else {
-                    let message =
-                        format!("`{id}`, or its undo, reads `tasks.{name}` but does not come after it");
+                    let message = format!(
+                        "`{id}`, or its undo, reads `tasks.{name}` but does not come after it"
+                    );
                     (message, format!("`depends_on: [{name}]` on `{id}`"))
                 };
                 return Err(Astray { code: "E304", message, near: None, help: Some(help) });
@@ -348,10 +367,8 @@ impl Names<'_> {
         let task = self.draft.tasks.get(at);
         let output = task.and_then(|task| task.returns.clone()).unwrap_or(Type::Any);
         let inputs = match task.map(|task| &task.inputs) {
-            Some(InputsDraft::Computed(Written { template: Template::Map(map), .. })) => {
-                Type::Record(map.iter().map(|(name, _)| (name.clone(), Type::Any, true)).collect())
-            }
-            Some(InputsDraft::Computed(_) | InputsDraft::Absent) | None => Type::Any,
+            Some(InputsDraft::Computed(written)) => written.fields(),
+            Some(InputsDraft::Absent) | None => Type::Any,
         };
         let original = Type::Record(vec![
             ("inputs".into(), inputs, true),

@@ -83,7 +83,9 @@ fn check_path(draft: &Draft, graph: &Graph, findings: &mut Findings) {
             *way = last;
         }
     }
-    let Some(longest) = graph.order.iter().copied().max_by_key(|at| end(&ends, *at)) else { return };
+    let Some(longest) = graph.order.iter().copied().max_by_key(|at| end(&ends, *at)) else {
+        return;
+    };
     let total = end(&ends, longest);
     if total <= draft.timeout.it {
         return;

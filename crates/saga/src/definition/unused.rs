@@ -39,15 +39,16 @@ fn check_kinds(draft: &Draft, findings: &mut Findings) {
 }
 
 fn check_inputs(draft: &Draft, findings: &mut Findings) {
-    let takes_all = draft.tasks.iter().any(|task| {
-        matches!(task.inputs, InputsDraft::Absent) && task.depends_on.is_empty()
-    });
+    let takes_all = draft
+        .tasks
+        .iter()
+        .any(|task| matches!(task.inputs, InputsDraft::Absent) && task.depends_on.is_empty());
     if takes_all {
         return;
     }
     let of_tasks = draft.tasks.iter().flat_map(|task| {
         let inputs = match &task.inputs {
-            InputsDraft::Computed(written) => Some(written),
+            InputsDraft::Computed(written) => Some(&**written),
             InputsDraft::Absent => None,
         };
         inputs.into_iter().chain(task.undo.as_ref().and_then(|undo| undo.inputs.as_ref()))
@@ -82,7 +83,9 @@ fn check_edges(draft: &Draft, graph: &Graph, findings: &mut Findings) {
         }
         let direct = graph.before(at);
         for (name, edge) in task.depends_on.iter().zip(direct) {
-            let Some(by) = direct.iter().find(|other| graph.is_before(*edge, **other)) else { continue };
+            let Some(by) = direct.iter().find(|other| graph.is_before(*edge, **other)) else {
+                continue;
+            };
             let by = draft.tasks.get(*by).map_or("", |task| task.id.it.as_str());
             let message = format!("`depends_on: {0}` is implied by {0} → {by}", name.it);
             findings.push(Finding::warning("W07", name.span, message).help("leave it out"));

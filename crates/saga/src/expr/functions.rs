@@ -35,7 +35,17 @@ const OURS: [(&str, &[usize], Function); 13] = [
 
 /// CEL's own, as this build has them.
 const STANDARD: [&str; 11] = [
-    "size", "string", "int", "uint", "double", "bool", "bytes", "dyn", "type", "contains", "startsWith",
+    "size",
+    "string",
+    "int",
+    "uint",
+    "double",
+    "bool",
+    "bytes",
+    "dyn",
+    "type",
+    "contains",
+    "startsWith",
 ];
 
 /// CEL's own that this build does not have, and what to do without them.
@@ -56,7 +66,8 @@ fn build() -> Env {
     for (name, arities, function) in OURS {
         for arity in arities {
             let types = |count: usize| (0..count).map(|_| DYN_TYPE).collect::<Vec<_>>();
-            let global = env.add_overload(name, &format!("{name}_{arity}"), types(*arity), function);
+            let global =
+                env.add_overload(name, &format!("{name}_{arity}"), types(*arity), function);
             let member = format!("{name}_member_{arity}");
             let member =
                 env.add_member_overload(name, &member, DYN_TYPE, types(arity - 1), function);
@@ -89,15 +100,11 @@ pub(super) fn check_calls(node: &IdedExpr, offsets: &Offsets) -> Result<(), (usi
             EntryExpr::MapEntry(entry) => visit(&entry.key).and_then(|()| visit(&entry.value)),
             EntryExpr::StructField(_) => Ok(()),
         }),
-        Expr::Comprehension(loops) => [
-            &loops.iter_range,
-            &loops.accu_init,
-            &loops.loop_cond,
-            &loops.loop_step,
-            &loops.result,
-        ]
-        .into_iter()
-        .try_for_each(visit),
+        Expr::Comprehension(loops) => {
+            [&loops.iter_range, &loops.accu_init, &loops.loop_cond, &loops.loop_step, &loops.result]
+                .into_iter()
+                .try_for_each(visit)
+        }
     }
 }
 
@@ -246,8 +253,10 @@ fn compare(left: &Value, right: &Value) -> Result<std::cmp::Ordering, String> {
 
 fn join(args: &[Value]) -> Result<Value, String> {
     let separator = if args.len() > 1 { text(args, 1)? } else { "" };
-    let texts: Result<Vec<&str>, String> =
-        list(args, 0)?.iter().map(|each| each.as_str().ok_or_else(|| wanted("texts", each))).collect();
+    let texts: Result<Vec<&str>, String> = list(args, 0)?
+        .iter()
+        .map(|each| each.as_str().ok_or_else(|| wanted("texts", each)))
+        .collect();
     Ok(texts?.join(separator).into())
 }
 
