@@ -1,1 +1,3 @@
 //! Contract, end to end and tidy tests.
+
+pub mod contract;

@@ -132,7 +132,10 @@ impl<L: Ledger> Participant<L> {
         let mut look = self.look(command)?;
         let unsure = match &look.mark {
             // First of all, or a command that is repeated late would deny what was done.
-            Some(Mark::Done { output }) => return Ok(Answer::Completed(output.clone())),
+            Some(Mark::Done { output }) => {
+                let answer = Answer::Completed(output.clone());
+                return look.keep_epoch(command, answer);
+            }
             Some(Mark::Undone | Mark::Barred) => {
                 let message = format!("`{}` was undone before", command.idempotency_key);
                 let failure = Failure::refused("already_undone", message);

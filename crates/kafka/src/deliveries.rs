@@ -1,20 +1,20 @@
 //! Producers shared by the process, and how their delivery reports reach who waits for them.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use events::{Header, Offset};
+use events::{Header, Offset, Topic};
 use rdkafka::config::FromClientConfigAndContext as _;
 use rdkafka::error::{KafkaError as ClientError, RDKafkaErrorCode as Code};
 use rdkafka::message::{DeliveryResult, Header as NativeHeader, Message as _, OwnedHeaders};
 use rdkafka::producer::{BaseRecord, Producer as _, ProducerContext, ThreadedProducer};
 use rdkafka::{ClientConfig, ClientContext};
 use stream::{LogError, SendError, Settled, Ticket};
-use tracing::warn;
+use tracing::{debug, warn};
 
-use crate::raw;
+use crate::{raw, settings};
 
 /// Takes a lock whose holder may have panicked: each state behind ours is changed in one step.
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -25,6 +25,7 @@ pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 pub(crate) struct SharedProducer {
     settings: ClientConfig,
     current: Mutex<Arc<Sender>>,
+    met: Mutex<HashSet<Topic>>,
 }
 
 /// The producer as it is now.
@@ -33,7 +34,7 @@ pub(crate) type Sender = ThreadedProducer<Deliveries>;
 impl SharedProducer {
     pub(crate) fn new(settings: ClientConfig) -> Result<Self, ClientError> {
         let current = Mutex::new(Arc::new(Sender::from_config_and_context(&settings, Deliveries)?));
-        Ok(Self { settings, current })
+        Ok(Self { settings, current, met: Mutex::default() })
     }
 
     /// A producer that works. One with a fatal error (its epoch was lost, say) fails all it holds and
@@ -46,8 +47,24 @@ impl SharedProducer {
             let fresh = Sender::from_config_and_context(&self.settings, Deliveries)
                 .map_err(|error| LogError::Lost(format!("no new producer: {error}")))?;
             *current = Arc::new(fresh);
+            lock(&self.met).clear();
         }
         Ok(Arc::clone(&current))
+    }
+
+    /// Learns about a topic before its first record: librdkafka lets a record to a topic that it does not
+    /// know wait half a second. Once a topic, and what does not work out is left to the record's report.
+    pub(crate) fn meet(&self, topic: &Topic) -> Result<Arc<Sender>, LogError> {
+        let sender = self.sender()?;
+        if lock(&self.met).contains(topic) {
+            return Ok(sender);
+        }
+        if let Err(error) = sender.client().fetch_metadata(Some(topic.as_str()), settings::MEETING)
+        {
+            debug!(%topic, %error, "the first record of a topic may take longer");
+        }
+        lock(&self.met).insert(topic.clone());
+        Ok(sender)
     }
 }
 

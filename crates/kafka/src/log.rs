@@ -7,7 +7,6 @@ use std::time::{Duration, Instant};
 use events::{Offset, Outgoing, Record, Topic};
 use rdkafka::TopicPartitionList;
 use rdkafka::error::RDKafkaErrorCode as Code;
-use rdkafka::producer::Producer as _;
 use stream::{Entry, LaneId, Log, LogError, Outlet, Settled, Source, Ticket};
 
 use crate::Shared;
@@ -47,15 +46,8 @@ impl KafkaLog {
             journal_topic.clone(),
             partition,
         )?;
-        // The first record to a topic that the producer does not know costs half a second.
-        for (producer, topic) in
-            [(&shared.journal, &journal_topic), (&shared.dispatch, &shared.topics.events())]
-        {
-            let sender = producer.sender()?;
-            sender.client().fetch_metadata(Some(topic.as_str()), settings::ASK).map_err(
-                |error| LogError::Lost(format!("asking about the topic {topic}: {error}")),
-            )?;
-        }
+        shared.journal.meet(&journal_topic)?;
+        shared.dispatch.meet(&shared.topics.events())?;
         inbox.warm()?;
         journal.warm()?;
         let entry_bytes_max = shared.admin.record_bytes_max(&journal_topic)?;

@@ -8,9 +8,7 @@ use events::{Outgoing, Partition, Payload, Place, Topic};
 use stream::{LogError, Outlet, SendError, Settled, Ticket};
 
 use crate::Shared;
-use crate::deliveries::{
-    Delivery, Desk, Native, Receipt, Sender, hand_over, native_headers, send_error,
-};
+use crate::deliveries::{Delivery, Desk, Native, Receipt, hand_over, native_headers, send_error};
 use crate::settings;
 
 /// Sends through the process's dispatch producer.
@@ -27,11 +25,10 @@ impl KafkaOutlet {
 
 /// Stores one record and waits for its place.
 pub(crate) fn put(shared: &Shared, record: Outgoing) -> Result<Place, SendError> {
-    let sender = shared.dispatch.sender().map_err(|error| SendError::Never(error.to_string()))?;
     let (topic, record) = shared.topics.address(record);
     let receipt = Arc::new(Receipt::default());
     let delivery = Delivery::Put { receipt: Arc::clone(&receipt) };
-    hand(shared, &sender, &topic, &record, delivery)?;
+    hand(shared, &topic, &record, delivery)?;
     let (partition, offset) = receipt.wait(settings::PUT_WAIT)?;
     match Partition::try_from(partition) {
         Ok(partition) if offset >= 0 => Ok(Place { topic, partition, offset }),
@@ -41,12 +38,13 @@ pub(crate) fn put(shared: &Shared, record: Outgoing) -> Result<Place, SendError>
 
 fn hand(
     shared: &Shared,
-    sender: &Sender,
     topic: &Topic,
     record: &Outgoing,
     delivery: Delivery,
 ) -> Result<(), SendError> {
     let value = framed(shared, &record.value)?;
+    let sender =
+        shared.dispatch.meet(topic).map_err(|error| SendError::Never(error.to_string()))?;
     let mut native = Native::with_opaque_to(topic.as_str(), Box::new(delivery));
     native.headers = native_headers(&record.headers);
     native.key = record.key.as_deref();
@@ -56,7 +54,7 @@ fn hand(
         Some(Ok(partition)) => Some(partition),
         Some(Err(_)) => return Err(SendError::Never("no such partition".to_owned())),
     };
-    hand_over(sender, native, Instant::now() + settings::QUEUE_FULL_WAIT)
+    hand_over(&sender, native, Instant::now() + settings::QUEUE_FULL_WAIT)
         .map_err(|error| send_error(&error, true))
 }
 
@@ -81,12 +79,12 @@ fn framed(shared: &Shared, value: &Payload) -> Result<Option<Bytes>, SendError> 
 
 impl Outlet for KafkaOutlet {
     fn send(&mut self, ticket: Ticket, records: Vec<Outgoing>) -> Result<(), LogError> {
-        let sender = self.shared.dispatch.sender()?;
+        self.shared.dispatch.sender()?;
         self.desk.open(ticket, records.len());
         for (index, record) in records.into_iter().enumerate() {
             let (topic, record) = self.shared.topics.address(record);
             let delivery = Delivery::Send { desk: Arc::clone(&self.desk), ticket, index };
-            if let Err(error) = hand(&self.shared, &sender, &topic, &record, delivery) {
+            if let Err(error) = hand(&self.shared, &topic, &record, delivery) {
                 self.desk.report(ticket, index, Err(error));
             }
         }

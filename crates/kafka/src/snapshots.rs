@@ -66,9 +66,10 @@ impl KafkaSnapshots {
         let settings = settings::snapshot_producer(&shared.config, partition);
         let producer =
             BaseProducer::from_config_and_context(&settings, Reports::default()).map_err(lost)?;
-        producer.init_transactions(settings::TRANSACTION_WAIT).map_err(lost)?;
-        // Learnt now rather than within the first transaction.
+        // Waits for a connection: without one, looking for the coordinator begins with a pause of half a
+        // second. And the topic is learnt now rather than within the first transaction.
         producer.client().fetch_metadata(Some(topic.as_str()), settings::ASK).map_err(lost)?;
+        producer.init_transactions(settings::TRANSACTION_WAIT).map_err(lost)?;
         Ok(Self { shared, producer, topic, lane, partition: native_partition(partition)? })
     }
 
@@ -154,11 +155,12 @@ impl Snapshots for KafkaSnapshots {
     fn load(&mut self) -> Result<Snapshot, LogError> {
         let LaneId(partition) = self.lane;
         let mut reader = Reader::new(
-            &settings::committed_reader(&self.shared.config),
+            &settings::loading_reader(&self.shared.config),
             Arc::clone(&self.shared.committed),
             self.topic.clone(),
             partition,
         )?;
+        reader.warm()?;
         let mut states = BTreeMap::new();
         let mut damaged = None;
         reader.read_all(|record| {

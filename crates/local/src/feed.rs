@@ -159,6 +159,9 @@ impl Drop for LocalFeed {
     fn drop(&mut self) {
         let (view, lanes) = (&self.shared.view, self.shared.options.lanes);
         lock(&self.shared.groups).group(&self.group).remove(self.id, view, lanes);
+        // Who leaves in good order has its commits on the disk. A writer that has stopped has said so
+        // to everybody else.
+        self.shared.ask(|reply| Request::Flush { reply }).ok();
     }
 }
 

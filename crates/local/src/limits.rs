@@ -31,6 +31,9 @@ pub(crate) const QUEUE_REQUESTS_MAX: usize = 100_000;
 pub(crate) const BATCH_BYTES_MAX: usize = 8 * 1024 * 1024;
 /// Of requests in one batch.
 pub(crate) const BATCH_REQUESTS_MAX: usize = 10_000;
+/// How long what a group has done may wait for a batch that is written anyway. What a crash takes of
+/// it is read once more.
+pub(crate) const COMMITS_WAIT: Duration = Duration::from_millis(20);
 /// What has become of tickets and nobody has asked for yet.
 pub(crate) const UNSETTLED_MAX: usize = 1_000_000;
 

@@ -1,6 +1,6 @@
 //! Opening a folder: the lock, a look for damage, the storage, and what it holds.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fs::{File, TryLockError};
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::Path;
@@ -205,7 +205,7 @@ fn load(store: Arc<Store>, options: Options) -> Result<Writer, String> {
         for (partition, tail) in (0..).zip(&partitions) {
             published.kept.push((id, partition, tail.first..tail.next));
         }
-        published.made.push((name.clone(), described.purpose, described.partitions));
+        published.made.push((name.clone(), described.partitions));
         by_name.insert(name.clone(), id);
         let record_bytes_max = topics::record_bytes_max(
             &options.topics,
@@ -220,7 +220,17 @@ fn load(store: Arc<Store>, options: Options) -> Result<Writer, String> {
         (0..options.lanes).map(|lane| load_holder(&store, lane)).collect::<Result<_, _>>()?;
     let view = Arc::new(View::default());
     view.publish(published);
-    Ok(Writer { store, view, queue: Arc::default(), options, topics, by_name, holders })
+    Ok(Writer {
+        store,
+        view,
+        queue: Arc::default(),
+        options,
+        topics,
+        by_name,
+        holders,
+        commits: BTreeMap::new(),
+        commits_since: None,
+    })
 }
 
 fn load_tail(store: &Store, topic: u32, partition: u32) -> Result<Tail, String> {

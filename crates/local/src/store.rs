@@ -94,14 +94,6 @@ impl Store {
         batch.durability(Some(mode)).commit().map_err(|error| self.say(&error))
     }
 
-    /// Commits a batch whole; after a crash of the machine it may be missing, with all after it.
-    ///
-    /// # Errors
-    /// The reason. The library takes no batch after it.
-    pub(crate) fn commit_unsynced(&self, batch: OwnedWriteBatch) -> Result<(), String> {
-        batch.durability(Some(PersistMode::Buffer)).commit().map_err(|error| self.say(&error))
-    }
-
     /// All pairs whose keys begin with `prefix`, as of one moment.
     ///
     /// # Errors

@@ -6,7 +6,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Instant;
 
 use events::{Offset, Partition, Topic};
-use stream::{LogError, Purpose};
+use stream::LogError;
 
 use crate::codec::TopicId;
 
@@ -67,7 +67,6 @@ struct Inner {
 #[derive(Debug)]
 struct TopicView {
     name: Topic,
-    purpose: Purpose,
     partitions: Vec<PartitionView>,
 }
 
@@ -81,8 +80,6 @@ struct PartitionView {
 #[derive(Clone, Debug)]
 pub(crate) struct Known {
     pub(crate) id: TopicId,
-    pub(crate) name: Topic,
-    pub(crate) purpose: Purpose,
     pub(crate) partitions: u32,
 }
 
@@ -90,7 +87,7 @@ pub(crate) struct Known {
 #[derive(Debug, Default)]
 pub(crate) struct Published {
     /// Topics that were made, in the order of their ids.
-    pub(crate) made: Vec<(Topic, Purpose, u32)>,
+    pub(crate) made: Vec<(Topic, u32)>,
     pub(crate) kept: Vec<(TopicId, Partition, Range<Offset>)>,
 }
 
@@ -102,11 +99,11 @@ impl View {
         if !published.made.is_empty() {
             bells.append(&mut alive(&mut inner.made));
         }
-        for (name, purpose, partitions) in published.made {
+        for (name, partitions) in published.made {
             let id = TopicId::try_from(inner.topics.len()).unwrap_or(TopicId::MAX);
             inner.by_name.insert(name.clone(), id);
             let partitions = (0..partitions).map(|_| PartitionView::default()).collect();
-            inner.topics.push(TopicView { name, purpose, partitions });
+            inner.topics.push(TopicView { name, partitions });
         }
         for (topic, partition, kept) in published.kept {
             if let Some(view) = inner.partition(topic, partition) {
@@ -144,7 +141,7 @@ impl View {
         let id = *inner.by_name.get(name)?;
         let view = inner.topics.get(usize::try_from(id).ok()?)?;
         let partitions = u32::try_from(view.partitions.len()).ok()?;
-        Some(Known { id, name: view.name.clone(), purpose: view.purpose, partitions })
+        Some(Known { id, partitions })
     }
 
     pub(crate) fn name(&self, topic: TopicId) -> Option<Topic> {

@@ -1,7 +1,7 @@
 //! The one thread that writes: takes all that has come in, makes one durable batch of it, lets it be
 //! seen, answers.
 
-use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::mpsc::SyncSender;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -13,8 +13,8 @@ use stream::{Created, LogError, Purpose, SendError, Settled, Ticket};
 
 use crate::codec::{self, TopicId};
 use crate::limits::{
-    BATCH_BYTES_MAX, BATCH_REQUESTS_MAX, QUEUE_BYTES_MAX, QUEUE_REQUESTS_MAX, SWEEP_EVERY,
-    TOPICS_MAX,
+    BATCH_BYTES_MAX, BATCH_REQUESTS_MAX, COMMITS_WAIT, QUEUE_BYTES_MAX, QUEUE_REQUESTS_MAX,
+    SWEEP_EVERY, TOPICS_MAX,
 };
 use crate::outlet::Tray;
 use crate::store::Store;
@@ -69,6 +69,9 @@ pub(crate) enum Request {
     Commit {
         offsets: Vec<(Vec<u8>, Offset)>,
     },
+    Flush {
+        reply: Reply<()>,
+    },
     Trim {
         topic: TopicId,
         partition: Partition,
@@ -90,12 +93,46 @@ impl Request {
                 .iter()
                 .map(|record| record.record.as_ref().map_or(0, |record| record.stored.len()))
                 .sum(),
-            Self::Put { record, .. } => record.record.as_ref().map_or(0, |record| record.stored.len()),
+            Self::Put { record, .. } => {
+                record.record.as_ref().map_or(0, |record| record.stored.len())
+            }
             Self::Snapshot { changes, .. } => changes
                 .iter()
                 .map(|(key, value)| key.len() + value.as_ref().map_or(0, Bytes::len))
                 .sum(),
-            Self::Fence { .. } | Self::Commit { .. } | Self::Trim { .. } | Self::Create { .. } => 0,
+            Self::Fence { .. }
+            | Self::Commit { .. }
+            | Self::Flush { .. }
+            | Self::Trim { .. }
+            | Self::Create { .. } => 0,
+        }
+    }
+}
+
+impl Request {
+    /// Says that it was never tried.
+    fn refuse(self, why: &str) {
+        let lost = || LogError::Lost(why.to_owned());
+        match self {
+            Self::Append { reply, .. } => answer(&reply, Err(lost())),
+            Self::Send { ticket, records, tray } => {
+                let failed = (0..records.len()).map(|index| Settled::Failed {
+                    ticket,
+                    index,
+                    // Not `Never`: it can be sent when the log is open again.
+                    error: SendError::InDoubt(why.to_owned()),
+                });
+                tray.put(failed.collect());
+            }
+            Self::Put { reply, .. } => {
+                answer(&reply, Ok(Err(SendError::InDoubt(why.to_owned()))));
+            }
+            Self::Fence { reply, .. } => answer(&reply, Err(lost())),
+            Self::Snapshot { reply, .. } | Self::Trim { reply, .. } | Self::Flush { reply } => {
+                answer(&reply, Err(lost()));
+            }
+            Self::Create { reply, .. } => answer(&reply, Err(lost())),
+            Self::Commit { .. } => {}
         }
     }
 }
@@ -204,15 +241,18 @@ pub(crate) struct Writer {
     pub(crate) topics: Vec<TopicTail>,
     pub(crate) by_name: HashMap<Topic, TopicId>,
     pub(crate) holders: Vec<u64>,
+    /// What groups have done and is not yet written.
+    pub(crate) commits: BTreeMap<Vec<u8>, Offset>,
+    pub(crate) commits_since: Option<Instant>,
 }
 
 /// A batch in the making.
 pub(crate) struct Group {
     pub(crate) batch: OwnedWriteBatch,
-    /// Whether somebody waits for it to be durable.
-    synced: bool,
     touched: BTreeSet<(TopicId, Partition)>,
-    made: Vec<(Topic, Purpose, u32)>,
+    made: Vec<(Topic, u32)>,
+    /// Whether what groups have done must be in it.
+    flush: bool,
     answers: Vec<Answer>,
 }
 
@@ -229,8 +269,10 @@ enum Answer {
 impl Writer {
     /// Writes until the queue is closed and empty, or the disk refuses.
     pub(crate) fn run(mut self) {
-        let mut sweep_at = Instant::now() + SWEEP_EVERY;
-        while let Some(requests) = self.queue.take(sweep_at) {
+        let mut sweep_at = Instant::now();
+        while let Some(requests) =
+            self.queue.take(self.commits_due().map_or(sweep_at, |due| due.min(sweep_at)))
+        {
             let mut group = self.group();
             for request in requests {
                 self.stage(request, &mut group);
@@ -241,31 +283,39 @@ impl Writer {
             }
             if let Err(why) = self.finish(group) {
                 tracing::error!(why, "the embedded log has stopped");
-                self.queue.close(&why);
-                self.view.stop(&why);
                 return self.refuse_rest(&why);
             }
         }
     }
 
+    /// When what groups have done is written, even if nothing else is.
+    fn commits_due(&self) -> Option<Instant> {
+        self.commits_since.map(|since| since + COMMITS_WAIT)
+    }
+
     pub(crate) fn group(&self) -> Group {
         Group {
             batch: self.store.batch(),
-            synced: false,
             touched: BTreeSet::new(),
             made: Vec::new(),
+            flush: false,
             answers: Vec::new(),
         }
     }
 
     /// Commits, lets it be seen, answers.
-    pub(crate) fn finish(&self, group: Group) -> Result<(), String> {
-        let Group { batch, synced, touched, made, answers } = group;
+    pub(crate) fn finish(&mut self, group: Group) -> Result<(), String> {
+        let Group { mut batch, touched, made, answers, flush } = group;
         let begun = Instant::now();
-        let committed = match (batch.is_empty(), synced) {
-            (true, _) => Ok(()),
-            (false, true) => self.store.commit(batch),
-            (false, false) => self.store.commit_unsynced(batch),
+        if flush || !batch.is_empty() || self.commits_due().is_some_and(|due| due <= begun) {
+            self.commits_since = None;
+            for (key, offset) in std::mem::take(&mut self.commits) {
+                batch.insert(&self.store.meta, key, offset.to_be_bytes());
+            }
+        }
+        let committed = match batch.is_empty() {
+            true => Ok(()),
+            false => self.store.commit(batch),
         };
         metrics::histogram!("pavane_local_commit_duration_seconds").record(begun.elapsed());
         if committed.is_ok() {
@@ -275,19 +325,19 @@ impl Writer {
             });
             self.view.publish(Published { made, kept: kept.collect() });
         }
+        if let Err(why) = &committed {
+            // Before anybody is answered, so that whoever asks again is refused.
+            self.queue.close(why);
+            self.view.stop(why);
+        }
         answers.into_iter().for_each(|answer| answer.give(&committed));
         committed
     }
 
+    /// Answers what came in after the writer has stopped.
     fn refuse_rest(&self, why: &str) {
-        let failed = Err(why.to_owned());
         while let Some(requests) = self.queue.take(Instant::now()) {
-            for request in requests {
-                let mut group = self.group();
-                // Nothing of it is staged: the answers say that it was never tried.
-                group.refuse(request);
-                group.answers.into_iter().for_each(|answer| answer.give(&failed));
-            }
+            requests.into_iter().for_each(|request| request.refuse(why));
         }
     }
 
@@ -318,13 +368,15 @@ impl Writer {
                         None => group.batch.remove(&self.store.snapshots, key),
                     }
                 }
-                group.synced = true;
                 group.answers.push(Answer::Written(reply));
             }
             Request::Commit { offsets } => {
-                for (key, offset) in offsets {
-                    group.batch.insert(&self.store.meta, key, offset.to_be_bytes());
-                }
+                self.commits_since.get_or_insert_with(Instant::now);
+                self.commits.extend(offsets);
+            }
+            Request::Flush { reply } => {
+                group.flush = true;
+                group.answers.push(Answer::Written(reply));
             }
             Request::Trim { topic, partition, below, reply } => {
                 self.let_go(topic, partition, below, group);
@@ -347,7 +399,6 @@ impl Writer {
         };
         *holder += 1;
         group.batch.insert(&self.store.meta, codec::holder_key(lane), holder.to_be_bytes());
-        group.synced = true;
         group.answers.push(Answer::Fenced(reply, *holder));
     }
 
@@ -437,7 +488,6 @@ impl Writer {
             codec::record_key(topic, partition, offset),
             stored,
         );
-        group.synced = true;
         group.touched.insert((topic, partition));
         Some(offset)
     }
@@ -464,8 +514,7 @@ impl Writer {
         let partitions = topics::partitions_of(purpose, self.options.lanes, source);
         let described = Described { id, partitions, purpose };
         group.batch.insert(&self.store.meta, codec::topic_key(name), described.encode());
-        group.synced = true;
-        group.made.push((name.clone(), purpose, partitions));
+        group.made.push((name.clone(), partitions));
         self.topics.push(TopicTail {
             name: name.clone(),
             purpose,
@@ -522,29 +571,6 @@ impl Writer {
     pub(crate) fn tail_mut(&mut self, topic: TopicId, partition: Partition) -> Option<&mut Tail> {
         let topic = self.topics.get_mut(usize::try_from(topic).ok()?)?;
         topic.partitions.get_mut(usize::try_from(partition).ok()?)
-    }
-}
-
-impl Group {
-    /// Takes a request only for its answer.
-    fn refuse(&mut self, request: Request) {
-        let answer = match request {
-            Request::Append { reply, .. } => Answer::Appended(reply, Vec::new()),
-            Request::Send { ticket, records, tray } => Answer::Sent {
-                tray,
-                ticket,
-                stored: (0..records.len()).collect(),
-                settled: Vec::new(),
-            },
-            Request::Put { record, reply } => {
-                Answer::Put(reply, Place { topic: record.topic, partition: 0, offset: 0 })
-            }
-            Request::Fence { reply, .. } => Answer::Fenced(reply, 0),
-            Request::Snapshot { reply, .. } | Request::Trim { reply, .. } => Answer::Written(reply),
-            Request::Create { reply, .. } => Answer::Made(reply, Created::Now),
-            Request::Commit { .. } => return,
-        };
-        self.answers.push(answer);
     }
 }
 

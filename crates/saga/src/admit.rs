@@ -1,9 +1,11 @@
 //! What starts a workflow: inputs checked, the business key, and events that become both.
 
+use std::collections::BTreeSet;
+
 use serde_json::{Map, Value};
 
 use crate::definition::nearest;
-use crate::expr::{ExprError, Scope};
+use crate::expr::{ExprError, Scope, asked_of};
 use crate::plan::{Plan, TriggerPlan};
 use crate::types::described;
 
@@ -53,12 +55,17 @@ impl Plan {
                 (Some(Value::Null) | None, Some(default)) if !input.required => default.clone(),
                 (Some(Value::Null) | None, None) if !input.required => Value::Null,
                 (Some(value), _) => {
-                    input.of.accept(value, &format!("inputs.{}", input.name)).map_err(InputError::Wrong)?;
+                    input
+                        .of
+                        .accept(value, &format!("inputs.{}", input.name))
+                        .map_err(InputError::Wrong)?;
                     value.clone()
                 }
                 (None, _) => {
                     let (name, of) = (&input.name, &input.of);
-                    return wrong(format!("the input `{name}` is required: give it a value of type {of}"));
+                    return wrong(format!(
+                        "the input `{name}` is required: give it a value of type {of}"
+                    ));
                 }
             };
             admitted.insert(input.name.clone(), value);
@@ -73,13 +80,16 @@ impl Plan {
     /// The expression failed, or gave something that can not be a key.
     pub fn key_of(&self, inputs: &Value) -> Result<Option<String>, InputError> {
         let Some(template) = &self.key else { return Ok(None) };
-        let scope = std::collections::BTreeMap::from([("inputs", inputs.clone())]);
+        let scope = InputsAlone(inputs);
         let wrong = |reason: String| Err(InputError::Wrong(format!("the saga's key {reason}")));
         let key = match template.eval(&scope)? {
             Value::String(text) => text,
             value @ (Value::Number(_) | Value::Bool(_)) => value.to_string(),
             value @ (Value::Null | Value::Array(_) | Value::Object(_)) => {
-                return wrong(format!("must be text, a number or a boolean, found {}", described(&value)));
+                return wrong(format!(
+                    "must be text, a number or a boolean, found {}",
+                    described(&value)
+                ));
             }
         };
         if key.is_empty() {
@@ -127,9 +137,22 @@ impl Plan {
         }
         let inputs = match trigger.inputs.eval(scope)? {
             Value::Object(map) => Value::Object(self.declared(map)),
-            other => other,
+            other @ (Value::Null
+            | Value::Bool(_)
+            | Value::Number(_)
+            | Value::String(_)
+            | Value::Array(_)) => other,
         };
         Ok(Some(self.admit(&inputs)?))
+    }
+}
+
+/// What a `key` sees.
+struct InputsAlone<'i>(&'i Value);
+
+impl Scope for InputsAlone<'_> {
+    fn root(&self, name: &str, members: &BTreeSet<String>) -> Option<Value> {
+        (name == "inputs").then(|| asked_of(self.0, members))
     }
 }
 
@@ -161,7 +184,8 @@ pub fn event_name(
             Value::String(name) if !name.is_empty() => Ok(Some(name)),
             Value::Null | Value::String(_) => Ok(None),
             other @ (Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_)) => {
-                let source_text = template.exprs().first().map_or("", |expr| expr.source()).to_owned();
+                let source_text =
+                    template.exprs().first().map_or("", |expr| expr.source()).to_owned();
                 let reason = format!("`event_name` must give text, found {}", described(&other));
                 Err(ExprError { source_text, reason, at: 0 })
             }

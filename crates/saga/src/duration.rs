@@ -14,7 +14,8 @@ const MILLIS_MAX: u64 = 100 * 366 * 86_400_000;
 /// # Errors
 /// What to write in its place.
 pub(crate) fn parse(text: &str) -> Result<Duration, String> {
-    const FORM: &str = "a duration is a number and `ms`, `s`, `m`, `h` or `d`, as in `30s` or `1h30m`";
+    const FORM: &str =
+        "a duration is a number and `ms`, `s`, `m`, `h` or `d`, as in `30s` or `1h30m`";
     if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {
         return Err(format!("write `{text}s` for {text} seconds"));
     }

@@ -20,7 +20,7 @@ pub struct Event(#[n(0)] pub(crate) About);
 #[derive(Clone, Debug, PartialEq, Encode, Decode)]
 pub(crate) enum About {
     #[n(0)]
-    Workflow(#[n(0)] WorkflowEvent),
+    Workflow(#[n(0)] Box<WorkflowEvent>),
     /// A version of a saga is known from here on.
     #[n(1)]
     Defined(#[n(0)] Source),
@@ -231,7 +231,7 @@ pub(crate) enum Body {
         #[n(3)]
         stop: Option<Command>,
     },
-    /// `late_output`: a success that was reported after the end.
+    /// `late_output`: a success that was reported after the end. `by`: an operator ordered it.
     #[n(18)]
     UndoScheduled {
         #[n(0)]
@@ -240,6 +240,8 @@ pub(crate) enum Body {
         command: Command,
         #[n(2)]
         late_output: Option<Json>,
+        #[n(3)]
+        by: Option<By>,
     },
     #[n(19)]
     UndoCompleted {

@@ -64,27 +64,23 @@ pub fn evolve(state: &mut Option<State>, event: &Event) {
 
 /// A workflow's head as its start makes it.
 pub(crate) fn begin(event: &WorkflowEvent) -> Head {
-    let (start_id, inputs, timeout_at) = match &event.body {
-        Body::WorkflowStarted { start_id, inputs, timeout_at } => {
-            (start_id.clone(), inputs.clone(), *timeout_at)
-        }
-        #[allow(clippy::wildcard_enum_match_arm, reason = "the one caller has matched the start")]
-        other => panic!("fold-only: {} begins with {other:?}", event.workflow),
+    let Body::WorkflowStarted { start_id, inputs, timeout_at } = &event.body else {
+        panic!("fold-only: {} begins with {:?}", event.workflow, event.body)
     };
     Head {
         id: event.workflow.clone(),
         run: event.run,
         saga: event.saga.clone(),
         version: event.version.clone(),
-        start_id,
-        inputs,
+        start_id: start_id.clone(),
+        inputs: inputs.clone(),
         started_at: event.time,
         trace: event.trace.clone(),
         sequence: event.sequence,
         epoch: event.epoch,
         stage: Stage::Forward,
         paused_at: None,
-        timeout_at,
+        timeout_at: *timeout_at,
         past_pivot: false,
         not_before: None,
     }
@@ -220,10 +216,13 @@ fn fold_task(into: &mut impl Fold, time: Timestamp, body: &Body) {
 fn fold_undo(into: &mut impl Fold, body: &Body) {
     #[allow(clippy::wildcard_enum_match_arm, reason = "`fold` has chosen among all events")]
     match body {
-        Body::UndoScheduled { task, command, late_output } => {
+        Body::UndoScheduled { task, command, late_output, by } => {
             let task = into.task(task.index());
             if let Some(output) = late_output {
                 adopt(task, output);
+            }
+            if by.is_some() {
+                task.undos_from = task.undos;
             }
             task.undos = command.n;
             task.phase = Phase::Undoing { deadline: command.deadline };
@@ -238,8 +237,7 @@ fn fold_undo(into: &mut impl Fold, body: &Body) {
             let task = into.task(task.index());
             task.undos = *n;
             task.error = Some(error.clone());
-            task.phase =
-                retry_at.map_or(Phase::UndoBlocked, |at| Phase::UndoRetrying { at });
+            task.phase = retry_at.map_or(Phase::UndoBlocked, |at| Phase::UndoRetrying { at });
         }
         other => panic!("fold-only: {other:?} is no event of an undo"),
     }

@@ -173,7 +173,8 @@ pub fn parse(record: &Record) -> Result<Input, Refusal> {
     };
     let bytes = record.value.as_ref().map_or(0, |value| value.len());
     if bytes > INBOX_BYTES_MAX {
-        let message = format!("a value of {bytes} bytes exceeds {INBOX_BYTES_MAX}; send a reference");
+        let message =
+            format!("a value of {bytes} bytes exceeds {INBOX_BYTES_MAX}; send a reference");
         return Err(Refusal::new(Class::TooLarge, "value", message));
     }
     match ce_type {
@@ -286,10 +287,11 @@ fn deploy(record: &Record) -> Result<Input, Refusal> {
             .ok_or_else(|| invalid("bad_deploy", format!("a deployment needs the header {name}")))
     };
     let revision = required(header::REVISION)?;
-    let text = std::str::from_utf8(record.value.as_deref().unwrap_or_default()).map_err(|error| {
-        let message = format!("the definition is not UTF-8: {error}");
-        Refusal::new(Class::Undecodable, "utf8", message)
-    })?;
+    let text =
+        std::str::from_utf8(record.value.as_deref().unwrap_or_default()).map_err(|error| {
+            let message = format!("the definition is not UTF-8: {error}");
+            Refusal::new(Class::Undecodable, "utf8", message)
+        })?;
     Ok(Input::Deploy(Deploy {
         saga: SagaName::from(required(header::SAGA)?),
         version: Version::from(required(header::VERSION)?),
@@ -305,24 +307,24 @@ fn answer(
     record: &Record,
     read: impl FnOnce(Value) -> Result<Answer, Refusal>,
 ) -> Result<Input, Refusal> {
-    let text = record.header(header::SUBJECT).ok_or_else(|| {
-        invalid("no_subject", "an answer needs the command's ce_subject, copied")
-    })?;
+    let text = record
+        .header(header::SUBJECT)
+        .ok_or_else(|| invalid("no_subject", "an answer needs the command's ce_subject, copied"))?;
     // Longer than a word: a workflow's id and a task's.
     let text = std::str::from_utf8(text).map_err(|error| {
         let message = format!("the header ce_subject is not UTF-8: {error}");
         Refusal::new(Class::Undecodable, "utf8", message)
     })?;
-    let subject: Subject =
-        cut(text).parse().map_err(|error: events::SubjectError| {
-            invalid("bad_subject", error.to_string())
-        })?;
+    let subject: Subject = cut(text)
+        .parse()
+        .map_err(|error: events::SubjectError| invalid("bad_subject", error.to_string()))?;
     workflow_id(subject.workflow.as_str())?;
     let about = |refusal: Refusal| refusal.about(&subject.workflow);
     if let Some(key) = key(record)?
         && key != subject.workflow
     {
-        let message = format!("the key is `{key}`, but the subject is about `{}`", subject.workflow);
+        let message =
+            format!("the key is `{key}`, but the subject is about `{}`", subject.workflow);
         return Err(about(invalid("key_mismatch", message)));
     }
     let answer = read(value(record).map_err(about)?).map_err(about)?;
@@ -437,7 +439,10 @@ fn operator(
             None => (workflow_id(subject)?, None),
         },
         (None, None) => {
-            return Err(invalid("no_key", "an operator's order needs the workflow's id as its key"));
+            return Err(invalid(
+                "no_key",
+                "an operator's order needs the workflow's id as its key",
+            ));
         }
     };
     let about = |refusal: Refusal| refusal.about(&workflow);

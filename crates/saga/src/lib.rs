@@ -3,6 +3,7 @@
 
 mod admit;
 mod codec;
+mod decide;
 mod definition;
 mod duration;
 mod event;
@@ -11,13 +12,16 @@ mod expr;
 mod input;
 mod limits;
 mod plan;
+mod react;
 mod retry;
+mod scope;
 mod types;
 mod workflow;
 mod yaml;
 
 pub use admit::{InputError, StartError, event_name};
 pub use codec::CodecError;
+pub use decide::{Cause, Decision, Held, Unsent, decide};
 pub use definition::{Checked, Diagnostic, Severity, check, render, to_json};
 pub use event::Event;
 pub use evolve::evolve;
@@ -31,7 +35,6 @@ pub use plan::{
     CompensationPlan, InDoubt, InputPlan, Inputs, Kind, OnBlocked, OnDuplicate, OutputPlan, Plan,
     RetryPlan, Slot, TaskPlan, TriggerPlan, UndoPlan,
 };
+pub use react::react;
 pub use types::Type;
-pub use workflow::{
-    Definition, Newest, State, Workflow, definition_key, newest_key, wake_at,
-};
+pub use workflow::{Definition, Newest, State, Workflow, definition_key, newest_key, wake_at};

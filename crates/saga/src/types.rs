@@ -85,7 +85,9 @@ impl Type {
             (Self::Record(fields), Value::Object(map)) => {
                 for (name, of, required) in fields {
                     match map.get(name) {
-                        None if *required => return Err(format!("`{at}` lacks the field `{name}`")),
+                        None if *required => {
+                            return Err(format!("`{at}` lacks the field `{name}`"));
+                        }
                         None => {}
                         Some(Value::Null) if !required => {}
                         Some(value) => of.accept(value, &format!("{at}.{name}"))?,
@@ -108,7 +110,11 @@ impl Type {
                 _,
             ) => false,
         };
-        if fits { Ok(()) } else { Err(format!("`{at}` must be {self}, found {}", described(value))) }
+        if fits {
+            Ok(())
+        } else {
+            Err(format!("`{at}` must be {self}, found {}", described(value)))
+        }
     }
 
     /// The type that a file's text names; the second: whether a `?` says that it may be absent.
@@ -162,6 +168,21 @@ impl Type {
         }
     }
 
+    /// Whether a value of this type has a text to stand within another.
+    pub(crate) const fn can_be_text(&self) -> bool {
+        match self {
+            Self::String
+            | Self::Integer
+            | Self::Number
+            | Self::Boolean
+            | Self::Timestamp
+            | Self::Duration
+            | Self::Any
+            | Self::Dataset => true,
+            Self::Object | Self::List(_) | Self::Map(_) | Self::Record(_) => false,
+        }
+    }
+
     const fn is_map(&self) -> bool {
         matches!(self, Self::Object | Self::Map(_) | Self::Record(_) | Self::Dataset)
     }
@@ -208,8 +229,16 @@ impl fmt::Display for Type {
                     .collect();
                 write!(out, "{{{}}}", fields.join(", "))
             }
-            simple => {
-                let word = SIMPLE.iter().find(|(_, of)| of == simple).map_or("any", |(word, _)| word);
+            Self::String
+            | Self::Integer
+            | Self::Number
+            | Self::Boolean
+            | Self::Timestamp
+            | Self::Duration
+            | Self::Object
+            | Self::Any
+            | Self::Dataset => {
+                let word = SIMPLE.iter().find(|(_, of)| of == self).map_or("any", |(word, _)| word);
                 out.write_str(word)
             }
         }

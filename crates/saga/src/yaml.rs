@@ -94,8 +94,14 @@ impl Node {
 
 /// Reads the file's one document; `None` where its form is not known, which is then among the findings.
 pub(crate) fn read(source: &str, findings: &mut Findings) -> Option<Node> {
-    let mut reading =
-        Reading { places: Places::of(source), open: Vec::new(), root: None, documents: 0, findings };
+    let mut reading = Reading {
+        places: Places::of(source),
+        open: Vec::new(),
+        root: None,
+        documents: 0,
+        refused: false,
+        findings,
+    };
     let mut parser = Parser::new_from_str(source);
     loop {
         match parser.next_event() {
@@ -109,6 +115,10 @@ pub(crate) fn read(source: &str, findings: &mut Findings) -> Option<Node> {
                 return None;
             }
         }
+    }
+    if reading.refused {
+        // What an alias or a merge would have brought is not there: the rest would be misjudged.
+        return None;
     }
     let empty = Node { span: (0, 0), content: Content::Null };
     Some(reading.root.unwrap_or(empty))
@@ -130,6 +140,7 @@ struct Reading<'f> {
     open: Vec<Open>,
     root: Option<Node>,
     documents: usize,
+    refused: bool,
     findings: &'f mut Findings,
 }
 
@@ -231,9 +242,11 @@ impl Reading<'_> {
                     entries.push(Entry { key, key_span, value: node });
                 }
                 None => {
-                    let message = "not YAML as a saga file has it: a key is a word, not a map or a list";
+                    let message =
+                        "not YAML as a saga file has it: a key is a word, not a map or a list";
                     let help = "quote a `${...}` that stands within `{ }` or `[ ]`";
                     self.findings.push(Finding::error("E101", node.span, message).help(help));
+                    self.refused = true;
                     *key = Some((String::new(), node.span));
                 }
             },
@@ -250,6 +263,7 @@ impl Reading<'_> {
     }
 
     fn refuse(&mut self, span: Span, what: &str) {
+        self.refused = true;
         let message = format!("{what} are not used here");
         let help = "anchors, aliases, tags and merge keys are no part of the language: \
                     write the value out, or put it under `defaults`";

@@ -1,2 +1,61 @@
 //! Tasks of this repository.
-fn main() {}
+
+use std::io::Write as _;
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+use xtask::{checks, docker, kafka, suite};
+
+/// Tasks of this repository.
+#[derive(Parser)]
+#[command(bin_name = "cargo xtask")]
+struct Arguments {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Subcommand)]
+enum Task {
+    /// Runs every test, with a real Kafka (PAVANE_TEST_KAFKA=host:port, or one started for it) and
+    /// Python clients; installs what they need where it can.
+    Test {
+        /// For `cargo test`, for example `-p pavane-tests`, or `-- NAME`.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        more: Vec<String>,
+    },
+    /// Tests, then formatting, lints, licences and bans of dependencies.
+    Ci,
+    /// The compose file and the Dockerfile alone.
+    Docker,
+    /// Licences, bans and advisories of dependencies alone.
+    Deny,
+    /// A real Kafka for trying things out.
+    #[command(subcommand)]
+    Kafka(Broker),
+}
+
+#[derive(Subcommand)]
+enum Broker {
+    /// Starts one and prints its address.
+    Start {
+        /// One or three.
+        #[arg(long, default_value_t = 1)]
+        brokers: usize,
+    },
+    /// Stops it.
+    Stop,
+}
+
+fn main() -> Result<()> {
+    match Arguments::parse().task {
+        Task::Test { more } => suite::test(&more),
+        Task::Ci => checks::all(),
+        Task::Docker => docker::check(),
+        Task::Deny => checks::dependencies(),
+        Task::Kafka(Broker::Start { brokers }) => {
+            let address = kafka::start_kept(brokers)?;
+            Ok(writeln!(std::io::stdout(), "{address}")?)
+        }
+        Task::Kafka(Broker::Stop) => kafka::stop_kept(),
+    }
+}

@@ -2,11 +2,17 @@
 //! it in order. Only here are the parts wired to each other.
 
 mod api;
+mod bench;
 mod cli;
 mod config;
+mod crew;
+#[cfg(feature = "demo")]
+mod demo;
 mod diagnostics;
 mod failure;
 mod output;
+mod settings;
+mod system;
 mod verbs;
 
 use std::process::ExitCode;
@@ -14,7 +20,7 @@ use std::process::ExitCode;
 use clap::Parser;
 
 use crate::api::Api;
-use crate::cli::{Cli, Place, Verb};
+use crate::cli::{Bench, Cli, Place, Topics, Verb};
 use crate::config::{Config, Flag, Layers};
 use crate::failure::{Failure, Kind};
 use crate::output::Output;
@@ -40,6 +46,11 @@ fn run(cli: &Cli) -> Result<(), Failure> {
     let layers = Layers::merge(cli.common.config.as_deref(), &environment, &flags(cli))?;
     let config = Config::of(&layers)?;
     let api = || Api::new(&config.client.url);
+    // Where a picture or figures are what one wants to see, log lines are asked for by name.
+    let filter_or = |quiet: &'static str| match layers.is_set("log.filter") {
+        true => config.log.filter.as_str(),
+        false => quiet,
+    };
     match &cli.verb {
         Verb::Check(check) => verbs::check::run(check, output),
         Verb::Deploy(files) => verbs::deploy::run(files, &api()?, output),
@@ -57,10 +68,66 @@ fn run(cli: &Cli) -> Result<(), Failure> {
         Verb::Dlq(dlq) => verbs::dlq::run(dlq, &api()?, output),
         Verb::Config(settings) if settings.keys => verbs::config::keys(output),
         Verb::Config(_) => verbs::config::run(&layers, output),
-        Verb::Topics(topics) => todo!(),
-        Verb::Demo(demo) => todo!(),
-        Verb::Up(place) => todo!(),
-        Verb::Run(run) => todo!(),
-        Verb::Bench(bench) => todo!(),
+        Verb::Topics(topics) => verbs::topics::run(topics, &config, output),
+        #[cfg(feature = "demo")]
+        Verb::Demo(cli::Demo::Orders(orders)) => {
+            verbs::demo::orders(orders, &config, filter_or("error"), output)
+        }
+        Verb::Up(place) => verbs::up::up(&config, place.data.is_some(), output),
+        Verb::Run(run) => verbs::up::run(run, &config, output),
+        Verb::Bench(Bench::Saga(given)) => {
+            verbs::bench::saga(given, &config, filter_or("warn"), output)
+        }
+        Verb::Bench(Bench::Participants(given)) => verbs::bench::participants(given, &config),
     }
+}
+
+/// The flags that set keys of the configuration.
+fn flags(cli: &Cli) -> Vec<Flag> {
+    let mut flags = Vec::new();
+    let mut add = |path, flag, value: Option<String>| {
+        flags.extend(value.map(|value| Flag { path, flag, value }));
+    };
+    add("client.url", "--url", cli.common.url.clone());
+    let mut place = |place: &Place| {
+        add("kafka.bootstrap", "--kafka", place.kafka.clone());
+        add("local.data", "--data", place.data.as_ref().map(|data| data.display().to_string()));
+        add("gateway.listen", "--listen", place.listen.clone());
+    };
+    match &cli.verb {
+        Verb::Up(given) => place(given),
+        #[cfg(feature = "demo")]
+        Verb::Demo(cli::Demo::Orders(orders)) => place(&orders.place),
+        Verb::Config(settings) => place(&settings.place),
+        Verb::Run(run) => {
+            add("kafka.bootstrap", "--kafka", run.kafka.clone());
+            add("gateway.listen", "--listen", run.listen.clone());
+        }
+        Verb::Bench(Bench::Saga(bench)) => {
+            add("kafka.bootstrap", "--kafka", bench.kafka.clone());
+            add("local.data", "--data", bench.data.as_ref().map(|data| data.display().to_string()));
+        }
+        Verb::Bench(Bench::Participants(given)) => {
+            add("kafka.bootstrap", "--kafka", given.kafka.clone());
+        }
+        Verb::Topics(Topics::Create(given) | Topics::Verify(given)) => {
+            add("kafka.bootstrap", "--kafka", given.kafka.clone());
+            add("kafka.partitions", "--partitions", given.partitions.map(|n| n.to_string()));
+        }
+        Verb::Check(_)
+        | Verb::Deploy(_)
+        | Verb::Start(_)
+        | Verb::Publish(_)
+        | Verb::List(_)
+        | Verb::Get(_)
+        | Verb::History(_)
+        | Verb::Watch(_)
+        | Verb::Cancel(_)
+        | Verb::Continue(_)
+        | Verb::Retry(_)
+        | Verb::Skip(_)
+        | Verb::Resolve(_)
+        | Verb::Dlq(_) => {}
+    }
+    flags
 }

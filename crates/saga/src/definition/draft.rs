@@ -24,6 +24,21 @@ pub(super) struct Written {
     pub(super) exprs: Vec<Span>,
 }
 
+impl Written {
+    /// The type of its value, as far as the names of its fields go.
+    pub(super) fn fields(&self) -> Type {
+        match &self.template {
+            Template::Map(map) => {
+                Type::Record(map.iter().map(|(name, _)| (name.clone(), Type::Any, true)).collect())
+            }
+            Template::Constant(_)
+            | Template::Computed(_)
+            | Template::Text(_)
+            | Template::List(_) => Type::Any,
+        }
+    }
+}
+
 #[derive(Debug)]
 pub(super) struct Draft {
     pub(super) name: Option<At<String>>,
@@ -34,6 +49,8 @@ pub(super) struct Draft {
     pub(super) topics: Vec<TopicDraft>,
     pub(super) triggers: Vec<TriggerDraft>,
     pub(super) tasks: Vec<TaskDraft>,
+    /// The ids of all tasks, also of those that could not be read: who names one is not wrong.
+    pub(super) ids: Vec<String>,
     pub(super) outputs: Vec<OutputDraft>,
     pub(super) timeout: At<Duration>,
     pub(super) max_parallel: usize,
@@ -92,7 +109,7 @@ pub(super) struct TaskDraft {
 
 #[derive(Debug)]
 pub(super) enum InputsDraft {
-    Computed(Written),
+    Computed(Box<Written>),
     /// Not said: what it depends on, or the saga's inputs.
     Absent,
 }

@@ -32,7 +32,8 @@ pub(super) fn read(root: &Node, findings: &mut Findings) -> Option<Draft> {
     };
     keys::FILE.check(entries, findings);
     check_head(root, findings);
-    let defaults = root.get("defaults").map(|node| Defaults::read(node, findings)).unwrap_or_default();
+    let defaults =
+        root.get("defaults").map(|node| Defaults::read(node, findings)).unwrap_or_default();
     let compensation =
         root.get("compensation").map(|node| Compensation::read(node, findings)).unwrap_or_default();
     let inputs = root.get("inputs").and_then(|node| read_inputs(node, findings));
@@ -41,11 +42,15 @@ pub(super) fn read(root: &Node, findings: &mut Findings) -> Option<Draft> {
         root.get("triggers").map(|node| read_triggers(node, &topics, findings)).unwrap_or_default();
     let tasks = root.get("tasks").map(|node| {
         let known = Known::of(node, inputs.as_deref());
-        Tasks { known, defaults: &defaults, compensation: &compensation, findings }.read(node)
+        let mut tasks = Tasks { known, defaults: &defaults, compensation: &compensation, findings };
+        (tasks.read(node), tasks.known.tasks)
     });
+    let (tasks, ids) = tasks.unwrap_or_default();
     Some(Draft {
         name: root.get("name").and_then(|node| read_name(node, findings)),
-        description: root.get("description").and_then(|node| read::text("description", node, findings)),
+        description: root
+            .get("description")
+            .and_then(|node| read::text("description", node, findings)),
         key: root.get("key").and_then(|node| read_key(node, findings)),
         on_duplicate: root.get("on_duplicate").map_or(OnDuplicate::Ignore, |node| {
             let words = [("ignore", OnDuplicate::Ignore), ("reject", OnDuplicate::Reject)];
@@ -54,7 +59,8 @@ pub(super) fn read(root: &Node, findings: &mut Findings) -> Option<Draft> {
         inputs,
         topics,
         triggers,
-        tasks: tasks.unwrap_or_default(),
+        tasks,
+        ids,
         outputs: root.get("outputs").map(|node| read_outputs(node, findings)).unwrap_or_default(),
         timeout: root
             .get("timeout")
@@ -73,7 +79,9 @@ pub(super) fn read(root: &Node, findings: &mut Findings) -> Option<Draft> {
 fn check_head(root: &Node, findings: &mut Findings) {
     let short_forms = ["workflow_dsl", "scenario", "workflow", "orchestration", "choreography"];
     let is_short = short_forms.iter().any(|key| root.get(key).is_some());
-    for (key, example) in [("name", "name: order-processing"), ("tasks", "tasks: [{id: a, agent: x}]")] {
+    for (key, example) in
+        [("name", "name: order-processing"), ("tasks", "tasks: [{id: a, agent: x}]")]
+    {
         if root.get(key).is_none() && !is_short {
             let span = (root.span.0, root.span.0);
             let message = format!("the file lacks `{key}`");
@@ -120,7 +128,9 @@ fn read_inputs(node: &Node, findings: &mut Findings) -> Option<Vec<InputDraft>> 
         keys::INPUT.check(entries, findings);
         let Some(input) = read_input(each, findings) else { continue };
         match inputs.iter().find(|known| known.name.it == input.name.it) {
-            Some(first) => findings.push(given_twice("input", &input.name, first.name.span, findings)),
+            Some(first) => {
+                findings.push(given_twice("input", &input.name, first.name.span, findings))
+            }
             None => inputs.push(input),
         }
     }
@@ -141,7 +151,8 @@ fn read_input(node: &Node, findings: &mut Findings) -> Option<InputDraft> {
             None
         }
     };
-    let (name, of) = (name?, of?);
+    // Of an unknown type is nothing known: who names the input is not wrong.
+    let (name, of) = (name?, of.unwrap_or(Type::Any));
     if let (Some(value), Some(at)) = (&default, node.get("default"))
         && let Err(reason) = of.accept(value, &name.it)
     {
@@ -224,7 +235,8 @@ fn read_topics(node: &Node, findings: &mut Findings) -> Vec<TopicDraft> {
 }
 
 fn read_format(node: &Node, findings: &mut Findings) {
-    let words = [("auto", true), ("json", true), ("avro", false), ("protobuf", false), ("text", false)];
+    let words =
+        [("auto", true), ("json", true), ("avro", false), ("protobuf", false), ("text", false)];
     if read::word("format", node, &words, findings) == Some(false) {
         let what = format!("format: {}", node.text().unwrap_or_default());
         findings.push(not_in_this_build(&what, node.span, "events here are JSON: `format: json`"));
@@ -236,7 +248,11 @@ fn read_triggers(node: &Node, topics: &[TopicDraft], findings: &mut Findings) ->
     list.iter().filter_map(|each| read_trigger(each, topics, findings)).collect()
 }
 
-fn read_trigger(node: &Node, topics: &[TopicDraft], findings: &mut Findings) -> Option<TriggerDraft> {
+fn read_trigger(
+    node: &Node,
+    topics: &[TopicDraft],
+    findings: &mut Findings,
+) -> Option<TriggerDraft> {
     let entries = read::map("a trigger", node, findings)?;
     keys::TRIGGER.check(entries, findings);
     let filter = node.get("where").and_then(|node| read::computed("where", node, findings));
@@ -256,7 +272,9 @@ fn read_trigger(node: &Node, topics: &[TopicDraft], findings: &mut Findings) -> 
         !topic.is_empty() && !name.is_empty() && !name.contains(char::is_whitespace)
     }) else {
         let finding = read::must_be("event", "TOPIC/Event", event);
-        findings.push(finding.help("the topic, or its alias in `topics`, a slash, and the event's name"));
+        findings.push(
+            finding.help("the topic, or its alias in `topics`, a slash, and the event's name"),
+        );
         return None;
     };
     let alias = topics.iter().position(|known| known.alias.it == topic);
@@ -322,9 +340,11 @@ fn read_from(node: &Node, findings: &mut Findings) -> Option<Written> {
         format!("tasks.{}", path.strip_prefix("tasks.").unwrap_or(path))
     };
     match Expr::compile(&source) {
-        Ok(expr) if is_path => {
-            Some(Written { template: Template::Computed(expr), span: node.span, exprs: vec![node.span] })
-        }
+        Ok(expr) if is_path => Some(Written {
+            template: Template::Computed(expr),
+            span: node.span,
+            exprs: vec![node.span],
+        }),
         Ok(_) | Err(_) => {
             let finding = read::must_be("from", "a path or `${...}`", node);
             findings.push(finding.help("as in `from: shipment.output.tracking`"));

@@ -14,8 +14,10 @@ pub(super) struct Keys {
 }
 
 const ORDER_BY_GRAPH: &str = "list the tasks under `tasks` and order them by `depends_on`";
-const SHORT_FORM: &str = "write the file in full: `name`, and `tasks` with `id`, `agent`, `depends_on`";
-const NO_CHOICE: &str = "a saga here runs all of its tasks; let the participant decide what there is to do";
+const SHORT_FORM: &str =
+    "write the file in full: `name`, and `tasks` with `id`, `agent`, `depends_on`";
+const NO_CHOICE: &str =
+    "a saga here runs all of its tasks; let the participant decide what there is to do";
 const BY_AGENT: &str = "use `agent: NAME` and let the participant do it";
 const COMPENSATE_ONLY: &str = "leave it out: a failure compensates";
 const AGENT_ONLY: &str = "name one agent: `agent: NAME`";
@@ -72,7 +74,10 @@ pub(super) const INPUT: Keys = Keys {
 pub(super) const TOPIC: Keys = Keys {
     place: "a topic",
     here: &["topic", "format", "event_name"],
-    absent: &[("correlate", "leave it out: an event here only starts workflows, under the saga's `key`")],
+    absent: &[(
+        "correlate",
+        "leave it out: an event here only starts workflows, under the saga's `key`",
+    )],
 };
 
 pub(super) const TRIGGER: Keys = Keys {
@@ -110,7 +115,10 @@ pub(super) const UNDO: Keys = Keys {
     place: "compensate",
     here: &["agent", "type", "inputs", "timeout", "retry"],
     absent: &[
-        ("when", "leave it out: the undo carries the status and the participant may answer NothingToUndo"),
+        (
+            "when",
+            "leave it out: the undo carries the status and the participant may answer NothingToUndo",
+        ),
         ("emit", BY_AGENT),
         ("await", BY_AGENT),
         ("wait", BY_AGENT),

@@ -91,6 +91,3 @@ fn checked_plan(source: &str, findings: &mut Findings) -> Option<Plan> {
     }
     build::plan(draft, &graph, hash::of(&root))
 }
-
-#[cfg(test)]
-mod tests;

@@ -1,5 +1,416 @@
-use super::draft::Draft;
-use super::findings::Findings;
-use super::graph::Graph;
+//! Whether what expressions name is there, comes before, and is of the type that is wanted.
 
-pub(super) fn check(_draft: &Draft, _graph: &Graph, _findings: &mut Findings) {}
+use std::collections::BTreeSet;
+
+use super::draft::{Draft, InputDraft, InputsDraft, TaskDraft, TriggerDraft, UndoDraft, Written};
+use super::findings::{Finding, Findings, Span};
+use super::graph::{Graph, some_of};
+use super::nearest;
+use crate::expr::{Expr, Piece, Template};
+use crate::plan::InDoubt;
+use crate::types::Type;
+
+/// Where an expression stands, which says what it sees.
+#[derive(Clone, Copy)]
+enum Place {
+    Key,
+    Event,
+    Task(usize),
+    Undo(usize),
+    Output,
+}
+
+impl Place {
+    const fn roots(self) -> &'static [&'static str] {
+        match self {
+            Self::Key => &["inputs"],
+            Self::Event => &["event"],
+            Self::Task(_) | Self::Output => &["inputs", "tasks", "saga"],
+            Self::Undo(_) => &["inputs", "tasks", "saga", "original"],
+        }
+    }
+}
+
+/// Looks up every name of every expression.
+pub(super) fn check(draft: &Draft, graph: &Graph, findings: &mut Findings) {
+    let mut names = Names { draft, graph, findings };
+    names.check_ids();
+    if let Some(key) = &draft.key {
+        names.check_key(key);
+    }
+    for topic in &draft.topics {
+        if let Some((name, _)) = &topic.event_name {
+            names.check_wanted(name, Place::Event, "event_name", &Type::String);
+        }
+    }
+    for trigger in &draft.triggers {
+        names.check_trigger(trigger);
+    }
+    for (at, task) in draft.tasks.iter().enumerate() {
+        if let InputsDraft::Computed(inputs) = &task.inputs {
+            names.check_wanted(inputs, Place::Task(at), "inputs", &Type::Object);
+        }
+        if let Some(undo) = &task.undo {
+            names.check_undo(task, undo, at);
+        }
+    }
+    for output in &draft.outputs {
+        names.check_written(&output.from, Place::Output);
+    }
+}
+
+struct Names<'c> {
+    draft: &'c Draft,
+    graph: &'c Graph,
+    findings: &'c mut Findings,
+}
+
+/// Why a path leads nowhere.
+struct Astray {
+    code: &'static str,
+    message: String,
+    near: Option<String>,
+    help: Option<String>,
+}
+
+impl Names<'_> {
+    /// A list of input names could not tell which one is meant.
+    fn check_ids(&mut self) {
+        let inputs = self.draft.inputs.iter().flatten();
+        for input in inputs {
+            let Some(task) = self.draft.tasks.iter().find(|task| task.id.it == input.name.it)
+            else {
+                continue;
+            };
+            let line = self.findings.line_of(input.name.span.0);
+            let message = format!("`{}` is both an input, at line {line}, and a task", task.id.it);
+            let help = "give one of them another name";
+            self.findings.push(Finding::error("E305", task.id.span, message).help(help));
+        }
+    }
+
+    fn check_key(&mut self, key: &Written) {
+        self.check_written(key, Place::Key);
+        if let Template::Computed(expr) = &key.template
+            && let Some(of) = self.type_of(expr, Place::Key)
+            && !of.can_be_text()
+        {
+            self.mismatch(expr, key.span, &of, "`key`", "text, a number or a boolean");
+        }
+    }
+
+    fn check_trigger(&mut self, trigger: &TriggerDraft) {
+        if let Some(filter) = &trigger.filter {
+            self.check_wanted(filter, Place::Event, "where", &Type::Boolean);
+        }
+        self.check_wanted(&trigger.inputs, Place::Event, "inputs", &Type::Object);
+        let (Template::Map(map), Some(inputs)) = (&trigger.inputs.template, &self.draft.inputs)
+        else {
+            return;
+        };
+        for (name, value) in map {
+            self.check_given(name, value, inputs, trigger.inputs.span);
+        }
+        for input in inputs.iter().filter(|input| input.required) {
+            let name = &input.name.it;
+            if !map.iter().any(|(given, _)| given == name) {
+                let message = format!("the trigger's inputs lack `{name}`, which is required");
+                let help = format!("as in `{name}: ${{event.value.{name}}}`");
+                let span = trigger.inputs.span;
+                self.findings
+                    .push(Finding::error("E105", (span.0, span.0 + 1), message).help(help));
+            }
+        }
+    }
+
+    /// What a trigger gives for one input.
+    fn check_given(&mut self, name: &str, value: &Template, inputs: &[InputDraft], span: Span) {
+        let Some(input) = inputs.iter().find(|input| input.name.it == name) else {
+            let names: Vec<&str> = inputs.iter().map(|input| input.name.it.as_str()).collect();
+            let place = self.place_in(name, span);
+            let finding = Finding::error("E301", place, format!("`inputs.{name}` does not exist"));
+            let finding = finding.near(name, names.clone());
+            self.findings.push(finding.help(format!("inputs: {}", some_of(&names))));
+            return;
+        };
+        let reason = match value {
+            Template::Constant(value) => input.of.accept(value, name).err(),
+            Template::Computed(expr) => {
+                self.type_of(expr, Place::Event).filter(|of| input.of.excludes(of)).map(|of| {
+                    format!("`{}` is {of}, the input `{name}` wants {}", expr.source(), input.of)
+                })
+            }
+            Template::Text(_) => input
+                .of
+                .excludes(&Type::String)
+                .then(|| format!("a text is string, the input `{name}` wants {}", input.of)),
+            Template::List(_) | Template::Map(_) => None,
+        };
+        if let Some(reason) = reason {
+            self.findings.push(Finding::error("E303", self.place_in(name, span), reason));
+        }
+    }
+
+    fn check_undo(&mut self, task: &TaskDraft, undo: &UndoDraft, at: usize) {
+        let Some(inputs) = &undo.inputs else { return };
+        self.check_wanted(inputs, Place::Undo(at), "inputs", &Type::Object);
+        if task.in_doubt() != InDoubt::Undo {
+            return;
+        }
+        for (expr, span) in inputs.template.exprs().into_iter().zip(&inputs.exprs) {
+            let is_output = |path: &[String]| matches!(path, [root, member, ..] if root == "original" && member == "output");
+            let guarded = expr.uses().tested().iter().any(|path| is_output(path))
+                || expr.paths().iter().any(|path| {
+                    is_output(path) && path.len() == 2
+                        || matches!(path.as_slice(), [root, member] if root == "original" && member == "status")
+                });
+            let absent = expr.paths().iter().find(|path| is_output(path) && path.len() > 2);
+            if let Some(path) = absent.filter(|_| !guarded) {
+                let (id, path_text) = (&task.id.it, path.join("."));
+                let message =
+                    format!("undo of `{id}` reads `{path_text}`, absent when `{id}` is in doubt");
+                let help = "`in_doubt: query` or `in_doubt: hold`; or ask with `has(...)`; or leave \
+                            `inputs` out: the undo then carries the original whole";
+                let place = self.path_place(path, expr, *span);
+                self.findings.push(Finding::error("E405", place, message).help(help));
+            }
+        }
+    }
+
+    /// A template that is to give a value of some type.
+    fn check_wanted(&mut self, written: &Written, place: Place, key: &str, wanted: &Type) {
+        self.check_written(written, place);
+        if let Template::Computed(expr) = &written.template
+            && let Some(of) = self.type_of(expr, place)
+            && wanted.excludes(&of)
+        {
+            let words =
+                if *wanted == Type::Object { "a map".to_owned() } else { wanted.to_string() };
+            self.mismatch(expr, written.span, &of, &format!("`{key}`"), &words);
+        }
+    }
+
+    fn mismatch(&mut self, expr: &Expr, span: Span, of: &Type, place: &str, wanted: &str) {
+        let message = format!("`{}` is {of}, {place} wants {wanted}", expr.source());
+        self.findings.push(Finding::error("E303", span, message));
+    }
+
+    fn check_written(&mut self, written: &Written, place: Place) {
+        for (expr, span) in written.template.exprs().into_iter().zip(&written.exprs) {
+            self.check_paths(expr, *span, place);
+        }
+        self.check_texts(&written.template, &written.exprs, place);
+    }
+
+    fn check_paths(&mut self, expr: &Expr, span: Span, place: Place) {
+        for path in expr.paths() {
+            if let Err(astray) = self.look_up(path, place) {
+                self.report(astray, path, expr, span);
+            }
+        }
+        for path in expr.uses().tested() {
+            // `has()` may ask for a field that is not declared, of something that is.
+            let known = match path.as_slice() {
+                [root, ..] if root == "inputs" => path.as_slice(),
+                [of @ .., _] => of,
+                [] => &[],
+            };
+            if let Err(astray) = self.look_up(known, place) {
+                self.report(astray, path, expr, span);
+            }
+        }
+    }
+
+    /// What stands within a text must be able to become text.
+    fn check_texts(&mut self, template: &Template, spans: &[Span], place: Place) {
+        let mut spans = spans.iter();
+        let mut open = vec![template];
+        while let Some(template) = open.pop() {
+            match template {
+                Template::Constant(_) => {}
+                Template::Computed(_) => {
+                    spans.next();
+                }
+                Template::List(list) => open.extend(list.iter().rev()),
+                Template::Map(map) => open.extend(map.iter().rev().map(|(_, each)| each)),
+                Template::Text(pieces) => {
+                    for piece in pieces {
+                        let Piece::Computed(expr) = piece else { continue };
+                        let Some(span) = spans.next() else { continue };
+                        let of = self.type_of(expr, place).filter(|of| !of.can_be_text());
+                        if let Some(of) = of {
+                            self.mismatch(
+                                expr,
+                                *span,
+                                &of,
+                                "a text",
+                                "text, a number or a boolean",
+                            );
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    fn type_of(&self, expr: &Expr, place: Place) -> Option<Type> {
+        expr.type_of(&|path| self.look_up(path, place).ok()).filter(|of| *of != Type::Any)
+    }
+
+    fn report(&mut self, astray: Astray, path: &[String], expr: &Expr, span: Span) {
+        let mut finding =
+            Finding::error(astray.code, self.path_place(path, expr, span), astray.message);
+        if let Some(near) = astray.near {
+            finding = finding.label(format!("did you mean `{near}`?"));
+        }
+        if let Some(help) = astray.help {
+            finding = finding.help(help);
+        }
+        self.findings.push(finding);
+    }
+
+    /// Where a path stands in the file, else the whole expression.
+    fn path_place(&self, path: &[String], expr: &Expr, span: Span) -> Span {
+        let text = path.join(".");
+        match self
+            .findings
+            .text(span)
+            .find(&text)
+            .filter(|_| self.findings.text(span) == expr.source())
+        {
+            Some(at) => (span.0 + at, span.0 + at + text.len()),
+            None => span,
+        }
+    }
+
+    /// Where a key stands in a map of the file, else the map.
+    fn place_in(&self, name: &str, span: Span) -> Span {
+        match self.findings.text(span).find(&format!("{name}:")) {
+            Some(at) => (span.0 + at, span.0 + at + name.len()),
+            None => (span.0, span.0 + 1),
+        }
+    }
+
+    /// The type of a path, or why it leads nowhere.
+    fn look_up(&self, path: &[String], place: Place) -> Result<Type, Astray> {
+        let [root, rest @ ..] = path else { return Ok(Type::Any) };
+        let roots = place.roots();
+        if !roots.contains(&root.as_str()) {
+            let message = format!("`{}` does not exist here", path.join("."));
+            let help = format!("to be seen here: {}", roots.join(" "));
+            let near = nearest(root, roots.iter().copied()).map(str::to_owned);
+            return Err(Astray { code: "E301", message, near, help: Some(help) });
+        }
+        match root.as_str() {
+            "inputs" => self.input(path, rest),
+            "tasks" => self.task(path, rest, place),
+            "original" => match place {
+                Place::Undo(at) => self.original(path, rest, at),
+                Place::Key | Place::Event | Place::Task(_) | Place::Output => Ok(Type::Any),
+            },
+            "event" => member(path, &event(), rest),
+            _ => member(path, &saga(), rest),
+        }
+    }
+
+    fn input(&self, path: &[String], rest: &[String]) -> Result<Type, Astray> {
+        let (Some(inputs), [name, fields @ ..]) = (&self.draft.inputs, rest) else {
+            return Ok(if rest.is_empty() { Type::Object } else { Type::Any });
+        };
+        let Some(input) = inputs.iter().find(|input| input.name.it == *name) else {
+            let names: Vec<&str> = inputs.iter().map(|input| input.name.it.as_str()).collect();
+            let help = format!("inputs: {}", some_of(&names));
+            return Err(astray(path, nearest(name, names), Some(help)));
+        };
+        member(path, &input.of, fields)
+    }
+
+    fn task(&self, path: &[String], rest: &[String], place: Place) -> Result<Type, Astray> {
+        let [name, rest @ ..] = rest else { return Ok(Type::Object) };
+        let Some(other) = self.draft.tasks.iter().position(|task| task.id.it == *name) else {
+            if self.draft.ids.contains(name) {
+                return Ok(Type::Any);
+            }
+            let ids: Vec<&str> = self.draft.ids.iter().map(String::as_str).collect();
+            let help = format!("tasks: {}", some_of(&ids));
+            return Err(astray(path, nearest(name, ids), Some(help)));
+        };
+        match place {
+            Place::Task(reader) | Place::Undo(reader)
+                if self.graph.is_ordered(reader) && !self.graph.is_before(other, reader) =>
+            {
+                let id = self.draft.tasks.get(reader).map_or("", |task| task.id.it.as_str());
+                let (message, help) = if reader == other {
+                    let message = format!("`{id}` reads its own `tasks.{name}`");
+                    (message, "an undo sees what its task did as `original`".to_owned())
+                } else {
+                    let message = format!(
+                        "`{id}`, or its undo, reads `tasks.{name}` but does not come after it"
+                    );
+                    (message, format!("`depends_on: [{name}]` on `{id}`"))
+                };
+                return Err(Astray { code: "E304", message, near: None, help: Some(help) });
+            }
+            Place::Task(_) | Place::Undo(_) | Place::Key | Place::Event | Place::Output => {}
+        }
+        let output = self.draft.tasks.get(other).and_then(|task| task.returns.clone());
+        let result = Type::Record(vec![
+            ("output".into(), output.unwrap_or(Type::Any), true),
+            ("status".into(), Type::String, true),
+            ("error".into(), Type::Record(vec![("code".into(), Type::String, true)]), true),
+            ("attempts".into(), Type::Integer, true),
+        ]);
+        member(path, &result, rest)
+    }
+
+    fn original(&self, path: &[String], rest: &[String], at: usize) -> Result<Type, Astray> {
+        let task = self.draft.tasks.get(at);
+        let output = task.and_then(|task| task.returns.clone()).unwrap_or(Type::Any);
+        let inputs = match task.map(|task| &task.inputs) {
+            Some(InputsDraft::Computed(written)) => written.fields(),
+            Some(InputsDraft::Absent) | None => Type::Any,
+        };
+        let original = Type::Record(vec![
+            ("inputs".into(), inputs, true),
+            ("output".into(), output, true),
+            ("status".into(), Type::String, true),
+        ]);
+        member(path, &original, rest)
+    }
+}
+
+fn event() -> Type {
+    Type::Record(vec![
+        ("value".into(), Type::Any, true),
+        ("key".into(), Type::Any, true),
+        ("name".into(), Type::String, true),
+        ("headers".into(), Type::Map(Box::new(Type::String)), true),
+        ("topic".into(), Type::String, true),
+        ("timestamp".into(), Type::Timestamp, true),
+    ])
+}
+
+fn saga() -> Type {
+    let text = ["id", "key", "name", "hash"].map(|name| (name.to_owned(), Type::String, true));
+    let times = ["started_at", "now"].map(|name| (name.to_owned(), Type::Timestamp, true));
+    let error = Type::Record(vec![("code".into(), Type::String, true)]);
+    let error = ("error".to_owned(), error, true);
+    Type::Record(text.into_iter().chain(times).chain([error]).collect())
+}
+
+/// The type of fields of a type.
+fn member(path: &[String], of: &Type, fields: &[String]) -> Result<Type, Astray> {
+    of.at(fields).map_err(|(field, known)| {
+        let names: BTreeSet<&str> = known.iter().map(String::as_str).collect();
+        let near = nearest(&field, names.iter().copied());
+        let help = (!known.is_empty()).then(|| {
+            format!("fields: {}", some_of(&known.iter().map(String::as_str).collect::<Vec<_>>()))
+        });
+        astray(path, near, help)
+    })
+}
+
+fn astray(path: &[String], near: Option<&str>, help: Option<String>) -> Astray {
+    let message = format!("`{}` does not exist", path.join("."));
+    Astray { code: "E301", message, near: near.map(str::to_owned), help }
+}

@@ -14,8 +14,26 @@ use crate::yaml::{Content, Entry, Node};
 
 /// Words that an id may not be: CEL keeps them for itself.
 const RESERVED: [&str; 20] = [
-    "as", "break", "const", "continue", "else", "false", "for", "function", "if", "import", "in", "let",
-    "loop", "namespace", "null", "package", "return", "true", "var", "while",
+    "as",
+    "break",
+    "const",
+    "continue",
+    "else",
+    "false",
+    "for",
+    "function",
+    "if",
+    "import",
+    "in",
+    "let",
+    "loop",
+    "namespace",
+    "null",
+    "package",
+    "return",
+    "true",
+    "var",
+    "while",
 ];
 const ID_CHARS_MAX: usize = 63;
 
@@ -59,7 +77,10 @@ pub(super) fn id(key: &str, node: &Node, findings: &mut Findings) -> Option<At<S
     let help = if RESERVED.contains(&text.as_str()) {
         format!("`{text}` is a word of the expression language: write `{text}_`")
     } else {
-        format!("letters, digits and `_`, {ID_CHARS_MAX} at most, a letter first: `{}`", good_id(&text))
+        format!(
+            "letters, digits and `_`, {ID_CHARS_MAX} at most, a letter first: `{}`",
+            good_id(&text)
+        )
     };
     findings.push(must_be(key, "an id", node).help(help));
     None
@@ -75,7 +96,11 @@ fn is_id(text: &str) -> bool {
 fn good_id(text: &str) -> String {
     let good = |char: char| if char.is_ascii_alphanumeric() { char } else { '_' };
     let made: String = text.trim().chars().map(good).take(ID_CHARS_MAX - 2).collect();
-    if made.starts_with(|first: char| first.is_ascii_alphabetic()) { made } else { format!("t_{made}") }
+    if made.starts_with(|first: char| first.is_ascii_alphabetic()) {
+        made
+    } else {
+        format!("t_{made}")
+    }
 }
 
 /// An agent's or a topic's name: it becomes (part of) a Kafka topic's.
@@ -103,7 +128,11 @@ pub(super) fn duration(key: &str, node: &Node, findings: &mut Findings) -> Optio
         (_, Some(text)) => text.to_owned(),
         (Content::Number(_), None) => findings.text(node.span).to_owned(),
         (
-            Content::Null | Content::Bool(_) | Content::List(_) | Content::Map(_) | Content::Text(_),
+            Content::Null
+            | Content::Bool(_)
+            | Content::List(_)
+            | Content::Map(_)
+            | Content::Text(_),
             None,
         ) => {
             findings.push(must_be(key, "a duration", node).help("as in `30s` or `1h30m`"));
@@ -151,7 +180,11 @@ pub(super) fn integer(
     let (least, most) = bounds;
     let found = match &node.content {
         Content::Number(number) => number.as_u64(),
-        Content::Null | Content::Bool(_) | Content::Text(_) | Content::List(_) | Content::Map(_) => None,
+        Content::Null
+        | Content::Bool(_)
+        | Content::Text(_)
+        | Content::List(_)
+        | Content::Map(_) => None,
     };
     let fits = found.filter(|found| (least..=most).contains(found));
     if fits.is_none() {
@@ -170,7 +203,11 @@ pub(super) fn number(
     let (least, most) = bounds;
     let found = match &node.content {
         Content::Number(number) => number.as_f64(),
-        Content::Null | Content::Bool(_) | Content::Text(_) | Content::List(_) | Content::Map(_) => None,
+        Content::Null
+        | Content::Bool(_)
+        | Content::Text(_)
+        | Content::List(_)
+        | Content::Map(_) => None,
     };
     let fits = found.filter(|found| (least..=most).contains(found));
     if fits.is_none() {
@@ -227,7 +264,8 @@ pub(super) fn computed(key: &str, node: &Node, findings: &mut Findings) -> Optio
     if matches!(written.template, Template::Computed(_)) {
         return Some(written);
     }
-    let finding = Finding::error("E305", node.span, format!("`{key}` is computed and needs `${{...}}`"));
+    let finding =
+        Finding::error("E305", node.span, format!("`{key}` is computed and needs `${{...}}`"));
     findings.push(match node.text() {
         Some(text) if !text.contains("${") => finding.help(format!("write ${{{text}}}")),
         _ => finding.help("one `${...}` and nothing beside it"),
@@ -244,7 +282,9 @@ pub(super) fn template(node: &Node, findings: &mut Findings) -> Option<Written> 
 
 fn template_of(node: &Node, exprs: &mut Vec<Span>, findings: &mut Findings) -> Option<Template> {
     match &node.content {
-        Content::Null | Content::Bool(_) | Content::Number(_) => Some(Template::Constant(node.value())),
+        Content::Null | Content::Bool(_) | Content::Number(_) => {
+            Some(Template::Constant(node.value()))
+        }
         Content::Text(text) => text_template(text, node.span, exprs, findings),
         Content::List(list) => {
             // All are looked at before any is given up.
@@ -315,11 +355,16 @@ fn text_template(
 }
 
 /// E302, the caret within the expression where the source has it as it is.
-fn broken(error: &crate::expr::ExprError, source: &str, place: Span, findings: &Findings) -> Finding {
+fn broken(
+    error: &crate::expr::ExprError,
+    source: &str,
+    place: Span,
+    findings: &Findings,
+) -> Finding {
     let at = if findings.text(place) == source { place.0 + error.at } else { place.0 };
     let end = if error.at == 0 { place.1 } else { (at + 1).min(place.1).max(at) };
-    Finding::error("E302", (at, end), format!("expression: {}", error.reason))
-        .label(format!("in `{}`", shortened(source)))
+    let finding = Finding::error("E302", (at, end), format!("expression: {}", error.reason));
+    if source.is_empty() { finding } else { finding.label(format!("in `{}`", shortened(source))) }
 }
 
 fn shortened(text: &str) -> String {

@@ -49,13 +49,16 @@ pub(super) fn read(node: &Node, base: &RetryPlan, findings: &mut Findings) -> Re
     if let Some(count) = node.get("max_attempts").and_then(|node| attempts(node, findings)) {
         retry.max_attempts = count;
     }
-    if let Some(wait) = node.get("backoff").and_then(|node| read::duration("backoff", node, findings)) {
+    if let Some(wait) =
+        node.get("backoff").and_then(|node| read::duration("backoff", node, findings))
+    {
         retry.backoff = wait.it;
         // A first wait that is longer than the default longest one is then the longest.
         retry.max_backoff = retry.max_backoff.max(wait.it);
     }
-    if let Some(factor) =
-        node.get("factor").and_then(|node| read::number("factor", node, (1.0, FACTOR_MOST), findings))
+    if let Some(factor) = node
+        .get("factor")
+        .and_then(|node| read::number("factor", node, (1.0, FACTOR_MOST), findings))
     {
         retry.factor = factor;
     }
@@ -114,7 +117,8 @@ impl Compensation {
         if let Some(order) = node.get("order") {
             let words = [("graph", true), ("strict", false)];
             if read::word("order", order, &words, findings) == Some(false) {
-                let instead = "use `order: graph`: an undo waits for the undos of all that depended on it";
+                let instead =
+                    "use `order: graph`: an undo waits for the undos of all that depended on it";
                 findings.push(not_in_this_build("order: strict", order.span, instead));
             }
         }

@@ -57,7 +57,7 @@ impl Defaults {
 pub(super) struct Known {
     /// `None`: any.
     inputs: Option<Vec<String>>,
-    tasks: Vec<String>,
+    pub(super) tasks: Vec<String>,
 }
 
 impl Known {
@@ -109,7 +109,9 @@ impl Tasks<'_> {
         for each in list {
             let Some(task) = self.read_task(each) else { continue };
             match lines.get(&task.id.it) {
-                Some(first) => self.findings.push(given_twice("id", &task.id, *first, self.findings)),
+                Some(first) => {
+                    self.findings.push(given_twice("id", &task.id, *first, self.findings))
+                }
                 None => {
                     lines.insert(task.id.it.clone(), task.id.span);
                     tasks.push(task);
@@ -162,8 +164,19 @@ impl Tasks<'_> {
         let (id, agent, inputs) = (id?, agent?, inputs?);
         let kind_said = kind_said.map(|said| said.span);
         Some(TaskDraft {
-            id, agent, task_type, inputs, returns, depends_on, timeout, deadline, retry, kind, kind_said,
-            in_doubt, undo,
+            id,
+            agent,
+            task_type,
+            inputs,
+            returns,
+            depends_on,
+            timeout,
+            deadline,
+            retry,
+            kind,
+            kind_said,
+            in_doubt,
+            undo,
         })
     }
 
@@ -246,7 +259,8 @@ impl Tasks<'_> {
     }
 
     fn read_timeout(&mut self, node: &Node) -> At<Duration> {
-        let said = node.get("timeout").and_then(|node| read::duration("timeout", node, self.findings));
+        let said =
+            node.get("timeout").and_then(|node| read::duration("timeout", node, self.findings));
         let minute = At { it: Duration::from_secs(60), span: node.span };
         said.or_else(|| self.defaults.timeout.clone()).unwrap_or(minute)
     }
@@ -265,18 +279,19 @@ impl Tasks<'_> {
     fn read_inputs(&mut self, node: &Node) -> Option<InputsDraft> {
         let Some(node) = node.get("inputs") else { return Some(InputsDraft::Absent) };
         if node.entries().is_some() {
-            return Some(InputsDraft::Computed(read::template(node, self.findings)?));
+            return Some(InputsDraft::Computed(Box::new(read::template(node, self.findings)?)));
         }
         let Some(list) = node.list() else {
             // One `${...}` gives a whole map.
             if node.text().is_some_and(|text| text.contains("${")) {
-                return Some(InputsDraft::Computed(read::computed("inputs", node, self.findings)?));
+                let whole = read::computed("inputs", node, self.findings)?;
+                return Some(InputsDraft::Computed(Box::new(whole)));
             }
             let finding = read::must_be("inputs", "a map or a list of names", node);
             self.findings.push(finding.help("as in `inputs: [order_id]`"));
             return None;
         };
-        Some(InputsDraft::Computed(self.read_names(node, list)?))
+        Some(InputsDraft::Computed(Box::new(self.read_names(node, list)?)))
     }
 
     fn read_names(&mut self, node: &Node, list: &[Node]) -> Option<Written> {
@@ -290,7 +305,8 @@ impl Tasks<'_> {
             };
             let expr = self.known.path_of(&name.it).and_then(|path| Expr::compile(&path).ok());
             let Some(expr) = expr else {
-                let message = format!("`{}` does not exist: it is neither an input nor a task", name.it);
+                let message =
+                    format!("`{}` does not exist: it is neither an input nor a task", name.it);
                 let finding = Finding::error("E301", name.span, message);
                 self.findings.push(finding.near(&name.it, self.known.names()));
                 sound = false;
@@ -318,9 +334,11 @@ impl Tasks<'_> {
                 let Some(all) = node.get("all") else { return Vec::new() };
                 all
             }
-            Content::Null | Content::Bool(_) | Content::Number(_) | Content::Text(_) | Content::List(_) => {
-                node
-            }
+            Content::Null
+            | Content::Bool(_)
+            | Content::Number(_)
+            | Content::Text(_)
+            | Content::List(_) => node,
         };
         let Some(each) = list.list() else {
             let mut finding = read::must_be("depends_on", "a list of tasks", list);

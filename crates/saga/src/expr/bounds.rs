@@ -2,10 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use cel::common::ast::{CallExpr, ComprehensionExpr, EntryExpr, Expr, IdedExpr, SourceInfo};
+use cel::common::ast::{ComprehensionExpr, EntryExpr, Expr, IdedExpr, SourceInfo};
 use cel::parser::Parser;
 
-use super::functions::EACH;
 use super::{ExprError, depth};
 
 /// Bytes of source.
@@ -56,7 +55,18 @@ fn first_of(source: &str, errors: &cel::ParseErrors) -> (usize, String) {
     let within = rest.char_indices().nth(column - 1).map_or(rest.len(), |(at, _)| at);
     let reason = first.msg.lines().next().unwrap_or_default().trim();
     let reason = reason.strip_prefix("Syntax error: ").unwrap_or(reason);
-    (before + within, reason.to_owned())
+    // What could have stood there is a list of the grammar's tokens, which helps nobody.
+    let reason = reason.split(" expecting ").next().unwrap_or(reason);
+    let reason = if reason.contains("'<EOF>'") {
+        "it ends too early".to_owned()
+    } else {
+        let said = ["no viable alternative at input", "mismatched input", "extraneous input"];
+        match said.iter().find_map(|said| reason.strip_prefix(said)) {
+            Some(what) => format!("not understood:{what}"),
+            None => reason.to_owned(),
+        }
+    };
+    (before + within, reason)
 }
 
 /// Goes over a tree whose depth is bounded.
@@ -151,40 +161,4 @@ fn is_name(mut node: &IdedExpr) -> bool {
         node = &select.operand;
     }
     matches!(node.expr, Expr::Ident(_))
-}
-
-/// The same tree, in which every loop goes over what [`EACH`] makes of its range: a list that is not
-/// too long, and of a map the keys in order, since CEL's own order of them differs from run to run.
-pub(super) fn ordered(mut node: IdedExpr) -> IdedExpr {
-    order(&mut node);
-    node
-}
-
-fn order(node: &mut IdedExpr) {
-    match &mut node.expr {
-        Expr::Unspecified | Expr::Ident(_) | Expr::Literal(_) | Expr::Struct(_) => {}
-        Expr::Select(select) => order(&mut select.operand),
-        Expr::Call(call) => {
-            call.target.iter_mut().for_each(|target| order(target));
-            call.args.iter_mut().for_each(order);
-        }
-        Expr::List(list) => list.elements.iter_mut().for_each(order),
-        Expr::Map(map) => map.entries.iter_mut().for_each(|entry| {
-            if let EntryExpr::MapEntry(entry) = &mut entry.expr {
-                order(&mut entry.key);
-                order(&mut entry.value);
-            }
-        }),
-        Expr::Comprehension(loops) => {
-            for part in [&mut loops.iter_range, &mut loops.accu_init, &mut loops.loop_cond] {
-                order(part);
-            }
-            order(&mut loops.loop_step);
-            order(&mut loops.result);
-            let id = loops.iter_range.id;
-            let range = std::mem::take(&mut loops.iter_range);
-            let call = CallExpr { func_name: EACH.into(), target: None, args: vec![range] };
-            loops.iter_range = IdedExpr { id, expr: Expr::Call(call) };
-        }
-    }
 }

@@ -142,13 +142,14 @@ fn unbounded_json(value: &dyn Val, bytes: &mut usize, depth: usize) -> Result<Va
     if let Some(map) = value.downcast_ref::<CelMap>() {
         charge(bytes, 2)?;
         let mut made = Map::new();
-        let mut entries: Vec<_> = Vec::with_capacity(map.inner().len());
-        for (name, value) in map.inner() {
-            let Some(name) = name.inner().downcast_ref::<CelString>() else {
-                return Err("a map's keys must be text".to_owned());
-            };
-            entries.push((name.inner().to_owned(), value));
-        }
+        let entries: Option<Vec<_>> = map
+            .inner()
+            .iter()
+            .map(|(name, value)| {
+                Some((name.inner().downcast_ref::<CelString>()?.inner().to_owned(), value))
+            })
+            .collect();
+        let Some(mut entries) = entries else { return Err("a map's keys must be text".to_owned()) };
         entries.sort_by(|a, b| a.0.cmp(&b.0));
         for (name, value) in entries {
             charge(bytes, name.len() + 4)?;
@@ -174,9 +175,9 @@ fn scalar_json(value: &dyn Val) -> Result<Value, String> {
         return Ok(Value::from(*uint.inner()));
     }
     if let Some(double) = value.downcast_ref::<CelDouble>() {
-        return Number::from_f64(*double.inner())
-            .map(Value::Number)
-            .ok_or_else(|| format!("the result is {}, which is no number in JSON", double.inner()));
+        return Number::from_f64(*double.inner()).map(Value::Number).ok_or_else(|| {
+            format!("the result is {}, which is no number in JSON", double.inner())
+        });
     }
     Err(format!("the result is of type {}, which is no value in JSON", value.get_type().name()))
 }

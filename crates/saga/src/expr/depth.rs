@@ -18,11 +18,8 @@ pub(super) fn refuse(source: &str) -> Option<(usize, String)> {
         let is_within = open.len() > 1;
         let level = open.last_mut()?;
         match char {
-            '"' | '\'' => {
-                if !text_closes(&mut chars, char, raw) {
-                    return Some((at, "a text is not closed".to_owned()));
-                }
-            }
+            '"' | '\'' if text_closes(&mut chars, char, raw) => {}
+            '"' | '\'' => return Some((at, "a text is not closed".to_owned())),
             '/' if chars.peek().is_some_and(|(_, next)| *next == '/') => {
                 while chars.next_if(|(_, next)| *next != '\n').is_some() {}
             }

@@ -35,7 +35,17 @@ const OURS: [(&str, &[usize], Function); 13] = [
 
 /// CEL's own, as this build has them.
 const STANDARD: [&str; 11] = [
-    "size", "string", "int", "uint", "double", "bool", "bytes", "dyn", "type", "contains", "startsWith",
+    "size",
+    "string",
+    "int",
+    "uint",
+    "double",
+    "bool",
+    "bytes",
+    "dyn",
+    "type",
+    "contains",
+    "startsWith",
 ];
 
 /// CEL's own that this build does not have, and what to do without them.
@@ -56,7 +66,8 @@ fn build() -> Env {
     for (name, arities, function) in OURS {
         for arity in arities {
             let types = |count: usize| (0..count).map(|_| DYN_TYPE).collect::<Vec<_>>();
-            let global = env.add_overload(name, &format!("{name}_{arity}"), types(*arity), function);
+            let global =
+                env.add_overload(name, &format!("{name}_{arity}"), types(*arity), function);
             let member = format!("{name}_member_{arity}");
             let member =
                 env.add_member_overload(name, &member, DYN_TYPE, types(arity - 1), function);
@@ -77,7 +88,9 @@ pub(super) fn check_calls(node: &IdedExpr, offsets: &Offsets) -> Result<(), (usi
         Expr::Call(call) => {
             let given = call.args.len() + usize::from(call.target.is_some());
             if let Err(reason) = check_call(&call.func_name, given) {
-                return Err((offsets.get(&node.id).copied().unwrap_or(0), reason));
+                // The parser places a call at its bracket, which the name stands before.
+                let bracket = offsets.get(&node.id).copied().unwrap_or(0);
+                return Err((bracket.saturating_sub(call.func_name.len()), reason));
             }
             call.target.iter().try_for_each(|target| visit(target))?;
             call.args.iter().try_for_each(visit)
@@ -87,15 +100,11 @@ pub(super) fn check_calls(node: &IdedExpr, offsets: &Offsets) -> Result<(), (usi
             EntryExpr::MapEntry(entry) => visit(&entry.key).and_then(|()| visit(&entry.value)),
             EntryExpr::StructField(_) => Ok(()),
         }),
-        Expr::Comprehension(loops) => [
-            &loops.iter_range,
-            &loops.accu_init,
-            &loops.loop_cond,
-            &loops.loop_step,
-            &loops.result,
-        ]
-        .into_iter()
-        .try_for_each(visit),
+        Expr::Comprehension(loops) => {
+            [&loops.iter_range, &loops.accu_init, &loops.loop_cond, &loops.loop_step, &loops.result]
+                .into_iter()
+                .try_for_each(visit)
+        }
     }
 }
 
@@ -244,8 +253,10 @@ fn compare(left: &Value, right: &Value) -> Result<std::cmp::Ordering, String> {
 
 fn join(args: &[Value]) -> Result<Value, String> {
     let separator = if args.len() > 1 { text(args, 1)? } else { "" };
-    let texts: Result<Vec<&str>, String> =
-        list(args, 0)?.iter().map(|each| each.as_str().ok_or_else(|| wanted("texts", each))).collect();
+    let texts: Result<Vec<&str>, String> = list(args, 0)?
+        .iter()
+        .map(|each| each.as_str().ok_or_else(|| wanted("texts", each)))
+        .collect();
     Ok(texts?.join(separator).into())
 }
 

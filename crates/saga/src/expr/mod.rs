@@ -5,6 +5,7 @@ mod convert;
 mod depth;
 mod functions;
 mod infer;
+mod loops;
 mod paths;
 mod template;
 
@@ -40,9 +41,19 @@ pub trait Scope {
 
 /// A scope of ready values.
 impl Scope for BTreeMap<&str, Value> {
-    fn root(&self, name: &str, _: &BTreeSet<String>) -> Option<Value> {
-        self.get(name).cloned()
+    fn root(&self, name: &str, members: &BTreeSet<String>) -> Option<Value> {
+        self.get(name).map(|value| asked_of(value, members))
     }
+}
+
+/// The members that are asked of a root, or all of it: what is not asked for need not be copied.
+pub(crate) fn asked_of(value: &Value, members: &BTreeSet<String>) -> Value {
+    let Value::Object(map) = value else { return value.clone() };
+    if members.is_empty() {
+        return value.clone();
+    }
+    let asked = members.iter().filter_map(|name| Some((name.clone(), map.get(name)?.clone())));
+    Value::Object(asked.collect())
 }
 
 /// One compiled expression.
@@ -50,6 +61,8 @@ pub struct Expr {
     source: String,
     tree: IdedExpr,
     uses: Uses,
+    /// Whether a loop stands within another one.
+    nests: bool,
 }
 
 impl fmt::Debug for Expr {
@@ -64,11 +77,15 @@ impl Expr {
     /// # Errors
     /// What CEL says, or the bound that is exceeded.
     pub fn compile(source: &str) -> Result<Self, ExprError> {
-        let (tree, offsets) = bounds::parse(source)?;
+        let (mut tree, offsets) = bounds::parse(source)?;
         let uses = Uses::of(&tree);
-        functions::check_calls(&tree, &offsets)
-            .map_err(|(at, reason)| ExprError { source_text: source.to_owned(), reason, at })?;
-        Ok(Self { source: source.to_owned(), tree: bounds::ordered(tree), uses })
+        functions::check_calls(&tree, &offsets).map_err(|(at, reason)| ExprError {
+            source_text: source.to_owned(),
+            reason,
+            at,
+        })?;
+        let nests = loops::order(&mut tree);
+        Ok(Self { source: source.to_owned(), tree, uses, nests })
     }
 
     /// Its value.
@@ -80,11 +97,14 @@ impl Expr {
             return self.walk(path, scope);
         }
         let mut context = Context::with_env(functions::environment());
+        if self.nests {
+            loops::bound(&mut context);
+        }
         let mut seen = Vec::new();
         for (name, used) in self.uses.roots() {
-            let root = scope.root(name, &used.members()).ok_or_else(|| {
-                self.error(format!("`{name}` does not stand for anything here"))
-            })?;
+            let root = scope
+                .root(name, &used.members())
+                .ok_or_else(|| self.error(format!("`{name}` does not stand for anything here")))?;
             used.scalars(name, &root, &mut seen);
             let value = convert::to_cel(root, used).map_err(|reason| self.error(reason))?;
             context.add_variable_as_val(name.as_str(), value);
@@ -133,7 +153,11 @@ impl Expr {
             let upto = path.get(..=at).unwrap_or_default();
             value = match value {
                 Value::Object(mut map) => map.remove(field).ok_or_else(|| missing(upto, field))?,
-                Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_) => {
+                Value::Null
+                | Value::Bool(_)
+                | Value::Number(_)
+                | Value::String(_)
+                | Value::Array(_) => {
                     let found = crate::types::described(&value);
                     let reason =
                         format!("`{}` is {found} and has no field `{field}`", upto.join("."));
@@ -150,6 +174,10 @@ impl Expr {
 }
 
 /// What went wrong, in our words, and the values that it went wrong with.
+#[allow(
+    clippy::wildcard_enum_match_arm,
+    reason = "an enum of CEL's that may grow; what it says of itself will do"
+)]
 fn explain(error: &ExecutionError, seen: &[(String, String)]) -> String {
     let reason = match error {
         ExecutionError::NoSuchKey(name) => format!("there is no field `{name}`"),
@@ -167,12 +195,9 @@ fn explain(error: &ExecutionError, seen: &[(String, String)]) -> String {
             readable(overload.function()),
             overload.argument_types().join(" and ")
         ),
-        ExecutionError::UnsupportedBinaryOperator(operator, left, right) => format!(
-            "`{}` does not take {} and {}",
-            sign(operator),
-            left.type_of(),
-            right.type_of()
-        ),
+        ExecutionError::UnsupportedBinaryOperator(operator, left, right) => {
+            format!("`{}` does not take {} and {}", sign(operator), left.type_of(), right.type_of())
+        }
         other => {
             let mut text = other.to_string();
             if let Some((end, _)) = text.char_indices().nth(200) {

@@ -151,7 +151,17 @@ impl Uses {
 /// Names of CEL's types, which are values too.
 fn is_type(name: &str) -> bool {
     const TYPES: [&str; 11] = [
-        "bool", "bytes", "double", "dyn", "int", "list", "map", "null_type", "string", "type", "uint",
+        "bool",
+        "bytes",
+        "double",
+        "dyn",
+        "int",
+        "list",
+        "map",
+        "null_type",
+        "string",
+        "type",
+        "uint",
     ];
     TYPES.contains(&name)
 }
@@ -177,7 +187,14 @@ pub(super) fn path_of(node: &IdedExpr) -> Option<Vec<String>> {
                 names.push(name.inner().to_owned());
                 node = of;
             }
-            _ => return None,
+            Expr::Unspecified
+            | Expr::Select(_)
+            | Expr::Call(_)
+            | Expr::Comprehension(_)
+            | Expr::List(_)
+            | Expr::Literal(_)
+            | Expr::Map(_)
+            | Expr::Struct(_) => return None,
         }
     }
 }

@@ -41,6 +41,7 @@ fn an_expression_has_the_value_that_cel_gives_it() {
     check("inputs.lines.map(l, l.sku)", json!(["a", "b"]));
     check("inputs.lines.exists(l, l.n > 1) && inputs.flag", json!(true));
     check("inputs.lines[0].sku", json!("a"));
+    check("inputs.lines.map(l, [1, 2].map(i, i * l.n))", json!([[2, 4], [1, 2]]));
     check("size(inputs.lines)", json!(2));
     check("{'a': inputs.count, 'b': [1, 2.5]}", json!({"a": 3, "b": [1, 2.5]}));
     check("inputs.none == null", json!(true));
@@ -127,6 +128,11 @@ fn an_expression_is_bounded() {
     fails("[1].map(a, [1].map(b, [1].map(c, c)))", "loops are nested more than 2 deep");
     let long: Vec<u32> = (0..10_001).collect();
     let scope = BTreeMap::from([("inputs", json!({"long": long, "text": "x".repeat(300_000)}))]);
+    let thousands: Vec<u32> = (0..2_000).collect();
+    let scope_of_loops = BTreeMap::from([("inputs", json!({"l": thousands}))]);
+    let loops = Expr::compile("inputs.l.map(a, inputs.l.map(b, 0))").unwrap();
+    let error = loops.eval(&scope_of_loops).unwrap_err();
+    assert!(error.to_string().contains("more than 1000000 turns"), "{error}");
     for (expression, expect) in [
         ("size(inputs.long)", "a list of 10001"),
         ("inputs.text", "more than 256 KiB"),
@@ -178,7 +184,8 @@ fn in_a_text_a_value_becomes_text_unless_it_has_none() {
 
 #[test]
 fn the_paths_that_are_read_are_known() {
-    let expr = Expr::compile("inputs.a + tasks.t.output['x'].y + [1].map(i, i + inputs.b)[0]").unwrap();
+    let expr =
+        Expr::compile("inputs.a + tasks.t.output['x'].y + [1].map(i, i + inputs.b)[0]").unwrap();
     let paths: Vec<String> = expr.paths().iter().map(|path| path.join(".")).collect();
     assert_eq!(paths, ["inputs.a", "tasks.t.output.x.y", "inputs.b"]);
 }

@@ -1,0 +1,195 @@
+//! What is to be done. Pure: the same states, the same cause and the same time give the same events.
+//!
+//! A decision works on a [`Draft`]: an overlay of the workflow on which each event is folded as it is
+//! decided. First the cause is taken in (`answer`, `operator`, `timer`, `unsent`), then `advance`
+//! draws what follows from the graph until nothing more does.
+
+mod advance;
+mod answer;
+mod deploy;
+mod draft;
+mod operator;
+mod start;
+mod task;
+mod timer;
+mod undo;
+mod unsent;
+
+use std::sync::Arc;
+
+use events::{Class, Outgoing, Refusal, Timestamp, WorkflowId};
+
+use crate::event::Event;
+use crate::input::Input;
+use crate::plan::Plan;
+use crate::workflow::{State, Workflow, definition_key};
+
+pub(crate) use draft::Draft;
+
+/// The states that a decision may read.
+pub trait Held {
+    /// The state under that key.
+    fn state(&self, key: &str) -> Option<&State>;
+}
+
+/// Why a decision is asked for.
+#[derive(Clone, Copy, Debug)]
+pub enum Cause<'a> {
+    /// An inbox record, decoded.
+    Input(&'a Input),
+    /// The time that [`crate::wake_at`] named for this key has come.
+    Wake(&'a str),
+    /// A record that [`crate::react`] gave could not be sent.
+    Undeliverable {
+        /// The key of the event that it followed from.
+        key: &'a str,
+        /// The record.
+        record: &'a Outgoing,
+        /// Whether it may still arrive.
+        unsent: Unsent,
+        /// Why.
+        reason: &'a str,
+    },
+}
+
+/// How certain it is that a record was not sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unsent {
+    /// It was certainly not stored, and never will be.
+    Never,
+    /// It may be stored, now or later.
+    InDoubt,
+}
+
+/// What is to be done.
+#[must_use]
+#[derive(Clone, Debug, PartialEq)]
+pub enum Decision {
+    /// These events, in this order. Not empty.
+    Accepted(Vec<Event>),
+    /// A duplicate, or too late; the label of a metric.
+    Ignored(&'static str),
+    /// It can never work.
+    DeadLetter(Refusal),
+}
+
+/// What ends a decision without events.
+#[derive(Debug)]
+enum Stop {
+    Ignored(&'static str),
+    Refused(Refusal),
+}
+
+impl From<Stop> for Decision {
+    fn from(stop: Stop) -> Self {
+        match stop {
+            Stop::Ignored(why) => Self::Ignored(why),
+            Stop::Refused(refusal) => Self::DeadLetter(refusal),
+        }
+    }
+}
+
+fn refused<T>(class: Class, code: &str, message: impl Into<String>) -> Result<T, Stop> {
+    Err(Stop::Refused(Refusal::new(class, code, message)))
+}
+
+fn invalid<T>(code: &str, message: impl Into<String>) -> Result<T, Stop> {
+    refused(Class::Invalid, code, message)
+}
+
+/// What is to be done about `cause` at `now`.
+///
+/// # Panics
+/// Where one of our own promises is broken (`one-end`, `undo-order`, `never-silent`, `all-bounded`).
+pub fn decide(held: &dyn Held, cause: Cause<'_>, now: Timestamp) -> Decision {
+    let (decided, workflow) = match cause {
+        Cause::Input(Input::Start(start)) => {
+            (start::start(held, start, now), Some(start.workflow.clone()))
+        }
+        Cause::Input(Input::Deploy(deploy)) => (deploy::deploy(held, deploy), None),
+        Cause::Input(Input::Answer { subject, answer }) => {
+            let decided =
+                with(held, subject.workflow.as_str(), now, |d| answer::answer(d, subject, answer));
+            (decided, Some(subject.workflow.clone()))
+        }
+        Cause::Input(Input::Operator { workflow, verb, by }) => {
+            let decided = with(held, workflow.as_str(), now, |d| operator::operator(d, verb, by));
+            (decided, Some(workflow.clone()))
+        }
+        Cause::Wake(key) => (woken(held, key, now), None),
+        Cause::Undeliverable { key, record, unsent, reason } => {
+            let decided = with(held, key, now, |d| unsent::unsent(d, record, unsent, reason));
+            // Only inputs become dead letters; what can not be sent has nobody left to tell.
+            (decided.map_err(|_| Stop::Ignored("unsent")), None)
+        }
+    };
+    match (decided, workflow) {
+        (Ok(events), _) if events.is_empty() => Decision::Ignored("nothing"),
+        (Ok(events), _) => Decision::Accepted(events),
+        (Err(Stop::Refused(refusal)), Some(workflow)) => {
+            Decision::DeadLetter(refusal.about(&workflow))
+        }
+        (Err(stop), _) => stop.into(),
+    }
+}
+
+fn workflow_of<'a>(held: &'a dyn Held, key: &str) -> Result<&'a Workflow, Stop> {
+    match held.state(key) {
+        Some(State::Workflow(workflow)) => Ok(workflow),
+        Some(State::Definition(_) | State::Newest(_)) | None => {
+            let message = format!("there is no workflow `{key}`, or it is no longer remembered");
+            refused(Class::UnknownWorkflow, "unknown_workflow", message)
+        }
+    }
+}
+
+/// The plan that a workflow began with.
+fn plan_of(held: &dyn Held, workflow: &Workflow) -> Result<Arc<Plan>, Stop> {
+    let head = &workflow.head;
+    match held.state(&definition_key(&head.saga, &head.version)) {
+        Some(State::Definition(definition)) => {
+            let plan = definition.plan.clone();
+            plan.filter(|plan| workflow.tasks.len() <= plan.tasks.len())
+        }
+        Some(State::Workflow(_) | State::Newest(_)) | None => None,
+    }
+    .ok_or_else(|| {
+        let message = format!(
+            "version {} of saga `{}` can not be run by this build; deploy it again or go back",
+            head.version, head.saga
+        );
+        Stop::Refused(Refusal::new(Class::UnknownSaga, "no_plan", message))
+    })
+}
+
+/// Decides about a workflow that there is: takes the cause in, then draws what follows.
+fn with(
+    held: &dyn Held,
+    key: &str,
+    now: Timestamp,
+    take: impl FnOnce(&mut Draft<'_>) -> Result<(), Stop>,
+) -> Result<Vec<Event>, Stop> {
+    let workflow = workflow_of(held, key)?;
+    let plan = plan_of(held, workflow)?;
+    let mut draft = Draft::over(workflow, &plan, now);
+    take(&mut draft)?;
+    draft.advance();
+    Ok(draft.finish())
+}
+
+fn woken(held: &dyn Held, key: &str, now: Timestamp) -> Result<Vec<Event>, Stop> {
+    let workflow = workflow_of(held, key).map_err(|_| Stop::Ignored("not_due"))?;
+    if workflow.wake_at().is_none_or(|at| at > now) {
+        return Err(Stop::Ignored("not_due"));
+    }
+    match with(held, key, now, timer::fire) {
+        // Without a plan nothing can be decided, but time must not stand still for the other keys.
+        Err(Stop::Refused(_)) => Ok(timer::postpone(&workflow.head, now)),
+        decided => decided,
+    }
+}
+
+/// The id that the start's saga and key give, for messages.
+fn shown(id: &WorkflowId) -> String {
+    format!("`{id}`")
+}

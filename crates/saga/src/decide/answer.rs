@@ -1,0 +1,371 @@
+//! What a participant says of a command. Every answer is a question of what stands in the table of
+//! statuses: `docs/saga-file.md` sections 3.1 to 3.3.
+
+use events::{CommandKind, Json, Subject};
+
+use super::undo::Why;
+use super::{Draft, Stop, invalid};
+use crate::event::Body;
+use crate::input::{Answer, Effects, Failure, Known};
+use crate::limits::LATE_UNDO;
+use crate::plan::{Kind, Slot};
+use crate::workflow::{Phase, Stage};
+
+pub(super) fn answer(
+    draft: &mut Draft<'_>,
+    subject: &Subject,
+    answer: &Answer,
+) -> Result<(), Stop> {
+    if subject.run != draft.head.run {
+        return Err(Stop::Ignored("old_run"));
+    }
+    let slot = draft.find(&subject.task)?;
+    if draft.is_shrunk() {
+        return after_shrinking(draft, subject, answer, slot);
+    }
+    let task = draft.task(slot);
+    let last = match subject.kind {
+        CommandKind::Do => task.attempt,
+        CommandKind::Undo => task.undos,
+        CommandKind::Query => task.queries,
+    };
+    if subject.n > last {
+        let message = format!("`{subject}` answers a command that was never sent");
+        return invalid("unknown_command", message);
+    }
+    let is_last = subject.n == last;
+    match (subject.kind, answer) {
+        (CommandKind::Do, Answer::Completed(output)) => completed(draft, slot, output),
+        (CommandKind::Do, Answer::Failed(failure)) => failed(draft, slot, failure, is_last),
+        (CommandKind::Do, Answer::Progress { percent, note }) if is_last => {
+            heard(draft, slot, *percent, note.clone())
+        }
+        (CommandKind::Undo, Answer::Completed(_)) => undone(draft, slot, subject.n, false),
+        (CommandKind::Undo, Answer::NothingToUndo) => undone(draft, slot, subject.n, true),
+        (CommandKind::Undo, Answer::Failed(failure)) if is_last => {
+            undo_failed(draft, slot, failure)
+        }
+        (CommandKind::Query, Answer::Status { status, output }) => {
+            known(draft, slot, *status, output, is_last)
+        }
+        (CommandKind::Undo, Answer::Failed(_)) => Err(Stop::Ignored("late_failure")),
+        (_, Answer::Progress { .. }) => Err(Stop::Ignored("progress")),
+        (
+            _,
+            Answer::Completed(_)
+            | Answer::Failed(_)
+            | Answer::NothingToUndo
+            | Answer::Status { .. },
+        ) => invalid("wrong_answer", format!("`{subject}` is not answered so")),
+    }
+}
+
+impl Draft<'_> {
+    fn is_shrunk(&self) -> bool {
+        match &self.head.stage {
+            Stage::Ended { late, shrunk, .. } => *shrunk || late.is_empty(),
+            Stage::Forward | Stage::Deferred(_) | Stage::Compensating(_) => false,
+        }
+    }
+
+    /// The slot of a task by its id.
+    pub(super) fn find(&self, id: &events::TaskId) -> Result<Slot, Stop> {
+        match self.plan.slot(id.as_str()) {
+            Some(slot) => Ok(slot),
+            None => invalid(
+                "unknown_task",
+                format!(
+                    "`{id}` is no task of version {} of `{}`",
+                    self.head.version, self.head.saga
+                ),
+            ),
+        }
+    }
+}
+
+/// At rest, with the tasks dropped: only a late success of a task that had to be undone is more than
+/// a duplicate, and nothing can be done about it any more.
+fn after_shrinking(
+    draft: &Draft<'_>,
+    subject: &Subject,
+    answer: &Answer,
+    slot: Slot,
+) -> Result<(), Stop> {
+    let may_be_late = match &draft.head.stage {
+        Stage::Ended { late, .. } => late.iter().any(|task| task.index() == slot),
+        Stage::Forward | Stage::Deferred(_) | Stage::Compensating(_) => false,
+    };
+    match (answer, subject.kind) {
+        (Answer::Completed(_), CommandKind::Do) if may_be_late => too_late(draft, subject.n),
+        (
+            Answer::Completed(_)
+            | Answer::Failed(_)
+            | Answer::NothingToUndo
+            | Answer::Status { .. }
+            | Answer::Progress { .. },
+            _,
+        ) => Err(Stop::Ignored("ended")),
+    }
+}
+
+fn too_late(draft: &Draft<'_>, attempt: u32) -> Result<(), Stop> {
+    let message = format!(
+        "attempt {attempt} is reported done too long after {} ended; undo it by hand",
+        draft.head.id
+    );
+    invalid("late_success", message)
+}
+
+/// A do has worked. Never ignored where it changes what stands.
+fn completed(draft: &mut Draft<'_>, slot: Slot, output: &Json) -> Result<(), Stop> {
+    let is_known = draft.task(slot).output.is_some();
+    let plan = draft.task_plan(slot);
+    let has_undo = plan.undo.is_some();
+    match (&draft.head.stage, draft.task(slot).phase) {
+        (_, Phase::Done | Phase::Kept) => return Err(Stop::Ignored("duplicate")),
+        (_, Phase::Pending | Phase::Skipped { .. }) => return Err(Stop::Ignored("late_success")),
+        (Stage::Ended { .. }, phase) => return after_end(draft, slot, phase, output),
+        (Stage::Forward | Stage::Deferred(_), phase) => match draft.broken(slot, output) {
+            None => {}
+            Some(why) if plan.kind == Kind::ReadOnly && phase.in_flight() => {
+                draft.fail(slot, why);
+                return Ok(());
+            }
+            Some(why) => {
+                match phase {
+                    Phase::Running { .. } | Phase::Retrying { .. } => draft.doubt(slot, why),
+                    Phase::Asking { .. } | Phase::AskAgain { .. } => draft.hold(slot, why),
+                    // An operator, or the undo, has it in hand already.
+                    Phase::Held
+                    | Phase::Doubtful
+                    | Phase::Failed { .. }
+                    | Phase::Cancelled
+                    | Phase::Stopping { .. }
+                    | Phase::Undoing { .. }
+                    | Phase::UndoRetrying { .. }
+                    | Phase::UndoBlocked
+                    | Phase::Undone
+                    | Phase::Pending
+                    | Phase::Done
+                    | Phase::Skipped { .. }
+                    | Phase::Kept => return Err(Stop::Ignored("broken_output")),
+                }
+                return Ok(());
+            }
+        },
+        (
+            Stage::Compensating(_),
+            Phase::Undoing { .. } | Phase::UndoRetrying { .. } | Phase::UndoBlocked | Phase::Undone,
+        ) if is_known => return Err(Stop::Ignored("duplicate")),
+        // What changes nothing, and was told to stop, is nobody's loss.
+        (Stage::Compensating(_), Phase::Failed { .. } | Phase::Cancelled)
+            if plan.kind == Kind::ReadOnly && !has_undo =>
+        {
+            return Err(Stop::Ignored("late_success"));
+        }
+        (
+            Stage::Compensating(_),
+            Phase::Running { .. }
+            | Phase::Retrying { .. }
+            | Phase::Asking { .. }
+            | Phase::AskAgain { .. }
+            | Phase::Held
+            | Phase::Stopping { .. }
+            | Phase::Doubtful
+            | Phase::Failed { .. }
+            | Phase::Cancelled
+            | Phase::Undoing { .. }
+            | Phase::UndoRetrying { .. }
+            | Phase::UndoBlocked
+            | Phase::Undone,
+        ) => {}
+    }
+    draft.succeed(slot, output.clone(), None);
+    Ok(())
+}
+
+/// A success after the end: the undo is still sent, once, with the real output.
+fn after_end(draft: &mut Draft<'_>, slot: Slot, phase: Phase, output: &Json) -> Result<(), Stop> {
+    let Stage::Ended { at, late, .. } = &draft.head.stage else {
+        return Err(Stop::Ignored("late_success"));
+    };
+    let is_late = late.iter().any(|task| task.index() == slot);
+    if !is_late || draft.task(slot).output.is_some() {
+        return Err(Stop::Ignored("duplicate"));
+    }
+    if draft.now > at.after(LATE_UNDO) {
+        return too_late(draft, draft.task(slot).attempt);
+    }
+    match phase {
+        Phase::Failed { .. }
+        | Phase::Cancelled
+        | Phase::Undone
+        | Phase::Undoing { .. }
+        | Phase::UndoRetrying { .. }
+        | Phase::UndoBlocked => {
+            draft.schedule_undo(slot, Why::Late(output.clone()));
+            Ok(())
+        }
+        Phase::Pending
+        | Phase::Running { .. }
+        | Phase::Retrying { .. }
+        | Phase::Asking { .. }
+        | Phase::AskAgain { .. }
+        | Phase::Held
+        | Phase::Stopping { .. }
+        | Phase::Doubtful
+        | Phase::Done
+        | Phase::Skipped { .. }
+        | Phase::Kept => Err(Stop::Ignored("late_success")),
+    }
+}
+
+/// A do has not worked. Only the last attempt's word counts, since it speaks for all.
+fn failed(draft: &mut Draft<'_>, slot: Slot, failure: &Failure, is_last: bool) -> Result<(), Stop> {
+    if !is_last {
+        return Err(Stop::Ignored("late_failure"));
+    }
+    let was_broken = draft.task(slot).error.as_ref().is_some_and(|error| error.code == "schema");
+    match (draft.task(slot).phase, failure.effects) {
+        (Phase::Running { .. } | Phase::Retrying { doubt: true, .. }, _) => {
+            draft.attempt_failed(slot, failure);
+        }
+        // It had said that it worked: an operator must say which is true.
+        (Phase::Asking { .. } | Phase::AskAgain { .. } | Phase::Held, Effects::None)
+            if was_broken =>
+        {
+            return Err(Stop::Ignored("contradiction"));
+        }
+        (Phase::Asking { .. } | Phase::AskAgain { .. } | Phase::Held, Effects::None) => {
+            let why = super::task::error(&failure.code, failure.message.as_str());
+            draft.fail(slot, why);
+        }
+        (Phase::Stopping { .. }, effects) => stopped(draft, slot, failure, effects),
+        (Phase::Asking { .. } | Phase::AskAgain { .. } | Phase::Held, Effects::Unknown) => {
+            return Err(Stop::Ignored("duplicate"));
+        }
+        (
+            Phase::Pending
+            | Phase::Retrying { doubt: false, .. }
+            | Phase::Doubtful
+            | Phase::Done
+            | Phase::Skipped { .. }
+            | Phase::Failed { .. }
+            | Phase::Cancelled
+            | Phase::Undoing { .. }
+            | Phase::UndoRetrying { .. }
+            | Phase::UndoBlocked
+            | Phase::Undone
+            | Phase::Kept,
+            _,
+        ) => return Err(Stop::Ignored("late_failure")),
+    }
+    Ok(())
+}
+
+/// The answer to a cancel.
+fn stopped(draft: &mut Draft<'_>, slot: Slot, failure: &Failure, effects: Effects) {
+    let why = super::task::error(&failure.code, failure.message.as_str());
+    match effects {
+        Effects::Unknown => draft.doubt(slot, why),
+        Effects::None if failure.code == "cancelled" => {
+            let (task, attempt) = (draft.name(slot), draft.task(slot).attempt);
+            let reason = "stopped".to_owned();
+            draft.push(Body::TaskCancelled { task, attempt, reason, stop: None });
+        }
+        Effects::None => draft.fail(slot, why),
+    }
+}
+
+fn heard(
+    draft: &mut Draft<'_>,
+    slot: Slot,
+    percent: Option<f64>,
+    note: Option<String>,
+) -> Result<(), Stop> {
+    let task = draft.task(slot);
+    let Phase::Running { heard: false, .. } = task.phase else {
+        return Err(Stop::Ignored("progress"));
+    };
+    let (task, attempt) = (draft.name(slot), task.attempt);
+    draft.push(Body::TaskStarted { task, percent, note, attempt });
+    Ok(())
+}
+
+/// An undo has worked, or found nothing to do. Any undo's word counts that was sent with what is
+/// known now.
+fn undone(draft: &mut Draft<'_>, slot: Slot, n: u32, nothing: bool) -> Result<(), Stop> {
+    let task = draft.task(slot);
+    match task.phase {
+        Phase::Undoing { .. } | Phase::UndoRetrying { .. } | Phase::UndoBlocked
+            if n > task.undos_void =>
+        {
+            draft.undone(slot, n, nothing, None);
+            Ok(())
+        }
+        Phase::Undoing { .. }
+        | Phase::UndoRetrying { .. }
+        | Phase::UndoBlocked
+        | Phase::Pending
+        | Phase::Running { .. }
+        | Phase::Retrying { .. }
+        | Phase::Asking { .. }
+        | Phase::AskAgain { .. }
+        | Phase::Held
+        | Phase::Stopping { .. }
+        | Phase::Doubtful
+        | Phase::Done
+        | Phase::Skipped { .. }
+        | Phase::Failed { .. }
+        | Phase::Cancelled
+        | Phase::Undone
+        | Phase::Kept => Err(Stop::Ignored("duplicate")),
+    }
+}
+
+fn undo_failed(draft: &mut Draft<'_>, slot: Slot, failure: &Failure) -> Result<(), Stop> {
+    match draft.task(slot).phase {
+        Phase::Undoing { .. } => {
+            draft.undo_failed(slot, failure);
+            Ok(())
+        }
+        Phase::UndoRetrying { .. }
+        | Phase::UndoBlocked
+        | Phase::Pending
+        | Phase::Running { .. }
+        | Phase::Retrying { .. }
+        | Phase::Asking { .. }
+        | Phase::AskAgain { .. }
+        | Phase::Held
+        | Phase::Stopping { .. }
+        | Phase::Doubtful
+        | Phase::Done
+        | Phase::Skipped { .. }
+        | Phase::Failed { .. }
+        | Phase::Cancelled
+        | Phase::Undone
+        | Phase::Kept => Err(Stop::Ignored("late_failure")),
+    }
+}
+
+/// What the agent knows of a task in doubt. `done` from any query; else only the last one's word.
+fn known(
+    draft: &mut Draft<'_>,
+    slot: Slot,
+    status: Known,
+    output: &Json,
+    is_last: bool,
+) -> Result<(), Stop> {
+    match (status, draft.task(slot).phase) {
+        (Known::Done, _) => completed(draft, slot, output),
+        (Known::NotDone, Phase::Asking { .. }) if is_last => {
+            draft.not_done(slot, None);
+            Ok(())
+        }
+        (Known::Unknown, Phase::Asking { until, .. }) if is_last => {
+            draft.query_unknown(slot, until);
+            Ok(())
+        }
+        (Known::NotDone | Known::Unknown, _) => Err(Stop::Ignored("late_status")),
+    }
+}

@@ -1,0 +1,223 @@
+//! What a person orders. An order that does not fit is refused with a code that says why.
+
+use events::{By, Json, Problem};
+
+use super::undo::Why;
+use super::{Draft, Stop, invalid};
+use crate::event::{Body, Skip};
+use crate::input::{Outcome, Verb};
+use crate::plan::Slot;
+use crate::workflow::{Origin, Phase, Stage, TaskRef, Trouble};
+
+pub(super) fn operator(draft: &mut Draft<'_>, verb: &Verb, by: &By) -> Result<(), Stop> {
+    draft.by = Some(by.clone());
+    match verb {
+        Verb::Cancel => cancel(draft, by),
+        Verb::Continue => go_on(draft, by),
+        Verb::Retry(task) => {
+            let slot = draft.find(task)?;
+            retry(draft, slot, by)
+        }
+        Verb::Skip { task, output } => {
+            let slot = draft.find(task)?;
+            skip(draft, slot, output.clone(), by)
+        }
+        Verb::Resolve { task, outcome, output } => {
+            let slot = draft.find(task)?;
+            resolve(draft, slot, *outcome, output.clone().unwrap_or_else(Json::null), by)
+        }
+    }
+}
+
+fn cancel(draft: &mut Draft<'_>, by: &By) -> Result<(), Stop> {
+    match &draft.head.stage {
+        Stage::Ended { .. } => return Err(Stop::Ignored("ended")),
+        Stage::Compensating(_) => return Err(Stop::Ignored("compensating")),
+        Stage::Deferred(_) => return Err(Stop::Ignored("already_failing")),
+        Stage::Forward => {}
+    }
+    if draft.head.past_pivot {
+        let message = format!("{} is past its pivot and only goes forward", draft.head.id);
+        return invalid("past_pivot", message);
+    }
+    let problem = Problem { task: None, code: "cancelled".to_owned(), message: by.reason.clone() };
+    draft.trouble(Trouble { origin: Origin::Cancel(by.clone()), problem });
+    Ok(())
+}
+
+fn go_on(draft: &mut Draft<'_>, by: &By) -> Result<(), Stop> {
+    let phase = |slot: &Slot| draft.task(*slot).phase;
+    if draft.head.paused_at.is_none() {
+        return invalid("not_paused", format!("{} is not paused", draft.head.id));
+    }
+    if let Some(slot) = draft.slots().find(|slot| phase(slot) == Phase::Held) {
+        let message = format!("`{}` is in doubt; resolve or retry it", draft.name(slot).id);
+        return invalid("in_doubt", message);
+    }
+    let failed = |slot: &Slot| phase(slot) == Phase::Failed { accepted: false };
+    let accepted: Vec<TaskRef> =
+        draft.slots().filter(failed).map(|slot| draft.name(slot)).collect();
+    draft.push(Body::WorkflowResumed { by: by.clone(), accepted });
+    Ok(())
+}
+
+/// Whether the workflow waits for an operator because this task failed past the pivot.
+fn is_paused_on(draft: &Draft<'_>, slot: Slot) -> bool {
+    draft.head.paused_at.is_some()
+        && matches!(draft.head.stage, Stage::Forward)
+        && draft.task(slot).phase == Phase::Failed { accepted: false }
+}
+
+fn not_waiting<T>(draft: &Draft<'_>, slot: Slot) -> Result<T, Stop> {
+    let phase = draft.task(slot).phase;
+    let task = &draft.task_plan(slot).id;
+    let message = format!("`{task}` is {}; no operator is waited for", phase.word());
+    let code = match &draft.head.stage {
+        Stage::Ended { .. } => "ended",
+        Stage::Compensating(_) => "not_blocked",
+        Stage::Forward | Stage::Deferred(_) => "not_paused",
+    };
+    invalid(code, message)
+}
+
+fn retry(draft: &mut Draft<'_>, slot: Slot, by: &By) -> Result<(), Stop> {
+    let task = draft.task(slot);
+    let is_forward = matches!(draft.head.stage, Stage::Forward | Stage::Deferred(_));
+    match task.phase {
+        Phase::UndoBlocked => {
+            draft.schedule_undo(slot, Why::ByHand(by.clone()));
+            unblock(draft, by);
+            Ok(())
+        }
+        Phase::Held if is_forward => {
+            do_again(draft, slot, true);
+            Ok(())
+        }
+        Phase::Held => invalid(
+            "compensating",
+            format!(
+                "`{}` is not started again while compensating; resolve it",
+                draft.name(slot).id
+            ),
+        ),
+        Phase::Failed { .. } if is_paused_on(draft, slot) => {
+            do_again(draft, slot, false);
+            Ok(())
+        }
+        Phase::Failed { .. }
+        | Phase::Pending
+        | Phase::Running { .. }
+        | Phase::Retrying { .. }
+        | Phase::Asking { .. }
+        | Phase::AskAgain { .. }
+        | Phase::Stopping { .. }
+        | Phase::Doubtful
+        | Phase::Done
+        | Phase::Skipped { .. }
+        | Phase::Cancelled
+        | Phase::Undoing { .. }
+        | Phase::UndoRetrying { .. }
+        | Phase::Undone
+        | Phase::Kept => not_waiting(draft, slot),
+    }
+}
+
+fn do_again(draft: &mut Draft<'_>, slot: Slot, doubt: bool) {
+    let task = draft.task(slot);
+    let error = task.error.clone().unwrap_or_else(|| super::task::error("retry", "by hand"));
+    let (attempt, retry_at, by) = (task.attempt, draft.now, draft.by.clone());
+    draft.push(Body::TaskRetried { task: draft.name(slot), attempt, error, retry_at, doubt, by });
+    draft.schedule(slot);
+}
+
+fn skip(draft: &mut Draft<'_>, slot: Slot, output: Option<Json>, by: &By) -> Result<(), Stop> {
+    let why = match draft.task(slot).phase {
+        Phase::UndoBlocked => Skip::Undo,
+        Phase::Failed { .. } if is_paused_on(draft, slot) => Skip::Operator,
+        Phase::Held => {
+            let message = format!("`{}` is in doubt; resolve or retry it", draft.name(slot).id);
+            return invalid("in_doubt", message);
+        }
+        Phase::Failed { .. }
+        | Phase::Pending
+        | Phase::Running { .. }
+        | Phase::Retrying { .. }
+        | Phase::Asking { .. }
+        | Phase::AskAgain { .. }
+        | Phase::Stopping { .. }
+        | Phase::Doubtful
+        | Phase::Done
+        | Phase::Skipped { .. }
+        | Phase::Cancelled
+        | Phase::Undoing { .. }
+        | Phase::UndoRetrying { .. }
+        | Phase::Undone
+        | Phase::Kept => return not_waiting(draft, slot),
+    };
+    let output = output.filter(|_| why == Skip::Operator);
+    if let Some(output) = &output {
+        fits(draft, slot, output)?;
+    }
+    if why == Skip::Undo && matches!(draft.head.stage, Stage::Ended { .. }) {
+        // Only undo events may follow the end, and none says this.
+        return invalid("ended", "the run has ended; retry the undo or resolve it as undone");
+    }
+    let by_whom = Some(by.clone());
+    draft.push(Body::TaskSkipped { task: draft.name(slot), why, output, by: by_whom });
+    if why == Skip::Undo {
+        unblock(draft, by);
+    }
+    Ok(())
+}
+
+fn resolve(
+    draft: &mut Draft<'_>,
+    slot: Slot,
+    outcome: Outcome,
+    output: Json,
+    by: &By,
+) -> Result<(), Stop> {
+    let phase = draft.task(slot).phase;
+    let is_doubt = matches!(phase, Phase::Held | Phase::Asking { .. } | Phase::AskAgain { .. });
+    match (outcome, phase) {
+        (Outcome::Undone, Phase::UndoBlocked) => {
+            let n = draft.task(slot).undos;
+            draft.undone(slot, n, false, Some(by.clone()));
+            unblock(draft, by);
+        }
+        (Outcome::Done, _) if is_doubt || is_paused_on(draft, slot) => {
+            if !matches!(draft.head.stage, Stage::Compensating(_)) {
+                fits(draft, slot, &output)?;
+            }
+            draft.succeed(slot, output, Some(by.clone()));
+        }
+        (Outcome::NotDone, _) if is_doubt => draft.not_done(slot, Some(by.clone())),
+        (Outcome::Undone, _) => {
+            let word = phase.word();
+            let message = format!("`{}` is {word}; no undo of it is blocked", draft.name(slot).id);
+            return invalid("not_blocked", message);
+        }
+        (Outcome::Done | Outcome::NotDone, _) => {
+            let word = phase.word();
+            let message = format!("`{}` is {word}, not in doubt", draft.name(slot).id);
+            return invalid("not_in_doubt", message);
+        }
+    }
+    Ok(())
+}
+
+/// What a person states must have the shape that the file declares.
+fn fits(draft: &Draft<'_>, slot: Slot, output: &Json) -> Result<(), Stop> {
+    match draft.broken(slot, output) {
+        Some(error) => invalid("schema", error.message),
+        None => Ok(()),
+    }
+}
+
+/// Says that the operator has chosen, once nothing is blocked any more.
+fn unblock(draft: &mut Draft<'_>, by: &By) {
+    let is_live = matches!(draft.head.stage, Stage::Compensating(_));
+    if is_live && !draft.is_blocked() && draft.head.paused_at.is_none() {
+        draft.push(Body::WorkflowResumed { by: by.clone(), accepted: Vec::new() });
+    }
+}

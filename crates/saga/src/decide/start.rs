@@ -1,0 +1,111 @@
+//! A workflow begins.
+
+use std::sync::Arc;
+
+use events::{Class, Json, Run, Timestamp, Version};
+
+use super::{Draft, Held, Stop, invalid, refused, shown};
+use crate::event::{Body, Event, WorkflowEvent};
+use crate::input::Start;
+use crate::limits::BUSINESS_KEY_BYTES_MAX;
+use crate::plan::{OnDuplicate, Plan};
+use crate::workflow::{State, definition_key, newest_key};
+
+pub(super) fn start(held: &dyn Held, start: &Start, now: Timestamp) -> Result<Vec<Event>, Stop> {
+    let held_workflow = match held.state(start.workflow.as_str()) {
+        Some(State::Workflow(workflow)) => Some(workflow),
+        Some(State::Definition(_) | State::Newest(_)) | None => None,
+    };
+    if held_workflow.is_some_and(|workflow| workflow.head.start_id == start.start_id) {
+        return Err(Stop::Ignored("duplicate_start"));
+    }
+    let (version, plan) = plan_for(held, start)?;
+    let inputs = admit(start, &plan)?;
+    if held_workflow.is_some() {
+        return match plan.on_duplicate {
+            OnDuplicate::Ignore => Err(Stop::Ignored("known_workflow")),
+            OnDuplicate::Reject => {
+                let message = format!(
+                    "{} was started by another record; its saga rejects a second start",
+                    shown(&start.workflow)
+                );
+                invalid("duplicate_start", message)
+            }
+        };
+    }
+    let started = WorkflowEvent {
+        workflow: start.workflow.clone(),
+        run: Run(start.offset),
+        sequence: 1,
+        time: now,
+        saga: start.saga.clone(),
+        version,
+        epoch: 0,
+        trace: start.trace.clone(),
+        body: Body::WorkflowStarted {
+            start_id: start.start_id.clone(),
+            inputs,
+            timeout_at: now.after(plan.timeout),
+        },
+    };
+    let mut draft = Draft::begin(started, &plan);
+    draft.advance();
+    Ok(draft.finish())
+}
+
+fn plan_for(held: &dyn Held, start: &Start) -> Result<(Version, Arc<Plan>), Stop> {
+    let saga = &start.saga;
+    let newest = || match held.state(&newest_key(saga)) {
+        Some(State::Newest(newest)) => Some(newest.version.clone()),
+        Some(State::Workflow(_) | State::Definition(_)) | None => None,
+    };
+    let Some(version) = start.version.clone().or_else(newest) else {
+        let message = format!("no version of saga `{saga}` is deployed; deploy it first");
+        return refused(Class::UnknownSaga, "unknown_saga", message);
+    };
+    match held.state(&definition_key(saga, &version)) {
+        Some(State::Definition(definition)) => match &definition.plan {
+            Some(plan) => Ok((version, Arc::clone(plan))),
+            None => refused(
+                Class::UnknownSaga,
+                "no_plan",
+                format!("version {version} of saga `{saga}` can not be run by this build"),
+            ),
+        },
+        Some(State::Workflow(_) | State::Newest(_)) | None => refused(
+            Class::UnknownSaga,
+            "unknown_saga",
+            format!("version {version} of saga `{saga}` is not deployed; deploy it first"),
+        ),
+    }
+}
+
+/// The inputs as the workflow will see them, under the key that they give.
+fn admit(start: &Start, plan: &Plan) -> Result<Json, Stop> {
+    let Some((saga, key)) = start.workflow.parts() else {
+        return invalid("bad_workflow_id", format!("{} is no workflow id", shown(&start.workflow)));
+    };
+    let inputs = match plan.admit(&start.inputs.value()) {
+        Ok(inputs) => inputs,
+        Err(error) => return invalid("bad_start", error.to_string()),
+    };
+    let given = match plan.key_of(&inputs) {
+        Ok(given) => given,
+        Err(error) => return invalid("bad_start", error.to_string()),
+    };
+    if saga != start.saga.as_str() || given.as_deref().is_some_and(|given| given != key) {
+        let message = format!(
+            "the record's key is {}, but saga and inputs give `{}:{}`",
+            shown(&start.workflow),
+            start.saga,
+            given.as_deref().unwrap_or("<any>")
+        );
+        return invalid("key_mismatch", message);
+    }
+    if key.len() > BUSINESS_KEY_BYTES_MAX {
+        let message =
+            format!("a business key of {} bytes exceeds {BUSINESS_KEY_BYTES_MAX}", key.len());
+        return invalid("bad_start", message);
+    }
+    Ok(Json::from_value(&inputs))
+}

@@ -1,0 +1,120 @@
+//! What time brings: deadlines, waits that are over, the end of remembering.
+
+use std::time::Duration;
+
+use events::{Problem, Timestamp};
+
+use super::task::error;
+use super::undo::Why;
+use super::{Draft, Stop};
+use crate::event::{About, Body, Event, WorkflowEvent};
+use crate::input::{Effects, Failure};
+use crate::limits::{LATE_UNDO, POSTPONED_FOR, REMEMBERED};
+use crate::plan::Slot;
+use crate::workflow::{Head, Origin, Phase, Stage, Trouble};
+
+/// Fires everything that is due, the earliest first.
+pub(super) fn fire(draft: &mut Draft<'_>) -> Result<(), Stop> {
+    if draft.head.not_before.is_some_and(|at| at > draft.now) {
+        return Err(Stop::Ignored("not_due"));
+    }
+    // Each timer moves its task to a state that is not due now, and a task can be moved by few more.
+    let bound = 8 * draft.plan.tasks.len() + 8;
+    for _ in 0..bound {
+        let Some((_, due)) = earliest(draft) else { return Ok(()) };
+        match due {
+            Due::Task(slot) => task(draft, slot),
+            Due::Timeout => timed_out(draft),
+            Due::Rest => rest(draft),
+        }
+        // What follows comes before what is due later.
+        draft.advance();
+    }
+    panic!("all-bounded: the timers of {} do not come to rest", draft.head.id)
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Due {
+    Task(Slot),
+    Timeout,
+    Rest,
+}
+
+fn earliest(draft: &Draft<'_>) -> Option<(Timestamp, Due)> {
+    let tasks = draft.slots().filter_map(|slot| Some((draft.task(slot).phase.due()?, slot)));
+    let first = tasks.min().map(|(at, slot)| (at, Due::Task(slot)));
+    let own = match &draft.head.stage {
+        Stage::Ended { .. } if first.is_some() || draft.is_blocked() => None,
+        Stage::Ended { at, late, shrunk, .. } if *shrunk || late.is_empty() => {
+            Some((at.after(REMEMBERED), Due::Rest))
+        }
+        Stage::Ended { at, .. } => Some((at.after(LATE_UNDO), Due::Rest)),
+        Stage::Forward | Stage::Deferred(_) | Stage::Compensating(_) => {
+            draft.head.timeout_due().map(|at| (at, Due::Timeout))
+        }
+    };
+    // What has been forgotten has no time.
+    first.into_iter().chain(own).min().filter(|(at, _)| *at <= draft.now && !draft.is_forgotten())
+}
+
+fn task(draft: &mut Draft<'_>, slot: Slot) {
+    let silence = || error("timeout", "no answer in time");
+    match draft.task(slot).phase {
+        Phase::Running { deadline, .. } => draft.attempt_timed_out(slot, deadline, silence()),
+        Phase::Retrying { .. } => draft.schedule(slot),
+        Phase::Asking { until, .. } => draft.query_unknown(slot, until),
+        Phase::AskAgain { until, .. } => draft.query(slot, until),
+        Phase::Stopping { .. } => draft.doubt(slot, error("timeout", "no answer to the cancel")),
+        Phase::Undoing { .. } => draft.undo_failed(slot, &undo_silence()),
+        Phase::UndoRetrying { .. } => draft.schedule_undo(slot, Why::Turn),
+        Phase::Pending
+        | Phase::Held
+        | Phase::Doubtful
+        | Phase::Done
+        | Phase::Skipped { .. }
+        | Phase::Failed { .. }
+        | Phase::Cancelled
+        | Phase::UndoBlocked
+        | Phase::Undone
+        | Phase::Kept => {}
+    }
+}
+
+fn undo_silence() -> Failure {
+    Failure {
+        code: "timeout".to_owned(),
+        message: "no answer in time".to_owned(),
+        retryable: true,
+        effects: Effects::Unknown,
+    }
+}
+
+fn timed_out(draft: &mut Draft<'_>) {
+    let message = format!("not done by {}", draft.head.timeout_at);
+    let problem = Problem { task: None, code: "timeout".to_owned(), message };
+    draft.trouble(Trouble { origin: Origin::Timeout, problem });
+}
+
+fn rest(draft: &mut Draft<'_>) {
+    let has_tasks = match &draft.head.stage {
+        Stage::Ended { late, shrunk, .. } => !*shrunk && !late.is_empty(),
+        Stage::Forward | Stage::Deferred(_) | Stage::Compensating(_) => false,
+    };
+    draft.push(if has_tasks { Body::Shrunk } else { Body::Forgotten });
+}
+
+/// Where nothing can be decided, the same wake comes again later.
+pub(super) fn postpone(head: &Head, now: Timestamp) -> Vec<Event> {
+    let until = now.after(POSTPONED_FOR.max(Duration::from_millis(1)));
+    vec![Event(About::Workflow(Box::new(WorkflowEvent {
+        workflow: head.id.clone(),
+        run: head.run,
+        sequence: head.sequence,
+        time: now,
+        saga: head.saga.clone(),
+        version: head.version.clone(),
+        epoch: head.epoch,
+        trace: head.trace.clone(),
+        body: Body::Postponed { until },
+    })))]
+}

@@ -1,0 +1,61 @@
+//! A record of ours that could not be sent.
+
+use events::{CommandKind, Destination, Outgoing, Subject, ce_type, header};
+
+use super::task::error;
+use super::{Draft, Stop, Unsent};
+use crate::input::{Effects, Failure};
+use crate::limits::cut;
+use crate::workflow::Phase;
+
+const CODE: &str = "undeliverable";
+
+/// A command that could not be sent is an attempt that failed, or that timed out. Anything else has
+/// nobody who could decide about it.
+pub(super) fn unsent(
+    draft: &mut Draft<'_>,
+    record: &Outgoing,
+    unsent: Unsent,
+    reason: &str,
+) -> Result<(), Stop> {
+    let Destination::Tasks(_) = record.to else { return Err(Stop::Ignored("unsent")) };
+    let text = |name: &str| {
+        let header = record.headers.iter().rev().find(|header| &*header.name == name)?;
+        std::str::from_utf8(header.value.as_ref()?).ok()
+    };
+    let subject = text(header::SUBJECT).and_then(|subject| subject.parse::<Subject>().ok());
+    let Some(subject) = subject.filter(|subject| subject.run == draft.head.run) else {
+        return Err(Stop::Ignored("old_run"));
+    };
+    let is_cancel = text(header::TYPE) == Some(ce_type::CANCEL_TASK);
+    let slot = draft.find(&subject.task)?;
+    let task = draft.task(slot);
+    let failure =
+        |effects| Failure { code: CODE.to_owned(), message: cut(reason), retryable: true, effects };
+    match (subject.kind, task.phase, unsent) {
+        // The time that it was given to answer goes on.
+        _ if is_cancel => return Err(Stop::Ignored("unsent_cancel")),
+        (CommandKind::Do, Phase::Running { .. }, Unsent::Never) if subject.n == task.attempt => {
+            draft.attempt_failed(slot, &failure(Effects::None));
+        }
+        (CommandKind::Do, Phase::Running { deadline, .. }, Unsent::InDoubt)
+            if subject.n == task.attempt =>
+        {
+            draft.attempt_timed_out(slot, deadline, error(CODE, reason));
+        }
+        (CommandKind::Undo, Phase::Undoing { .. }, Unsent::Never | Unsent::InDoubt)
+            if subject.n == task.undos =>
+        {
+            draft.undo_failed(slot, &failure(Effects::Unknown));
+        }
+        (CommandKind::Query, Phase::Asking { until, .. }, Unsent::Never | Unsent::InDoubt)
+            if subject.n == task.queries =>
+        {
+            draft.query_unknown(slot, until);
+        }
+        (CommandKind::Do | CommandKind::Undo | CommandKind::Query, _, _) => {
+            return Err(Stop::Ignored("late_unsent"));
+        }
+    }
+    Ok(())
+}

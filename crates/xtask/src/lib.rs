@@ -1,0 +1,11 @@
+//! Tasks of this repository as a library: a real Kafka, a Python with Kafka clients, checks.
+
+pub mod checks;
+pub mod docker;
+mod host;
+pub mod kafka;
+mod metadata;
+pub mod python;
+pub mod suite;
+
+pub use host::{root, say, target};

@@ -1,0 +1,51 @@
+//! `pavane bench saga`: how long a chain of tasks takes, from the start sent to its completion read.
+
+mod drive;
+mod participants;
+mod report;
+
+use std::fmt::Write;
+
+use events::AgentName;
+
+pub(crate) use drive::{Load, drive};
+pub(crate) use participants::{Participants, serve, serve_until_orphaned};
+pub(crate) use report::Report;
+
+/// The saga that is measured.
+pub(crate) fn saga_name(steps: u32) -> String {
+    format!("bench-{steps}")
+}
+
+/// Its file: a chain of tasks, each with an agent of its own.
+pub(crate) fn saga_file(steps: u32) -> String {
+    let mut text = format!("version: \"2.0\"\nname: {}\ntasks:\n", saga_name(steps));
+    for step in 1..=steps {
+        let after = match step {
+            1 => String::new(),
+            _ => format!(", depends_on: [step_{}]", step - 1),
+        };
+        let agent = agent(step);
+        let _ = writeln!(text, "  - {{id: step_{step}, agent: {agent}, kind: readonly{after}}}");
+    }
+    text
+}
+
+/// Who does a step.
+pub(crate) fn agent(step: u32) -> AgentName {
+    AgentName::from(format!("bench_step_{step}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_saga_that_is_measured_is_sound() {
+        for steps in [1, 3, 64] {
+            let checked = saga::check(&saga_file(steps));
+            assert_eq!(checked.diagnostics, []);
+            assert_eq!(checked.plan.unwrap().name.as_str(), saga_name(steps));
+        }
+    }
+}
