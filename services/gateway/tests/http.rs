@@ -216,7 +216,12 @@ async fn the_view_tells_a_workflow_as_its_events_do() {
     assert_eq!(lines[1]["task"], "reserve");
     assert_eq!(lines[1]["data"]["output"], json!({"n": 1}));
 
-    // The stream of one workflow begins at its beginning, so a late watcher sees its end too.
+    assert_streamed_whole(&world).await;
+    world.stop().await;
+}
+
+/// The stream of one workflow begins at its beginning, so that a late watcher sees its end too.
+async fn assert_streamed_whole(world: &World) {
     let mut stream =
         world.http.get(format!("{}/v1/stream?workflow=orders:1", world.url)).send().await.unwrap();
     let mut said = String::new();
@@ -224,7 +229,6 @@ async fn the_view_tells_a_workflow_as_its_events_do() {
         said.push_str(std::str::from_utf8(&stream.chunk().await.unwrap().unwrap()).unwrap());
     }
     assert!(said.contains("event: WorkflowStarted"), "{said}");
-    world.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -526,7 +530,7 @@ async fn every_call_of_the_openapi_document_exists() {
     let paths = openapi["paths"].as_object().unwrap();
     assert!(paths.len() > 20);
     for (path, methods) in paths {
-        let concrete = path.replace("{verb}", "retry").replace('{', "").replace('}', "");
+        let concrete = path.replace("{verb}", "retry").replace(['{', '}'], "");
         for method in methods.as_object().unwrap().keys() {
             let method = reqwest::Method::from_bytes(method.to_uppercase().as_bytes()).unwrap();
             let request = world.http.request(method.clone(), format!("{}{concrete}", world.url));

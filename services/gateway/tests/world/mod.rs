@@ -20,10 +20,10 @@ use serde_json::Value;
 use stream::{Broker, Follow, Purpose, Start, Stop, SystemClock};
 use tokio::task::JoinHandle;
 
-pub const LANES: u32 = 3;
-pub const PATIENCE: Duration = Duration::from_secs(20);
+pub(crate) const LANES: u32 = 3;
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
-pub const SAGA: &str = r#"version: "2.0"
+pub(crate) const SAGA: &str = r#"version: "2.0"
 name: orders
 key: ${inputs.order}
 inputs: [{name: order, type: string}, {name: total, type: number, default: 1}]
@@ -33,11 +33,11 @@ tasks:
   - {id: ship, agent: stock, kind: pivot, depends_on: [reserve], inputs: [order]}
 "#;
 
-pub struct World {
-    pub broker: Arc<Local>,
-    pub dir: tempfile::TempDir,
-    pub url: String,
-    pub http: reqwest::Client,
+pub(crate) struct World {
+    pub(crate) broker: Arc<Local>,
+    pub(crate) dir: tempfile::TempDir,
+    pub(crate) url: String,
+    pub(crate) http: reqwest::Client,
     stop: Stop,
     served: Option<JoinHandle<Result<(), gateway::GatewayError>>>,
 }
@@ -56,7 +56,7 @@ fn open(dir: &std::path::Path) -> Arc<Local> {
 }
 
 impl World {
-    pub async fn new(settings: Settings) -> Self {
+    pub(crate) async fn new(settings: Settings) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let broker = open(dir.path());
         let topics = Topics::default();
@@ -95,35 +95,35 @@ impl World {
     }
 
     /// Stops the gateway, which must end well.
-    pub async fn stop(&mut self) {
+    pub(crate) async fn stop(&mut self) {
         self.stop.request();
         self.served.take().unwrap().await.unwrap().unwrap();
     }
 
-    pub async fn restart(&mut self, settings: Settings) {
+    pub(crate) async fn restart(&mut self, settings: Settings) {
         self.stop().await;
         self.serve(settings).await;
     }
 
-    pub async fn get(&self, path: &str) -> (u16, Value) {
+    pub(crate) async fn get(&self, path: &str) -> (u16, Value) {
         read(self.http.get(format!("{}{path}", self.url))).await
     }
 
-    pub async fn post(&self, path: &str, body: Value) -> (u16, Value) {
+    pub(crate) async fn post(&self, path: &str, body: Value) -> (u16, Value) {
         read(self.http.post(format!("{}{path}", self.url)).json(&body)).await
     }
 
-    pub async fn post_text(&self, path: &str, body: &str) -> (u16, Value) {
+    pub(crate) async fn post_text(&self, path: &str, body: &str) -> (u16, Value) {
         read(self.http.post(format!("{}{path}", self.url)).body(body.to_owned())).await
     }
 
-    pub async fn deploy(&self) {
+    pub(crate) async fn deploy(&self) {
         let (status, said) = self.post_text("/v1/sagas", SAGA).await;
         assert_eq!(status, 201, "{said}");
     }
 
     /// All records of a topic, as they stand now.
-    pub fn records(&self, topic: &str) -> Vec<Record> {
+    pub(crate) fn records(&self, topic: &str) -> Vec<Record> {
         let topic = Topic::from(topic);
         let Some(kept) = self.broker.kept(&topic).unwrap() else { return Vec::new() };
         let count: i64 = kept.iter().map(|range| range.end - range.start).sum();
@@ -136,7 +136,7 @@ impl World {
     }
 
     /// Waits until `what` gives something.
-    pub async fn until<T>(&self, name: &str, mut what: impl AsyncFnMut() -> Option<T>) -> T {
+    pub(crate) async fn until<T>(&self, name: &str, mut what: impl AsyncFnMut() -> Option<T>) -> T {
         let until = Instant::now() + PATIENCE;
         loop {
             if let Some(found) = what().await {
@@ -148,12 +148,12 @@ impl World {
     }
 
     /// Publishes a lifecycle event, as the coordinator does.
-    pub fn event(&self, id: &str, run: i64, sequence: u64, what: What) {
+    pub(crate) fn event(&self, id: &str, run: i64, sequence: u64, what: What) {
         publish_event(&self.broker, id, run, sequence, what);
     }
 
     /// Accepts starts like a coordinator does, in a thread that ends with the test.
-    pub fn accept_starts(&self) -> Coordinator {
+    pub(crate) fn accept_starts(&self) -> Coordinator {
         let stop = Stop::default();
         let (broker, heeded) = (Arc::clone(&self.broker), stop.clone());
         let thread = std::thread::spawn(move || accept(&broker, &heeded));
@@ -161,7 +161,7 @@ impl World {
     }
 }
 
-pub struct Coordinator {
+pub(crate) struct Coordinator {
     stop: Stop,
     thread: Option<std::thread::JoinHandle<()>>,
 }
@@ -180,7 +180,7 @@ async fn read(request: reqwest::RequestBuilder) -> (u16, Value) {
     (status, serde_json::from_slice(&bytes).unwrap_or(Value::Null))
 }
 
-pub fn publish_event(broker: &Local, id: &str, run: i64, sequence: u64, what: What) {
+pub(crate) fn publish_event(broker: &Local, id: &str, run: i64, sequence: u64, what: What) {
     let workflow = WorkflowId::from(id);
     let saga = SagaName::from(workflow.parts().unwrap().0);
     let time =
