@@ -272,6 +272,9 @@ pub(crate) struct Task {
     /// The last undo, for the dead letters.
     #[n(11)]
     pub(crate) undo: Option<Command>,
+    /// An attempt before the last one may have worked.
+    #[n(12)]
+    pub(crate) unsure: bool,
 }
 
 /// Why a task's last attempt, or its undo's, has failed.
@@ -407,6 +410,7 @@ impl Task {
         output: None,
         error: None,
         undo: None,
+        unsure: false,
     };
 }
 
