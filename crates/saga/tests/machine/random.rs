@@ -182,6 +182,7 @@ struct Participant {
     book: Book,
     epoch: u32,
     given: BTreeMap<String, Answer>,
+    handled: BTreeSet<String>,
 }
 
 fn failure(code: &str, retryable: bool, effects: Effects) -> Answer {
@@ -197,6 +198,7 @@ impl Participant {
     /// Handles a command; `mood` says what goes wrong. No answer: it died, or has nothing to say.
     fn handle(&mut self, command: &Outgoing, mood: u8) -> Option<Answer> {
         let id = text(command, header::ID).to_owned();
+        self.handled.insert(id.clone());
         let epoch: u32 = text(command, header::EPOCH).parse().unwrap();
         let is_old = epoch < self.epoch;
         self.epoch = self.epoch.max(epoch);
@@ -501,8 +503,13 @@ impl Play {
             return;
         }
         let mut waiting = self.agents.values_mut().filter(|agent| !agent.queue.is_empty());
-        let queue = &mut waiting.nth(which % count).unwrap().queue;
-        let record = if never { queue.pop_back().unwrap() } else { queue.back().unwrap().clone() };
+        let agent = waiting.nth(which % count).unwrap();
+        let record = agent.queue.back().unwrap().clone();
+        // What was read from the topic was certainly stored.
+        let never = never && !agent.handled.contains(text(&record, header::ID));
+        if never {
+            agent.queue.pop_back();
+        }
         let unsent = if never { Unsent::Never } else { Unsent::InDoubt };
         let key = self.world.id();
         let cause =
