@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
-use events::{Destination, Json, Outgoing, Subject, What, ce_type, header};
+use events::{CommandKind, Destination, Json, Outgoing, Subject, What, ce_type, header};
 use proptest::prelude::*;
 use saga::{
     Answer, Cause, CompensationPlan, Decision, Effects, Failure, InDoubt, Inputs, Kind, Known,
@@ -286,6 +286,8 @@ struct Oracle {
     end: Option<&'static str>,
     undos_given_up: BTreeSet<String>,
     by_operator: BTreeSet<String>,
+    /// The first undo of each task that carried its output.
+    informed: BTreeMap<String, u32>,
 }
 
 impl Oracle {
@@ -383,11 +385,16 @@ impl Oracle {
                 }
                 self.by_operator.insert(task.to_string());
             }
-            What::UndoScheduled { task, n, .. } => {
+            What::UndoScheduled { task, n, inputs, .. } => {
+                if inputs.value()["status"] == "done" {
+                    self.informed.entry(task.to_string()).or_insert(*n);
+                }
                 self.undo_order(task.as_str(), *n, plan);
                 self.status.insert(task.to_string(), "undoing");
             }
-            What::UndoCompleted { task, by, .. } => {
+            What::UndoCompleted { task, n, by, .. } => {
+                let from = self.informed.get(task.as_str()).copied().unwrap_or(0);
+                assert!(by.is_some() || *n >= from, "an undo that knew nothing counts for nothing");
                 set(task, "undone");
                 if by.is_some() {
                     self.by_operator.insert(task.to_string());
@@ -439,6 +446,8 @@ struct Play {
     answers: Vec<(Subject, Answer)>,
     delivered: usize,
     oracle: Oracle,
+    /// Tasks whose success the machine was told of.
+    told: BTreeSet<String>,
 }
 
 impl Play {
@@ -452,6 +461,7 @@ impl Play {
             answers: Vec::new(),
             delivered: 0,
             oracle: Oracle::default(),
+            told: BTreeSet::new(),
         };
         play.settle();
         play
@@ -492,6 +502,9 @@ impl Play {
         let at = which % self.answers.len();
         let (subject, answer) =
             if keep { self.answers[at].clone() } else { self.answers.swap_remove(at) };
+        if subject.kind == CommandKind::Do && answer == output() {
+            self.told.insert(subject.task.to_string());
+        }
         let decision = self.world.answer(subject, answer);
         assert!(!matches!(decision, Decision::DeadLetter(_)), "{decision:?}");
     }
@@ -615,6 +628,13 @@ impl Play {
                         && !self.oracle.undos_given_up.contains(task.id.as_str()) =>
                 {
                     assert_ne!(book, Book::Done, "`{}` stands, and nobody knows", task.id);
+                    let (id, oracle) = (task.id.as_str(), &self.oracle);
+                    assert!(
+                        !self.told.contains(id)
+                            || oracle.informed.contains_key(id)
+                            || oracle.by_operator.contains(id),
+                        "the success of `{id}` was never undone"
+                    );
                 }
                 _ => {}
             }

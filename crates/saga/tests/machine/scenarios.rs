@@ -353,6 +353,19 @@ fn unknown_effects_and_broken_outputs_are_doubt() {
 }
 
 #[test]
+fn a_refusal_unseen_does_not_speak_for_attempts_before() {
+    assert_snapshot!(order(
+        r#"
+        start order 1 {"id":"1"}
+        wait
+        wait
+        unsent stock.do never
+        card failed expired final
+    "#
+    ));
+}
+
+#[test]
 fn a_query_that_answers_with_a_broken_output_is_held() {
     let asked = ORDER.replace("compensate: release}", "compensate: release, in_doubt: query}");
     assert_snapshot!(tell(
