@@ -4,10 +4,10 @@
 use events::{How, Timestamp};
 
 use crate::event::{About, Body, Doubt, Event, Rest, Skip, WorkflowEvent};
+use crate::phase::{Phase, Task, TaskError, TaskRef};
 use crate::plan::Slot;
-use crate::workflow::{
-    Definition, End, Head, Phase, Stage, State, Task, TaskError, TaskRef, Workflow,
-};
+use crate::state::{Definition, State};
+use crate::workflow::{End, Head, Stage, Workflow};
 
 /// What a workflow's events are folded into: the workflow itself, or a draft over it.
 pub(crate) trait Fold {

@@ -8,8 +8,9 @@ use super::{Draft, Stop, invalid};
 use crate::event::Body;
 use crate::input::{Answer, Effects, Failure, Known};
 use crate::limits::LATE_UNDO;
+use crate::phase::Phase;
 use crate::plan::{Kind, Slot};
-use crate::workflow::{Phase, Stage};
+use crate::workflow::Stage;
 
 pub(super) fn answer(
     draft: &mut Draft<'_>,

@@ -6,7 +6,7 @@ use super::task::error;
 use super::{Draft, Stop, Unsent};
 use crate::input::{Effects, Failure};
 use crate::limits::cut;
-use crate::workflow::Phase;
+use crate::phase::Phase;
 
 const CODE: &str = "undeliverable";
 

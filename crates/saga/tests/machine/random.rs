@@ -92,7 +92,7 @@ impl Saga {
                 1 => Kind::Retriable,
                 _ => Kind::Compensatable,
             }
-        } else if drawn % 2 == 0 {
+        } else if drawn.is_multiple_of(2) {
             Kind::ReadOnly
         } else {
             Kind::Retriable
@@ -125,7 +125,11 @@ impl Saga {
                     id: agent(task).into(),
                     agent: agent(task).into(),
                     task_type: "do".to_owned(),
-                    inputs: if drawn.edges % 2 == 0 { Inputs::Saga } else { Inputs::Upstream },
+                    inputs: if drawn.edges.is_multiple_of(2) {
+                        Inputs::Saga
+                    } else {
+                        Inputs::Upstream
+                    },
                     returns: drawn.returns.then_some(Type::Object),
                     depends_on: self.before(task).into_iter().map(slot).collect(),
                     dependents: dependents.collect(),
@@ -232,7 +236,9 @@ impl Participant {
                 }
             },
             ce_type::UNDO_TASK => match self.book {
-                _ if mood % 4 == 0 => failure("locked", mood % 8 == 0, Effects::None),
+                _ if mood.is_multiple_of(4) => {
+                    failure("locked", mood.is_multiple_of(8), Effects::None)
+                }
                 Book::Done | Book::Undone => {
                     self.book = Book::Undone;
                     Answer::Completed(Json::null())
@@ -242,13 +248,15 @@ impl Participant {
                     Answer::NothingToUndo
                 }
             },
-            ce_type::QUERY_TASK if mood % 4 == 0 => {
+            ce_type::QUERY_TASK if mood.is_multiple_of(4) => {
                 Answer::Status { status: Known::Unknown, output: Json::null() }
             }
             ce_type::QUERY_TASK => self.status(),
             ce_type::CANCEL_TASK => match self.book {
                 Book::Done => return Some(output()),
-                Book::Nothing if mood % 2 == 0 => failure("cancelled", false, Effects::None),
+                Book::Nothing if mood.is_multiple_of(2) => {
+                    failure("cancelled", false, Effects::None)
+                }
                 Book::Nothing | Book::Undone | Book::Refuses => return None,
             },
             other => panic!("{other}"),
@@ -296,6 +304,7 @@ impl Oracle {
             let Some(event) = event.lifecycle() else { continue };
             self.sequence += 1;
             assert_eq!(event.sequence, self.sequence, "public events are numbered without gaps");
+            self.one_end(&event.what);
             self.event(&event.what, plan);
         }
         self.journalled = world.journal.len();
@@ -304,6 +313,12 @@ impl Oracle {
         }
         self.seen = world.sent.len();
         self.never_silent(world);
+        self.max_parallel(plan);
+    }
+
+    fn max_parallel(&self, plan: &Plan) {
+        let running = self.status.values().filter(|status| **status == "running").count();
+        assert!(running <= plan.max_parallel, "max_parallel");
     }
 
     fn never_silent(&self, world: &World) {
@@ -325,7 +340,7 @@ impl Oracle {
         assert_eq!(first, &key, "one key for everything about a task");
     }
 
-    fn event(&mut self, what: &What, plan: &Plan) {
+    fn one_end(&self, what: &What) {
         if self.end.is_some() {
             let is_undo = matches!(
                 what,
@@ -333,6 +348,23 @@ impl Oracle {
             );
             assert!(is_undo, "one-end: only undos follow the end, found {what:?}");
         }
+    }
+
+    /// A task starts after all that it depends on, and never while undoing.
+    fn may_start(&self, task: &events::TaskId, plan: &Plan) {
+        assert!(!self.compensating, "undo-order: `{task}` starts after compensation began");
+        assert!(!self.paused || self.status.contains_key(task.as_str()));
+        for &before in &plan.tasks[plan.slot(task.as_str()).unwrap()].depends_on {
+            let before = &plan.tasks[before].id;
+            let status = self.status.get(before.as_str()).copied();
+            assert!(
+                matches!(status, Some("done" | "skipped")),
+                "`{task}` starts while `{before}` is {status:?}"
+            );
+        }
+    }
+
+    fn event(&mut self, what: &What, plan: &Plan) {
         let kind = |task: &str| plan.tasks[plan.slot(task).unwrap()].kind;
         let mut set = |task: &events::TaskId, status| self.status.insert(task.to_string(), status);
         match what {
@@ -354,16 +386,7 @@ impl Oracle {
             }
             What::CompensationCompleted { .. } => {}
             What::TaskScheduled { task, .. } => {
-                assert!(!self.compensating, "undo-order: `{task}` starts after compensation began");
-                assert!(!self.paused || self.status.contains_key(task.as_str()));
-                for &before in &plan.tasks[plan.slot(task.as_str()).unwrap()].depends_on {
-                    let before = &plan.tasks[before].id;
-                    let status = self.status.get(before.as_str()).copied();
-                    assert!(
-                        matches!(status, Some("done" | "skipped")),
-                        "`{task}` starts while `{before}` is {status:?}"
-                    );
-                }
+                self.may_start(task, plan);
                 self.status.insert(task.to_string(), "running");
             }
             What::TaskCompleted { task, by, .. } => {
@@ -404,8 +427,6 @@ impl Oracle {
                 set(task, if retry_at.is_some() { "undoing" } else { "undo_blocked" });
             }
         }
-        let running = self.status.values().filter(|status| **status == "running").count();
-        assert!(running <= plan.max_parallel, "max_parallel");
     }
 
     /// A task is undone after all that depended on it, only if it may have run.
@@ -547,7 +568,7 @@ impl Play {
                     self.world.wake();
                 }
             }
-            26 => self.unsent(which, mood % 2 == 0),
+            26 => self.unsent(which, mood.is_multiple_of(2)),
             27 if mood < 60 => _ = self.world.order(Verb::Cancel),
             28 => _ = self.world.order(Verb::Retry(self.some_task(which))),
             29 if mood < 60 => {

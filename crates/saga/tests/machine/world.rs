@@ -199,8 +199,6 @@ impl World {
         let mut words = line.splitn(3, ' ');
         let (first, second) = (words.next().unwrap(), words.next().unwrap_or(""));
         let third = words.next().unwrap_or("");
-        let json =
-            |text: &str| Json::parse(if text.is_empty() { b"null" } else { text.as_bytes() });
         match first {
             "start" => self.start(
                 second,
@@ -247,35 +245,42 @@ impl World {
                 let (key, reason) = (key.as_str(), "no such topic");
                 self.feed(Cause::Undeliverable { key, record: &record, unsent, reason })
             }
-            _ => {
-                let (words, has) = (third.split(' ').collect::<Vec<_>>(), |word: &str| {
-                    third.split(' ').any(|w| w == word)
-                });
-                let answer = match second {
-                    "done" => Answer::Completed(json(third).unwrap()),
-                    "nothing" => Answer::NothingToUndo,
-                    "progress" => Answer::Progress { percent: Some(10.0), note: None },
-                    "failed" => Answer::Failed(Failure {
-                        code: words[0].to_owned(),
-                        message: String::new(),
-                        retryable: !has("final"),
-                        effects: if has("unknown") { Effects::Unknown } else { Effects::None },
-                    }),
-                    "status" => Answer::Status {
-                        status: match words[0] {
-                            "done" => Known::Done,
-                            "not_done" => Known::NotDone,
-                            _ => Known::Unknown,
-                        },
-                        output: json(words.get(1).unwrap_or(&"")).unwrap(),
-                    },
-                    other => panic!("{other}"),
-                };
-                let subject = self.subject(first);
-                self.answer(subject, answer)
-            }
+            _ => self.say(first, second, third),
         }
     }
+
+    /// What a participant says of the command that `first` names.
+    fn say(&mut self, first: &str, second: &str, third: &str) -> Decision {
+        let (words, has) = (third.split(' ').collect::<Vec<_>>(), |word: &str| {
+            third.split(' ').any(|w| w == word)
+        });
+        let answer = match second {
+            "done" => Answer::Completed(json(third).unwrap()),
+            "nothing" => Answer::NothingToUndo,
+            "progress" => Answer::Progress { percent: Some(10.0), note: None },
+            "failed" => Answer::Failed(Failure {
+                code: words[0].to_owned(),
+                message: String::new(),
+                retryable: !has("final"),
+                effects: if has("unknown") { Effects::Unknown } else { Effects::None },
+            }),
+            "status" => Answer::Status {
+                status: match words[0] {
+                    "done" => Known::Done,
+                    "not_done" => Known::NotDone,
+                    _ => Known::Unknown,
+                },
+                output: json(words.get(1).unwrap_or(&"")).unwrap(),
+            },
+            other => panic!("{other}"),
+        };
+        let subject = self.subject(first);
+        self.answer(subject, answer)
+    }
+}
+
+fn json(text: &str) -> Result<Json, serde_json::Error> {
+    Json::parse(if text.is_empty() { b"null" } else { text.as_bytes() })
 }
 
 /// A scenario and what came of it, as a story.
