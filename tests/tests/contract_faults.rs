@@ -13,13 +13,13 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
-use events::{Offset, Outgoing, Partition, Record, Topic, Topics, partition_of};
+use events::{Offset, Outgoing, Partition, Place, Record, Topic, Topics, partition_of};
 use local::{
     Durability, Local, LocalFeed, LocalFollow, LocalLog, LocalOutlet, LocalSnapshots, Options,
 };
 use stream::{
     Broker, Created, Entry, Fed, Feed, Follow, Key, LaneId, Log, LogError, Outlet, Purpose,
-    Settled, Share, Snapshot, Snapshots, Source, Start, SystemClock, Ticket,
+    SendError, Settled, Share, Snapshot, Snapshots, Source, Start, SystemClock, Ticket,
 };
 use tests::contract::{LANES, Stand, checks};
 
@@ -213,6 +213,10 @@ impl Broker for Faulty {
 
     fn outlet(&self) -> Result<Self::Outlet, LogError> {
         self.with(self.local.outlet())
+    }
+
+    fn put(&self, record: Outgoing) -> Result<Place, SendError> {
+        self.local.put(record)
     }
 
     fn kept(&self, topic: &Topic) -> Result<Option<Vec<Range<Offset>>>, LogError> {
