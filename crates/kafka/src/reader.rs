@@ -244,10 +244,39 @@ pub(crate) fn kept<C: ConsumerContext>(
     topic: &Topic,
     partition: Partition,
 ) -> Result<Range<Offset>, LogError> {
-    asking
-        .fetch_watermarks(topic.as_str(), native_partition(partition)?, settings::ASK)
-        .map(|(low, high)| low..high)
-        .map_err(|error| LogError::Lost(format!("asking what {topic}/{partition} keeps: {error}")))
+    let native = native_partition(partition)?;
+    let deadline = Instant::now() + settings::ASK;
+    loop {
+        let left = deadline.saturating_duration_since(Instant::now());
+        match asking.fetch_watermarks(topic.as_str(), native, left) {
+            Ok((low, high)) => return Ok(low..high),
+            Err(error) if is_unsettled(&error) && left > settings::ASK_AGAIN => {
+                std::thread::sleep(settings::ASK_AGAIN);
+            }
+            Err(error) => {
+                let reason = format!("asking what {topic}/{partition} keeps: {error}");
+                return Err(LogError::Lost(reason));
+            }
+        }
+    }
+}
+
+/// A leader is being found, or has changed: the next question may be answered.
+fn is_unsettled(error: &ClientError) -> bool {
+    error.rdkafka_error_code().is_some_and(|code| {
+        matches!(
+            code,
+            Code::NotLeaderForPartition
+                | Code::LeaderNotAvailable
+                | Code::OffsetNotAvailable
+                | Code::ReplicaNotAvailable
+                | Code::FencedLeaderEpoch
+                | Code::UnknownLeaderEpoch
+                | Code::NetworkException
+                | Code::BrokerTransportFailure
+                | Code::KafkaStorageError
+        )
+    })
 }
 
 /// A partition's number as librdkafka takes it.

@@ -155,7 +155,7 @@ impl Snapshots for KafkaSnapshots {
     fn load(&mut self) -> Result<Snapshot, LogError> {
         let LaneId(partition) = self.lane;
         let mut reader = Reader::new(
-            &settings::committed_reader(&self.shared.config),
+            &settings::loading_reader(&self.shared.config),
             Arc::clone(&self.shared.committed),
             self.topic.clone(),
             partition,

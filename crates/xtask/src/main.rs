@@ -4,7 +4,7 @@ use std::io::Write as _;
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
-use xtask::{checks, kafka, suite};
+use xtask::{checks, docker, kafka, suite};
 
 /// Tasks of this repository.
 #[derive(Parser)]
@@ -25,6 +25,8 @@ enum Task {
     },
     /// Tests, then formatting, lints, licences and bans of dependencies.
     Ci,
+    /// The compose file and the Dockerfile alone.
+    Docker,
     /// Licences, bans and advisories of dependencies alone.
     Deny,
     /// A real Kafka for trying things out.
@@ -48,6 +50,7 @@ fn main() -> Result<()> {
     match Arguments::parse().task {
         Task::Test { more } => suite::test(&more),
         Task::Ci => checks::all(),
+        Task::Docker => docker::check(),
         Task::Deny => checks::dependencies(),
         Task::Kafka(Broker::Start { brokers }) => {
             let address = kafka::start_kept(brokers)?;

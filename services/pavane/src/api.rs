@@ -134,8 +134,10 @@ impl Api {
             return Err(self.read(response)?.map_or_else(Failure::from, |_| Failure::failed(path)));
         }
         let mut pending: Vec<u8> = Vec::new();
-        while let Some(chunk) =
-            self.runtime.block_on(response.chunk()).map_err(|error| self.lost(&error))?
+        while let Some(chunk) = self
+            .runtime
+            .block_on(async { response.chunk().await })
+            .map_err(|error| self.lost(&error))?
         {
             pending.extend_from_slice(&chunk);
             while let Some(end) = pending.iter().position(|byte| *byte == b'\n') {
@@ -163,12 +165,15 @@ impl Api {
     }
 
     fn send(&self, request: RequestBuilder) -> Result<Response, Failure> {
-        self.runtime.block_on(request.send()).map_err(|error| self.lost(&error))
+        self.runtime.block_on(async { request.send().await }).map_err(|error| self.lost(&error))
     }
 
     fn read(&self, response: Response) -> Result<Result<(StatusCode, Value), Problem>, Failure> {
         let status = response.status();
-        let bytes = self.runtime.block_on(response.bytes()).map_err(|error| self.lost(&error))?;
+        let bytes = self
+            .runtime
+            .block_on(async { response.bytes().await })
+            .map_err(|error| self.lost(&error))?;
         let value = serde_json::from_slice(&bytes);
         if !status.is_success() {
             return Ok(Err(Problem { status, document: value.unwrap_or(Value::Null) }));

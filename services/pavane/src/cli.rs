@@ -53,6 +53,7 @@ pub(crate) struct Place {
 /// A verb a variant.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Verb {
+    #[cfg(feature = "demo")]
     /// Run an example with everything that it needs in one process, and check how it ends
     #[command(subcommand)]
     Demo(Demo),
@@ -130,6 +131,7 @@ pub(crate) enum Verb {
 }
 
 /// The examples.
+#[cfg(feature = "demo")]
 #[derive(Debug, Subcommand)]
 pub(crate) enum Demo {
     /// Orders that succeed, are declined, meet a service that is down, are poison
@@ -141,6 +143,7 @@ pub(crate) enum Demo {
 }
 
 /// `demo orders`
+#[cfg(feature = "demo")]
 #[derive(Debug, Args)]
 pub(crate) struct Orders {
     /// How many orders

@@ -54,10 +54,10 @@ pub(crate) fn connect(config: &Config) -> Result<Kafka, Failure> {
     };
     let wanted = kafka::Config {
         bootstrap,
-        prefix: config.topics.prefix.clone(),
+        prefix: config.kafka.prefix.clone(),
         application: config.kafka.application.clone(),
-        partitions: config.topics.partitions,
-        replication: match config.topics.replication {
+        partitions: config.kafka.partitions,
+        replication: match config.kafka.replication {
             0 => -1,
             count => i32::try_from(count).unwrap_or(i32::MAX),
         },
@@ -95,8 +95,8 @@ pub(crate) fn open(folder: &Path, config: &Config) -> Result<Local, Failure> {
             config::Durability::Disk => Durability::Disk,
             config::Durability::Os => Durability::Os,
         },
-        lanes: config.topics.partitions,
-        topics: Topics::with_prefix(&config.topics.prefix),
+        lanes: config.local.lanes,
+        topics: Topics::default(),
         clock: Arc::new(SystemClock),
         schema_ids: Arc::new(schema_id),
         record_bytes_max: local::RECORD_BYTES_MAX,

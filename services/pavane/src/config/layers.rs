@@ -290,15 +290,15 @@ mod tests {
     #[test]
     fn each_layer_wins_over_those_before_it() {
         let listen = |port: u16| format!("127.0.0.1:{port}");
-        let file = "[gateway]\nlisten = \"127.0.0.1:1\"\n[topics]\npartitions = 2\n";
+        let file = "[gateway]\nlisten = \"127.0.0.1:1\"\n[kafka]\npartitions = 2\n";
         let env = [("PAVANE_GATEWAY__LISTEN", "127.0.0.1:2")];
         let flag = Flag { path: "gateway.listen", flag: "--listen", value: listen(3) };
         let layers = merged(file, &env, &[flag]).unwrap();
         assert_eq!(row(&layers, "gateway.listen"), (format!("{:?}", listen(3)), "--listen".into()));
         let layers = merged(file, &env, &[]).unwrap();
         assert_eq!(row(&layers, "gateway.listen").1, "PAVANE_GATEWAY__LISTEN");
-        assert_eq!(Config::of(&layers).unwrap().topics.partitions, 2);
-        assert!(layers.is_set("topics.partitions") && !layers.is_set("topics.prefix"));
+        assert_eq!(Config::of(&layers).unwrap().kafka.partitions, 2);
+        assert!(layers.is_set("kafka.partitions") && !layers.is_set("kafka.prefix"));
     }
 
     #[test]
@@ -316,7 +316,7 @@ mod tests {
 
     #[test]
     fn a_wrong_value_says_what_is_wanted_and_whence_it_came() {
-        let failure = merged("[topics]\npartitions = \"many\"\n", &[], &[]).unwrap_err();
+        let failure = merged("[kafka]\npartitions = \"many\"\n", &[], &[]).unwrap_err();
         assert!(failure.message.contains("must be a whole number"), "{failure}");
         assert!(failure.message.contains("pavane.toml"), "{failure}");
         let failure = merged("", &[("PAVANE_LOCAL__DURABILITY", "maybe")], &[]).unwrap_err();

@@ -22,7 +22,7 @@ fn create(config: &Config, output: Output) -> Result<(), Failure> {
     // Before connecting, which asks the registry for the ids of what is registered here.
     let registered = register(config)?;
     let kafka = connect(config)?;
-    let made = create_all(&kafka, config.topics.partitions)
+    let made = create_all(&kafka, config.kafka.partitions)
         .map_err(|error| lost("the topics can not be made", &error).next("pavane topics verify"))?;
     let rows: Vec<[String; 2]> = made
         .iter()
