@@ -150,7 +150,7 @@ fn commands_of_a_workflow_are_answered_in_order_and_poison_stands_in_nobodys_way
 fn left(broker: &Local, agent: &str) -> usize {
     let topic = broker.topics().tasks(&AgentName::from(agent));
     let share = Share::Records { topics: vec![topic], starts: Vec::new() };
-    let mut feed = broker.join(&format!("pavane.{agent}"), share).unwrap();
+    let mut feed = broker.join(&broker.topics().group(&format!("agent.{agent}")), share).unwrap();
     let mut left = 0;
     loop {
         match feed.next(Duration::from_millis(300)).unwrap() {
