@@ -7,17 +7,15 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use coordinator::Coordinator;
-use deadletter::Index;
 use stream::{Board, Broker, Clock, Host, LaneStatus, Limits, Stop, SystemChance, SystemClock};
 use telemetry::Metrics;
+use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
 
 use crate::cli::Role;
 use crate::crew::Crew;
-use crate::failure::Failure;
+use crate::failure::{Failure, chain};
 
-/// Dead letters that are listed at most; older ones stay in their topics.
-const LETTERS_MAX: usize = 100_000;
 /// How long a system may take until it is ready.
 const READY_WITHIN: Duration = Duration::from_secs(60);
 
@@ -28,6 +26,8 @@ pub(crate) struct Parts<'a, B> {
     pub(crate) listen: SocketAddr,
     pub(crate) metrics: &'a Metrics,
     pub(crate) runtime: &'a Arc<Runtime>,
+    /// Whether the gateway serves the product's schemas, which it does where there is no registry.
+    pub(crate) serves_schemas: bool,
 }
 
 /// Services that run. Dropped, they are stopped in order.
@@ -92,9 +92,10 @@ impl System {
         if let Some(flag) = &ready.intake {
             start_intake(&mut crew, parts.broker, Arc::clone(flag))?;
         }
-        let index = Arc::new(Index::new(LETTERS_MAX));
-        start_dead_letters(&mut crew, parts.broker, Arc::clone(&index))?;
-        let address = parts.listen;
+        let mut address = parts.listen;
+        if parts.roles.contains(&Role::Gateway) {
+            address = start_gateway(&mut crew, parts)?;
+        }
         Ok(Self { crew, address, ready })
     }
 
@@ -155,14 +156,24 @@ fn start_intake<B: Broker>(
     })
 }
 
-fn start_dead_letters<B: Broker>(
-    crew: &mut Crew,
-    broker: &Arc<B>,
-    index: Arc<Index>,
-) -> Result<(), Failure> {
-    let broker = Arc::clone(broker);
-    crew.start("dead-letter", move |stop| {
-        deadletter::run(&*broker, &SystemClock, &index, stop);
-        Ok(())
-    })
+/// Binds at once, so that an address that is taken is known before anything else is done with it, and
+/// gives the address.
+fn start_gateway<B: Broker>(crew: &mut Crew, parts: &Parts<'_, B>) -> Result<SocketAddr, Failure> {
+    let wanted = parts.listen;
+    let unbound = |error: std::io::Error| {
+        Failure::from_error(&format!("{wanted} can not be listened on"), &error)
+            .next("--listen 127.0.0.1:0, which takes a free port")
+    };
+    let listener = parts.runtime.block_on(TcpListener::bind(wanted)).map_err(unbound)?;
+    let address = listener.local_addr().map_err(unbound)?;
+    let settings = gateway::Settings { serves_schemas: parts.serves_schemas, ..Default::default() };
+    let metrics = parts.metrics.clone();
+    let (broker, runtime) = (Arc::clone(parts.broker), Arc::clone(parts.runtime));
+    crew.start("gateway", move |stop| {
+        let render: gateway::RenderMetrics = Arc::new(move || metrics.render());
+        let clock = Arc::new(SystemClock);
+        let served = gateway::serve(broker, clock, settings, render, listener, stop.clone());
+        runtime.block_on(served).map_err(|error| chain(&error))
+    })?;
+    Ok(address)
 }

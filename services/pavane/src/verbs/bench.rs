@@ -62,7 +62,7 @@ fn measure<B: Broker>(
 ) -> Result<(), Failure> {
     let Process { runtime, metrics, wish } = process;
     let listen = SocketAddr::from(([127, 0, 0, 1], 0));
-    let parts = Parts { broker, roles: &ALL, listen, metrics, runtime };
+    let parts = Parts { broker, roles: &ALL, listen, metrics, runtime, serves_schemas: true };
     let mut system = System::start(&parts)?;
     system.await_ready(wish)?;
     let api = Api::new(&system.url())?;

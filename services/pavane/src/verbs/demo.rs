@@ -53,7 +53,7 @@ fn perform<B: Broker>(
         Some(_) => config.gateway.listen,
         None => SocketAddr::from(([127, 0, 0, 1], 0)),
     };
-    let parts = Parts { broker, roles: &ALL, listen, metrics, runtime };
+    let parts = Parts { broker, roles: &ALL, listen, metrics, runtime, serves_schemas: true };
     let mut system = System::start(&parts)?;
     system.await_ready(wish)?;
     let is_fresh = given.place.data.is_none() && given.place.kafka.is_none();

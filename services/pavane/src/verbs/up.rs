@@ -103,7 +103,14 @@ fn keep<B: Broker>(
     output: Output,
 ) -> Result<(), Failure> {
     let Process { runtime, metrics, wish } = process;
-    let parts = Parts { broker, roles, listen: config.gateway.listen, metrics, runtime };
+    let parts = Parts {
+        broker,
+        roles,
+        listen: config.gateway.listen,
+        metrics,
+        runtime,
+        serves_schemas: config.schema_registry.url.is_none(),
+    };
     let mut system = System::start(&parts)?;
     system.await_ready(wish)?;
     let url = system.url();

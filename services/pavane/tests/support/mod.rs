@@ -1,5 +1,6 @@
 //! The built binary in a folder of its own.
 #![allow(dead_code, reason = "each test program uses its part of this")]
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "in a test, that is an assertion")]
 
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
