@@ -12,6 +12,10 @@ use crate::config::Config;
 pub(crate) const ASK: Duration = Duration::from_secs(10);
 /// The pause before a question is asked again whose answer was that a leader is being found.
 pub(crate) const ASK_AGAIN: Duration = Duration::from_millis(20);
+/// How often a topic must be said not to be there.
+pub(crate) const NO_SUCH_TOPIC_ASKED: u32 = 4;
+/// How many answers in a row must know a new topic. With three brokers that all are asked is likely.
+pub(crate) const NEW_TOPIC_AGREEING: u32 = 6;
 /// How long learning about a topic may hold up its first record.
 pub(crate) const MEETING: Duration = Duration::from_secs(2);
 /// An append whose delivery report has not come by then is in doubt; librdkafka itself gives up on the

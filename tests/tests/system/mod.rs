@@ -149,11 +149,11 @@ impl System {
     }
 
     fn logs(&self) -> String {
-        let read = |path: PathBuf| std::fs::read_to_string(&path).unwrap_or_default();
+        let read = |path: &Path| std::fs::read_to_string(path).unwrap_or_default();
         let logs = std::fs::read_dir(self.folder.path()).unwrap();
         let logs = logs.map(|entry| entry.unwrap().path());
         let logs = logs.filter(|path| path.extension().is_some_and(|end| end == "log"));
-        logs.map(|path| format!("\n--- {}\n{}", path.display(), read(path))).collect()
+        logs.map(|path| format!("\n--- {}\n{}", path.display(), read(&path))).collect()
     }
 
     pub fn deploy(&self, saga: &str) {
