@@ -89,6 +89,9 @@ mod progress;
 pub use answer::{Answer, Effects, Failure, Reply, Status};
 pub use command::{Asked, Command, Unreadable};
 pub use door::{ServeError, Serving, serve};
+#[cfg(feature = "kafka")]
+pub use kafka;
+
 pub use http::{DEFAULT_URL, Http, HttpError, TaskVerb, Which, Word};
 pub use ledger::{Ledger, LedgerError};
 pub use model::{

@@ -153,6 +153,9 @@ pub struct Task {
     /// What it gave.
     #[serde(default)]
     pub output: Value,
+    /// Why its last attempt failed, if it did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<WorkflowError>,
 }
 
 /// One line of a workflow's history.

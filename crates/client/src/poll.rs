@@ -5,10 +5,10 @@ use std::collections::HashSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use events::{Class, Refusal, Timestamp, partition_of};
+use events::{Class, Refusal, Subject, Timestamp, header, partition_of};
 use stream::Stop;
 use tokio::sync::mpsc::{Receiver, Sender, channel};
-use tokio::task::{JoinSet, spawn_blocking};
+use tokio::task::{JoinError, JoinSet, spawn_blocking};
 use tracing::{info, warn};
 
 use crate::answer::Reply;
@@ -48,6 +48,8 @@ const LONG_POLL: Duration = Duration::from_secs(20);
 const HELD_MAX: usize = 100;
 /// Waits between tries while the gateway is away: from, doubling, to.
 const BACKOFF: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(5));
+/// How long what is already leased is worked on after the wish to stop.
+const WORK_OFF: Duration = Duration::from_secs(2);
 /// How soon a wish to stop is heard.
 const HEED: Duration = Duration::from_millis(50);
 
@@ -82,15 +84,25 @@ pub async fn serve_http(
         .collect();
     let mut result = desk.read(&queues).await;
     drop(queues);
-    while let Some(ended) = workers.join_next().await {
-        let ended = ended.unwrap_or_else(|error| {
-            // A worker's panic is a broken promise of this kit, not of the participant.
-            std::panic::resume_unwind(error.into_panic())
-        });
-        result = ended.and(result);
+    // What is leased is worked off, or it would have to wait for its lease to run out; but not for long.
+    let end_of_patience = tokio::time::sleep(WORK_OFF);
+    tokio::pin!(end_of_patience);
+    loop {
+        tokio::select! {
+            ended = workers.join_next() => match ended {
+                Some(ended) => result = ended.unwrap_or_else(resume).and(result),
+                None => break,
+            },
+            () = &mut end_of_patience, if !desk.over.requested() => desk.over.request(),
+        }
     }
     info!(agent = %desk.agent.name(), "serving ended");
     result
+}
+
+/// A panic out here is a broken promise of this kit: those of a participant are caught in it.
+fn resume<T>(error: JoinError) -> T {
+    std::panic::resume_unwind(error.into_panic())
 }
 
 struct Desk {
@@ -100,7 +112,7 @@ struct Desk {
     /// meanwhile is handed out again, and need not be done twice at once.
     held: Mutex<HashSet<(String, &'static str)>>,
     stop: Stop,
-    /// Set by the first worker that fails.
+    /// Nothing more is begun: a worker has failed, or there was enough time after the wish to stop.
     over: Stop,
 }
 
@@ -182,7 +194,7 @@ impl Desk {
 
     async fn work_off(self: Arc<Self>, mut queue: Receiver<Command>) -> Result<(), PollError> {
         while let Some(command) = queue.recv().await {
-            if self.is_over() {
+            if self.over.requested() {
                 return Ok(());
             }
             let done = self.work(command).await;
@@ -197,8 +209,7 @@ impl Desk {
     async fn work(&self, command: Command) -> Result<(), PollError> {
         let agent = Arc::clone(&self.agent);
         let asked = spawn_blocking(move || (agent.answer(&command), command)).await;
-        let (answer, command) =
-            asked.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()));
+        let (answer, command) = asked.unwrap_or_else(resume);
         let answer = answer.map_err(|source| {
             let agent = self.agent.name().to_string();
             PollError::Ledger { agent, source }
@@ -228,7 +239,8 @@ impl Desk {
     /// Waits where trying again can help.
     async fn wait_out(&self, error: HttpError, backoff: &mut Duration) -> Result<(), PollError> {
         let is_passing = match &error {
-            HttpError::Unreachable { .. } => true,
+            // An address that is none will not become one.
+            HttpError::Unreachable { source, .. } => !source.is_builder(),
             HttpError::Problem(problem) => {
                 problem.status >= 500 || matches!(problem.status, 408 | 429)
             }
@@ -250,8 +262,10 @@ fn held_as(command: &Command) -> (String, &'static str) {
 }
 
 fn parse(item: HandedOut) -> Result<Command, Unreadable> {
+    let subject = item.headers.get(header::SUBJECT);
+    let subject = subject.filter(|subject| subject.parse::<Subject>().is_ok());
     let appended_at: Timestamp = item.timestamp.parse().map_err(|error| Unreadable {
-        subject: item.headers.get(events::header::SUBJECT).cloned(),
+        subject: subject.cloned(),
         refusal: Refusal::new(Class::Invalid, "bad_timestamp", format!("timestamp: {error}")),
     })?;
     Command::from_parts(&item.headers, item.value, appended_at).map_err(|unreadable| *unreadable)

@@ -43,8 +43,20 @@ impl Admin {
         self.0.inner().fetch_metadata(topic.map(Topic::as_str), wait)
     }
 
-    /// A topic's partitions and copies; `None` where there is no such topic.
+    /// A topic's partitions and copies; `None` where there is no such topic. A topic that was just made
+    /// is not known to every broker yet, so that "no" is asked for more than once.
     pub(crate) fn standing(&self, topic: &Topic) -> Result<Option<Standing>, LogError> {
+        for _ in 1..settings::NO_SUCH_TOPIC_ASKED {
+            if let Some(standing) = self.seen_standing(topic)? {
+                return Ok(Some(standing));
+            }
+            std::thread::sleep(settings::ASK_AGAIN);
+        }
+        self.seen_standing(topic)
+    }
+
+    /// The same, as one broker sees it.
+    fn seen_standing(&self, topic: &Topic) -> Result<Option<Standing>, LogError> {
         let lost =
             |reason: String| LogError::Lost(format!("asking about the topic {topic}: {reason}"));
         let metadata =
@@ -57,7 +69,8 @@ impl Admin {
             None => {}
             Some(
                 RDKafkaRespErr::RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART
-                | RDKafkaRespErr::RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC,
+                | RDKafkaRespErr::RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC
+                | RDKafkaRespErr::RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE,
             ) => return Ok(None),
             Some(error) => return Err(lost(Code::from(error).to_string())),
         }
@@ -137,16 +150,21 @@ impl Admin {
             None => return Err(lost("the answer is empty".to_owned())),
         };
         let deadline = Instant::now() + settings::ASK;
-        while !self.is_led(topic) {
+        // Each question goes to some broker, so one answer says little about the others.
+        let mut agreeing = 0;
+        while agreeing < settings::NEW_TOPIC_AGREEING {
+            agreeing = if self.is_led(topic) { agreeing + 1 } else { 0 };
             if Instant::now() >= deadline {
                 return Err(lost("it was made, but has no leaders yet".to_owned()));
             }
-            std::thread::sleep(Duration::from_millis(20));
+            if agreeing == 0 {
+                std::thread::sleep(settings::ASK_AGAIN);
+            }
         }
         Ok(created)
     }
 
-    /// Whether each partition of a topic has a leader.
+    /// Whether each partition of a topic has a leader, as one broker sees it.
     fn is_led(&self, topic: &Topic) -> bool {
         self.metadata(Some(topic), settings::ASK).is_ok_and(|metadata| {
             metadata.topics().iter().any(|found| {
@@ -184,8 +202,7 @@ impl Wake for Unpark {
     }
 }
 
-/// Waits for a future on this thread, whether or not it belongs to a runtime. Partition numbers and
-/// lanes live on plain threads, which have none.
+/// Waits for a future on this thread: lanes live on plain threads, which have no runtime.
 fn wait_for<T>(future: impl Future<Output = T>, wait: Duration) -> Result<T, String> {
     let deadline = Instant::now() + wait;
     let mut future = pin!(future);

@@ -10,6 +10,12 @@ use crate::config::Config;
 
 /// How long one question to a broker may take (metadata, watermarks, topics).
 pub(crate) const ASK: Duration = Duration::from_secs(10);
+/// The pause before a question is asked again whose answer was that a leader is being found.
+pub(crate) const ASK_AGAIN: Duration = Duration::from_millis(20);
+/// How often a topic must be said not to be there.
+pub(crate) const NO_SUCH_TOPIC_ASKED: u32 = 4;
+/// How many answers in a row must know a new topic. With three brokers that all are asked is likely.
+pub(crate) const NEW_TOPIC_AGREEING: u32 = 6;
 /// How long learning about a topic may hold up its first record.
 pub(crate) const MEETING: Duration = Duration::from_secs(2);
 /// An append whose delivery report has not come by then is in doubt; librdkafka itself gives up on the
@@ -152,6 +158,14 @@ pub(crate) fn snapshot_producer(config: &Config, partition: u32) -> ClientConfig
 /// A lane's inbox, and whole topics: what was rolled back is not seen.
 pub(crate) fn committed_reader(config: &Config) -> ClientConfig {
     reader(config, "read_committed")
+}
+
+/// A lane's snapshots, read once to their end. That the end was reached is said by an empty answer, which
+/// waits the whole of `fetch.wait.max.ms`.
+pub(crate) fn loading_reader(config: &Config) -> ClientConfig {
+    let mut client = reader(config, "read_committed");
+    client.set("fetch.wait.max.ms", "10");
+    client
 }
 
 /// A lane's journal, which nobody may write in a transaction: its end is the true end.

@@ -18,25 +18,26 @@ const HEADER_SUM_BYTES: usize = 4;
 /// What happened, where, and what to do.
 pub(crate) fn explain(folder: &Path, error: &fjall::Error) -> String {
     let at = folder.display();
-    match error {
-        fjall::Error::Poisoned => format!(
-            "the embedded log in {at} takes no more writes, since an earlier one has failed; see that \
-             the disk has room and is well, and start again"
+    let room = "see that the disk has room and is well, and start again";
+    if let fjall::Error::Io(error) = error {
+        return format!("the embedded log in {at} can not go on: {error}; {room}");
+    }
+    if matches!(error, fjall::Error::Poisoned) {
+        return format!(
+            "the embedded log in {at} takes no more writes, since an earlier one has failed; {room}"
+        );
+    }
+    match damaged_table(folder) {
+        Some((file, byte)) => format!(
+            "{} is damaged: the block at byte {byte} is not as it was written; put the folder {at} \
+             back from a copy",
+            file.display()
         ),
-        fjall::Error::Io(error) => format!(
-            "the embedded log in {at} can not go on: {error}; see that the disk has room and is well, \
-             and start again"
-        ),
-        other => match damaged_table(folder) {
-            Some((file, byte)) => format!(
-                "{} is damaged: the block at byte {byte} is not as it was written; put the folder {at} \
-                 back from a copy",
-                file.display()
-            ),
-            None => format!(
-                "the embedded log in {at} can not go on: {other}; put the folder back from a copy"
-            ),
-        },
+        None => {
+            format!(
+                "the embedded log in {at} can not go on: {error}; put the folder back from a copy"
+            )
+        }
     }
 }
 

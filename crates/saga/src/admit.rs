@@ -1,14 +1,14 @@
 //! What starts a workflow: inputs checked, the business key, and events that become both.
 
+use std::collections::BTreeSet;
+
 use serde_json::{Map, Value};
 
 use crate::definition::nearest;
-use crate::expr::{ExprError, Scope};
+use crate::expr::{ExprError, Scope, asked_of};
+use crate::limits::BUSINESS_KEY_BYTES_MAX;
 use crate::plan::{Plan, TriggerPlan};
 use crate::types::described;
-
-/// Bytes of a business key: interfaces.md, Ids.
-const KEY_BYTES_MAX: usize = 512;
 
 /// Why a start's inputs are not taken.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -78,7 +78,7 @@ impl Plan {
     /// The expression failed, or gave something that can not be a key.
     pub fn key_of(&self, inputs: &Value) -> Result<Option<String>, InputError> {
         let Some(template) = &self.key else { return Ok(None) };
-        let scope = std::collections::BTreeMap::from([("inputs", inputs.clone())]);
+        let scope = InputsAlone(inputs);
         let wrong = |reason: String| Err(InputError::Wrong(format!("the saga's key {reason}")));
         let key = match template.eval(&scope)? {
             Value::String(text) => text,
@@ -93,8 +93,8 @@ impl Plan {
         if key.is_empty() {
             return wrong("is empty".to_owned());
         }
-        if key.len() > KEY_BYTES_MAX {
-            return wrong(format!("has {} bytes, {KEY_BYTES_MAX} at most", key.len()));
+        if key.len() > BUSINESS_KEY_BYTES_MAX {
+            return wrong(format!("has {} bytes, {BUSINESS_KEY_BYTES_MAX} at most", key.len()));
         }
         Ok(Some(key))
     }
@@ -142,6 +142,15 @@ impl Plan {
             | Value::Array(_)) => other,
         };
         Ok(Some(self.admit(&inputs)?))
+    }
+}
+
+/// What a `key` sees.
+struct InputsAlone<'i>(&'i Value);
+
+impl Scope for InputsAlone<'_> {
+    fn root(&self, name: &str, members: &BTreeSet<String>) -> Option<Value> {
+        (name == "inputs").then(|| asked_of(self.0, members))
     }
 }
 

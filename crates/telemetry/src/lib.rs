@@ -43,9 +43,8 @@ pub enum TelemetryError {
 
 /// Upper bounds of every histogram, seconds: from a step of the embedded log to the slowest wait that
 /// anybody would look for in a histogram.
-const BUCKETS_SECONDS: [f64; 15] = [
-    0.0002, 0.0005, 0.001, 0.002, 0.003, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 30.0,
-];
+const BUCKETS_SECONDS: [f64; 15] =
+    [0.0002, 0.0005, 0.001, 0.002, 0.003, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 30.0];
 
 /// Writes log lines to stderr: those that `filter` lets through (`info`,
 /// `warn,pavane_stream=debug`...).

@@ -7,14 +7,15 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result};
 
 use crate::host::{answer, cargo, root, run, say};
-use crate::{python, suite};
+use crate::{docker, python, suite};
 
 /// Where cargo-deny takes security advisories from.
 const ADVISORIES: &str = "https://github.com/rustsec/advisory-db";
 /// How long that place may take to answer.
 const ADVISORIES_WAIT: Duration = Duration::from_secs(20);
 
-/// Everything that a change must pass: tests, then formatting, lints and dependencies.
+/// Everything that a change must pass: tests, then formatting, lints, dependencies and the
+/// files for docker.
 ///
 /// # Errors
 /// The first that failed.
@@ -25,7 +26,8 @@ pub fn all() -> Result<()> {
     say("lints");
     let mut clippy = cargo(&["clippy", "--workspace", "--all-targets"]);
     run(clippy.args(suite::FEATURES).args(["--", "-D", "warnings"]))?;
-    dependencies()
+    dependencies()?;
+    docker::check()
 }
 
 /// Licences, bans and sources of all dependencies by `deny.toml`; advisories where they can be had.

@@ -303,17 +303,22 @@ pub fn stop_kept() -> Result<()> {
     let running = fs::read_to_string(&pids).context("no kafka of ours is running")?;
     for pid in running.lines() {
         // The number may be another's by now.
-        let command = fs::read_to_string(format!("/proc/{pid}/cmdline")).unwrap_or_default();
-        if !command.contains("kafka.Kafka") {
+        if is_broker(pid) {
+            // At once: a last broker would wait for the others to agree to its leaving.
+            run(Command::new("kill").args(["-KILL", pid]))?;
+        } else {
             say(&format!("the broker with process id {pid} has ended already"));
-            continue;
-        }
-        run(Command::new("kill").arg(pid))?;
-        let deadline = Instant::now() + START_WAIT;
-        while Path::new("/proc").join(pid).join("cmdline").exists() {
-            ensure!(Instant::now() < deadline, "the broker with process id {pid} does not end");
-            std::thread::sleep(Duration::from_millis(100));
         }
     }
+    let deadline = Instant::now() + START_WAIT;
+    while running.lines().any(is_broker) {
+        ensure!(Instant::now() < deadline, "the brokers do not end: {running:?}");
+        std::thread::sleep(Duration::from_millis(100));
+    }
     fs::remove_file(pids).context("forgetting the brokers that were stopped")
+}
+
+fn is_broker(pid: &str) -> bool {
+    fs::read_to_string(format!("/proc/{pid}/cmdline"))
+        .is_ok_and(|command| command.contains("kafka.Kafka"))
 }

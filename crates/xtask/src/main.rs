@@ -1,10 +1,11 @@
 //! Tasks of this repository.
 
 use std::io::Write as _;
+use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
-use xtask::{checks, kafka, suite};
+use xtask::{checks, docker, kafka, suite};
 
 /// Tasks of this repository.
 #[derive(Parser)]
@@ -25,6 +26,8 @@ enum Task {
     },
     /// Tests, then formatting, lints, licences and bans of dependencies.
     Ci,
+    /// The compose file and the Dockerfile alone.
+    Docker,
     /// Licences, bans and advisories of dependencies alone.
     Deny,
     /// A real Kafka for trying things out.
@@ -44,10 +47,21 @@ enum Broker {
     Stop,
 }
 
-fn main() -> Result<()> {
-    match Arguments::parse().task {
+fn main() -> ExitCode {
+    match run(Arguments::parse().task) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            say(&format!("{error:#}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(task: Task) -> Result<()> {
+    match task {
         Task::Test { more } => suite::test(&more),
         Task::Ci => checks::all(),
+        Task::Docker => docker::check(),
         Task::Deny => checks::dependencies(),
         Task::Kafka(Broker::Start { brokers }) => {
             let address = kafka::start_kept(brokers)?;

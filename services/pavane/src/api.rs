@@ -16,6 +16,9 @@ const SEGMENT: &AsciiSet =
 /// An answer takes at most this long; a call that waits for a workflow asks for less.
 const PATIENCE: Duration = Duration::from_secs(60);
 
+/// Items asked for at once: the most that the gateway gives.
+const PAGE: usize = 500;
+
 /// A gateway.
 #[derive(Debug)]
 pub(crate) struct Api {
@@ -57,7 +60,8 @@ impl Api {
             return Err(Failure::usage(format!("`{url}` is not the address of a gateway"))
                 .next("--url http://127.0.0.1:7070"));
         }
-        let no_client = |error: &dyn std::error::Error| Failure::from_error("no HTTP client", error);
+        let no_client =
+            |error: &dyn std::error::Error| Failure::from_error("no HTTP client", error);
         Ok(Self {
             runtime: tokio::runtime::Builder::new_current_thread()
                 .enable_all()
@@ -84,7 +88,11 @@ impl Api {
     }
 
     /// Sends a saga file.
-    pub(crate) fn post_yaml(&self, path: &str, text: String) -> Result<Result<Value, Problem>, Failure> {
+    pub(crate) fn post_yaml(
+        &self,
+        path: &str,
+        text: String,
+    ) -> Result<Result<Value, Problem>, Failure> {
         let request = self.request(Method::POST, path).header("content-type", "application/yaml");
         let answer = self.answer(request.body(text).timeout(PATIENCE))?;
         Ok(answer.map(|(_, value)| value))
@@ -101,7 +109,7 @@ impl Api {
         let mut cursor: Option<String> = None;
         loop {
             let mut query = query.to_vec();
-            query.push(("limit", (limit - items.len()).min(1000).to_string()));
+            query.push(("limit", (limit - items.len()).min(PAGE).to_string()));
             query.extend(cursor.take().map(|cursor| ("cursor", cursor)));
             let mut page = self.get(path, &query)?;
             let Some(Value::Array(more)) = page.get_mut("items").map(Value::take) else {
@@ -129,8 +137,10 @@ impl Api {
             return Err(self.read(response)?.map_or_else(Failure::from, |_| Failure::failed(path)));
         }
         let mut pending: Vec<u8> = Vec::new();
-        while let Some(chunk) =
-            self.runtime.block_on(response.chunk()).map_err(|error| self.lost(&error))?
+        while let Some(chunk) = self
+            .runtime
+            .block_on(async { response.chunk().await })
+            .map_err(|error| self.lost(&error))?
         {
             pending.extend_from_slice(&chunk);
             while let Some(end) = pending.iter().position(|byte| *byte == b'\n') {
@@ -158,12 +168,15 @@ impl Api {
     }
 
     fn send(&self, request: RequestBuilder) -> Result<Response, Failure> {
-        self.runtime.block_on(request.send()).map_err(|error| self.lost(&error))
+        self.runtime.block_on(async { request.send().await }).map_err(|error| self.lost(&error))
     }
 
     fn read(&self, response: Response) -> Result<Result<(StatusCode, Value), Problem>, Failure> {
         let status = response.status();
-        let bytes = self.runtime.block_on(response.bytes()).map_err(|error| self.lost(&error))?;
+        let bytes = self
+            .runtime
+            .block_on(async { response.bytes().await })
+            .map_err(|error| self.lost(&error))?;
         let value = serde_json::from_slice(&bytes);
         if !status.is_success() {
             return Ok(Err(Problem { status, document: value.unwrap_or(Value::Null) }));

@@ -53,6 +53,7 @@ pub(crate) struct Place {
 /// A verb a variant.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Verb {
+    #[cfg(feature = "demo")]
     /// Run an example with everything that it needs in one process, and check how it ends
     #[command(subcommand)]
     Demo(Demo),
@@ -90,22 +91,30 @@ pub(crate) enum Verb {
     #[command(after_help = "Example:\n  pavane watch order-processing:o-17")]
     Watch(Watch),
     /// Undo what a workflow has done, and end it
-    #[command(after_help = "Example:\n  pavane cancel order-processing:o-17 --reason 'ordered twice'")]
+    #[command(
+        after_help = "Example:\n  pavane cancel order-processing:o-17 --reason 'ordered twice'"
+    )]
     Cancel(Order),
     /// Let a paused workflow go on
-    #[command(after_help = "Example:\n  pavane continue order-processing:o-17 --reason 'bank is back'")]
+    #[command(
+        after_help = "Example:\n  pavane continue order-processing:o-17 --reason 'bank is back'"
+    )]
     Continue(Order),
     /// Try a failed task, or a failed undo, again
-    #[command(after_help = "Example:\n  pavane retry order-processing:o-17 payment --reason 'bank is \
-                            back'")]
+    #[command(
+        after_help = "Example:\n  pavane retry order-processing:o-17 payment --reason 'bank is \
+                            back'"
+    )]
     Retry(TaskOrder),
     /// Pass a task over
     #[command(after_help = "Example:\n  pavane skip order-processing:o-17 notification --reason \
                             'told by phone'")]
     Skip(TaskOutcome),
     /// Say how a task in doubt has really ended
-    #[command(after_help = "Example:\n  pavane resolve order-processing:o-17 payment --outcome done \
-                            --output '{\"payment_id\":\"p-1\"}' --reason 'seen at the bank'")]
+    #[command(
+        after_help = "Example:\n  pavane resolve order-processing:o-17 payment --outcome done \
+                            --output '{\"payment_id\":\"p-1\"}' --reason 'seen at the bank'"
+    )]
     Resolve(TaskOutcome),
     /// Make or check the topics on a Kafka
     #[command(subcommand)]
@@ -122,15 +131,19 @@ pub(crate) enum Verb {
 }
 
 /// The examples.
+#[cfg(feature = "demo")]
 #[derive(Debug, Subcommand)]
 pub(crate) enum Demo {
     /// Orders that succeed, are declined, meet a service that is down, are poison
-    #[command(after_help = "Example:\n  pavane demo orders --count 30\n  pavane demo orders --kafka \
-                            localhost:9092")]
+    #[command(
+        after_help = "Example:\n  pavane demo orders --count 30\n  pavane demo orders --kafka \
+                            localhost:9092"
+    )]
     Orders(Orders),
 }
 
 /// `demo orders`
+#[cfg(feature = "demo")]
 #[derive(Debug, Args)]
 pub(crate) struct Orders {
     /// How many orders
@@ -285,7 +298,9 @@ pub(crate) struct TaskOutcome {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Topics {
     /// Make what is missing; register the schemas where a schema registry is configured
-    #[command(after_help = "Example:\n  pavane topics create --kafka localhost:9092 --partitions 8")]
+    #[command(
+        after_help = "Example:\n  pavane topics create --kafka localhost:9092 --partitions 8"
+    )]
     Create(TopicsPlace),
     /// Check topics and their settings; says each thing that is wrong
     #[command(after_help = "Example:\n  pavane topics verify --kafka localhost:9092")]
@@ -336,8 +351,10 @@ pub(crate) struct Letter {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Bench {
     /// Run many workflows of a chain of tasks, and measure from start sent to completion read
-    #[command(after_help = "Example:\n  pavane bench saga --steps 3 --count 1000 --concurrency 1\n  \
-                            pavane bench saga --kafka localhost:9092 --count 20000 --concurrency 500")]
+    #[command(
+        after_help = "Example:\n  pavane bench saga --steps 3 --count 1000 --concurrency 1\n  \
+                            pavane bench saga --kafka localhost:9092 --count 20000 --concurrency 500"
+    )]
     Saga(BenchSaga),
     /// The participants of `bench saga`, in a process of their own
     #[command(hide = true)]

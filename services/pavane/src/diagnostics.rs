@@ -31,9 +31,9 @@ pub(crate) fn text(file: &str, source: &str, found: &Diagnostic) -> String {
             .map(|char| if char == '\t' { '\t' } else { ' ' })
             .collect();
         let rest = shown.chars().count().saturating_sub(before.chars().count());
-        let spanned = source.get(span.0..span.1).map_or(1, |text| {
-            text.lines().next().unwrap_or_default().chars().count()
-        });
+        let spanned = source
+            .get(span.0..span.1)
+            .map_or(1, |text| text.lines().next().unwrap_or_default().chars().count());
         let carets = "^".repeat(spanned.clamp(1, rest.max(1)));
         let label = label.as_deref().map(|label| format!(" {label}")).unwrap_or_default();
         let _ = write!(out, "\n{line} | {shown}\n{margin} | {before}{carets}{label}");

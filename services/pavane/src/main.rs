@@ -10,8 +10,10 @@ mod crew;
 mod demo;
 mod diagnostics;
 mod failure;
+mod operations;
 mod output;
 mod settings;
+mod system;
 mod verbs;
 
 use std::process::ExitCode;
@@ -19,7 +21,7 @@ use std::process::ExitCode;
 use clap::Parser;
 
 use crate::api::Api;
-use crate::cli::{Bench, Cli, Demo, Place, Topics, Verb};
+use crate::cli::{Bench, Cli, Place, Topics, Verb};
 use crate::config::{Config, Flag, Layers};
 use crate::failure::{Failure, Kind};
 use crate::output::Output;
@@ -45,6 +47,11 @@ fn run(cli: &Cli) -> Result<(), Failure> {
     let layers = Layers::merge(cli.common.config.as_deref(), &environment, &flags(cli))?;
     let config = Config::of(&layers)?;
     let api = || Api::new(&config.client.url);
+    // Where a picture or figures are what one wants to see, log lines are asked for by name.
+    let filter_or = |quiet: &'static str| match layers.is_set("log.filter") {
+        true => config.log.filter.as_str(),
+        false => quiet,
+    };
     match &cli.verb {
         Verb::Check(check) => verbs::check::run(check, output),
         Verb::Deploy(files) => verbs::deploy::run(files, &api()?, output),
@@ -63,10 +70,16 @@ fn run(cli: &Cli) -> Result<(), Failure> {
         Verb::Config(settings) if settings.keys => verbs::config::keys(output),
         Verb::Config(_) => verbs::config::run(&layers, output),
         Verb::Topics(topics) => verbs::topics::run(topics, &config, output),
-        Verb::Demo(demo) => todo!(),
-        Verb::Up(place) => todo!(),
-        Verb::Run(run) => todo!(),
-        Verb::Bench(bench) => todo!(),
+        #[cfg(feature = "demo")]
+        Verb::Demo(cli::Demo::Orders(orders)) => {
+            verbs::demo::orders(orders, &config, filter_or("error"), output)
+        }
+        Verb::Up(place) => verbs::up::up(&config, place.data.is_some(), output),
+        Verb::Run(run) => verbs::up::run(run, &config, output),
+        Verb::Bench(Bench::Saga(given)) => {
+            verbs::bench::saga(given, &config, filter_or("warn"), output)
+        }
+        Verb::Bench(Bench::Participants(given)) => verbs::bench::participants(given, &config),
     }
 }
 
@@ -84,7 +97,8 @@ fn flags(cli: &Cli) -> Vec<Flag> {
     };
     match &cli.verb {
         Verb::Up(given) => place(given),
-        Verb::Demo(Demo::Orders(orders)) => place(&orders.place),
+        #[cfg(feature = "demo")]
+        Verb::Demo(cli::Demo::Orders(orders)) => place(&orders.place),
         Verb::Config(settings) => place(&settings.place),
         Verb::Run(run) => {
             add("kafka.bootstrap", "--kafka", run.kafka.clone());
@@ -99,7 +113,7 @@ fn flags(cli: &Cli) -> Vec<Flag> {
         }
         Verb::Topics(Topics::Create(given) | Topics::Verify(given)) => {
             add("kafka.bootstrap", "--kafka", given.kafka.clone());
-            add("topics.partitions", "--partitions", given.partitions.map(|n| n.to_string()));
+            add("kafka.partitions", "--partitions", given.partitions.map(|n| n.to_string()));
         }
         Verb::Check(_)
         | Verb::Deploy(_)

@@ -48,15 +48,16 @@ fn registry(config: &Config) -> Option<kafka::SchemaRegistry> {
 /// A connection to the Kafka that is configured.
 pub(crate) fn connect(config: &Config) -> Result<Kafka, Failure> {
     let Some(bootstrap) = config.kafka.bootstrap.clone() else {
-        return Err(Failure::usage("no Kafka is named")
-            .next("--kafka HOST:PORT, or PAVANE_KAFKA, or `bootstrap` under [kafka] in pavane.toml"));
+        return Err(Failure::usage("no Kafka is named").next(
+            "--kafka HOST:PORT, or PAVANE_KAFKA, or `bootstrap` under [kafka] in pavane.toml",
+        ));
     };
     let wanted = kafka::Config {
         bootstrap,
-        prefix: config.topics.prefix.clone(),
+        prefix: config.kafka.prefix.clone(),
         application: config.kafka.application.clone(),
-        partitions: config.topics.partitions,
-        replication: match config.topics.replication {
+        partitions: config.kafka.partitions,
+        replication: match config.kafka.replication {
             0 => -1,
             count => i32::try_from(count).unwrap_or(i32::MAX),
         },
@@ -94,8 +95,8 @@ pub(crate) fn open(folder: &Path, config: &Config) -> Result<Local, Failure> {
             config::Durability::Disk => Durability::Disk,
             config::Durability::Os => Durability::Os,
         },
-        lanes: config.topics.partitions,
-        topics: Topics::with_prefix(&config.topics.prefix),
+        lanes: config.local.lanes,
+        topics: Topics::default(),
         clock: Arc::new(SystemClock),
         schema_ids: Arc::new(schema_id),
         record_bytes_max: local::RECORD_BYTES_MAX,
@@ -116,7 +117,8 @@ pub(crate) fn lost(what: &str, error: &LogError) -> Failure {
 /// The schemas of the events that are sent.
 fn schemas() -> Vec<kafka::Schema> {
     let ours = events::schemas().iter();
-    ours.map(|schema| kafka::Schema { name: schema.name, id: schema.id, text: schema.text }).collect()
+    ours.map(|schema| kafka::Schema { name: schema.name, id: schema.id, text: schema.text })
+        .collect()
 }
 
 /// The id that a schema has where no registry gives it one.

@@ -1,6 +1,7 @@
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use events::partition_of;
 use stream::{
     Broker as _, Entry, Fed, Feed as _, LaneId, Log as _, Outlet as _, Share, Snapshots as _,
     Source, Ticket,
@@ -8,139 +9,87 @@ use stream::{
 
 use crate::ground::{fresh, to, until};
 
-fn report(what: &str, mut times: Vec<Duration>) -> Duration {
+const TIMES: u64 = 300;
+const SECOND: Duration = Duration::from_secs(1);
+
+/// Each of librdkafka's polling intervals and back-offs that we know of is 100 ms or longer. Where one
+/// is waited for, it is waited for every time: so the fastest of many times shows that none is, on a
+/// busy machine too.
+#[track_caller]
+fn waits_for_no_interval(what: &str, mut times: Vec<Duration>) {
     times.sort();
     let at = |percent: usize| times[(times.len() - 1) * percent / 100];
     eprintln!("{what}: p50 {:?}, p99 {:?}, max {:?}", at(50), at(99), at(100));
-    at(50)
+    assert!(at(0) < Duration::from_millis(50), "{what}: {:?} at best", at(0));
 }
 
-/// Each of librdkafka's polling intervals and back-offs is 100 ms or more: a median far below shows
-/// that nobody waits for one.
-const FAR_BELOW: Duration = Duration::from_millis(50);
-
 #[test]
-fn an_append_is_acknowledged_without_waiting_for_a_polling_interval() {
+fn an_append_is_acknowledged_and_read_back_without_waiting_for_an_interval() {
     let kafka = fresh("append");
-    let t = Instant::now();
     let mut log = kafka.open(LaneId(0)).unwrap();
-    eprintln!("open {:?}", t.elapsed());
-    let t = Instant::now();
-    log.append(&[Entry(Bytes::from_static(b"first"))]).unwrap();
-    eprintln!("first append {:?}", t.elapsed());
-    let mut appends = Vec::new();
-    for _ in 0..500 {
+    let (mut appends, mut reads) = (Vec::new(), Vec::new());
+    for _ in 0..TIMES {
         let begun = Instant::now();
-        log.append(&[Entry(Bytes::from(vec![7; 300]))]).unwrap();
+        let offset = log.append(&[Entry(Bytes::from(vec![7; 300]))]).unwrap()[0].unwrap();
         appends.push(begun.elapsed());
-    }
-    assert!(report("append", appends) < FAR_BELOW);
-    let mut reads = Vec::new();
-    for offset in 501..600 {
-        log.append(&[Entry(Bytes::from(vec![7; 300]))]).unwrap();
         let begun = Instant::now();
-        let records = until("read", || {
-            let records = log.read(Source::Journal, offset, Duration::from_secs(1)).unwrap();
-            (!records.is_empty()).then_some(records)
-        });
-        assert_eq!(records[0].place.offset, offset);
+        let records = log.read(Source::Journal, offset, SECOND).unwrap();
         reads.push(begun.elapsed());
+        assert_eq!(records[0].place.offset, offset);
     }
-    report("read back", reads);
-    let t = Instant::now();
-    log.read(Source::Inbox, 0, Duration::ZERO).unwrap();
-    eprintln!("inbox read (assign, rest) {:?}", t.elapsed());
-    let t = Instant::now();
-    let r = log.read(Source::Journal, 0, Duration::from_secs(5)).unwrap();
-    eprintln!("journal reassign {:?} {}", t.elapsed(), r.len());
-    let t = Instant::now();
-    drop(log);
-    eprintln!("drop log {:?}", t.elapsed());
+    waits_for_no_interval("append", appends);
+    waits_for_no_interval("read back", reads);
 }
 
 #[test]
-fn a_record_sent_is_read_without_waiting_for_a_polling_interval() {
+fn a_first_append_to_a_fresh_topic_takes_no_half_second() {
+    let kafka = fresh("first");
+    let first = |lane| {
+        let mut log = kafka.open(LaneId(lane)).unwrap();
+        let begun = Instant::now();
+        log.append(&[Entry(Bytes::from_static(b"first"))]).unwrap();
+        begun.elapsed()
+    };
+    waits_for_no_interval("first append", vec![first(0), first(1)]);
+}
+
+#[test]
+fn what_is_sent_is_read_without_waiting_for_an_interval() {
     let kafka = fresh("feed");
     let inbox = kafka.topics().inbox();
+    let share = Share::Records { topics: vec![inbox.clone()], starts: Vec::new() };
+    let mut feed = kafka.join(&kafka.topics().group("bench"), share).unwrap();
+    let mut log = kafka.open(LaneId(partition_of(b"k", 2))).unwrap();
     let mut outlet = kafka.outlet().unwrap();
-    let t = Instant::now();
-    outlet.send(Ticket(0), vec![to(&inbox, "k", "0")]).unwrap();
-    until("sent", || outlet.settled(Duration::from_secs(1)).unwrap().pop());
-    eprintln!("first send {:?}", t.elapsed());
-    let t = Instant::now();
-    let mut feed = kafka
-        .join(
-            &kafka.topics().group("g"),
-            Share::Records { topics: vec![inbox.clone()], starts: vec![] },
-        )
-        .unwrap();
-    let mut get = |n: usize| {
-        until("records", || match feed.next(Duration::from_secs(1)).unwrap() {
-            Fed::Records(records) => {
-                assert_eq!(records.len(), n);
-                Some(records)
-            }
-            Fed::Idle | Fed::Lanes { .. } => None,
-        })
-    };
-    get(1);
-    eprintln!("join to first record {:?}", t.elapsed());
-    let mut trips = Vec::new();
-    for ticket in 1..500 {
-        let begun = Instant::now();
-        outlet.send(Ticket(ticket), vec![to(&inbox, "k", "0")]).unwrap();
-        get(1);
-        trips.push(begun.elapsed());
-    }
-    assert!(report("send to feed", trips) < FAR_BELOW);
-    let t = Instant::now();
-    drop(feed);
-    eprintln!("leave {:?}", t.elapsed());
-    let mut log = kafka.open(LaneId(events::partition_of(b"k", 2))).unwrap();
+    let (mut feeds, mut lanes) = (Vec::new(), Vec::new());
     let mut next = 0;
-    let t = Instant::now();
-    while next < 500 {
-        for r in log.read(Source::Inbox, next, Duration::from_secs(1)).unwrap() {
-            next = r.place.offset + 1;
-        }
-    }
-    eprintln!("lane reads 500 {:?}", t.elapsed());
-    let mut trips = Vec::new();
-    for ticket in 500..1000 {
+    for ticket in 0..TIMES {
         let begun = Instant::now();
-        outlet.send(Ticket(ticket), vec![to(&inbox, "k", "0")]).unwrap();
-        let r = log.read(Source::Inbox, next, Duration::from_secs(1)).unwrap();
-        next = r.last().unwrap().place.offset + 1;
-        trips.push(begun.elapsed());
+        outlet.send(Ticket(ticket), vec![to(&inbox, "k", "v")]).unwrap();
+        next = until("the lane has it", || {
+            let records = log.read(Source::Inbox, next, SECOND).unwrap();
+            records.last().map(|record| record.place.offset + 1)
+        });
+        lanes.push(begun.elapsed());
+        until("the feed has it", || match feed.next(SECOND).unwrap() {
+            Fed::Records(_) => Some(()),
+            Fed::Idle | Fed::Lanes { .. } => None,
+        });
+        feeds.push(begun.elapsed());
     }
-    assert!(report("send to lane", trips) < FAR_BELOW);
+    waits_for_no_interval("send to lane", lanes);
+    waits_for_no_interval("send to feed", feeds);
 }
 
 #[test]
-fn a_snapshot_is_written_without_waiting_for_a_polling_interval() {
-    let kafka = fresh("snap");
-    let t = Instant::now();
+fn a_snapshot_is_written_without_waiting_for_an_interval() {
+    let kafka = fresh("snapshot");
     let mut snapshots = kafka.fence(LaneId(0)).unwrap();
-    eprintln!("fence {:?}", t.elapsed());
-    let t = Instant::now();
-    snapshots.load().unwrap();
-    eprintln!("load {:?}", t.elapsed());
-    let mut times = Vec::new();
-    for _ in 0..50 {
+    let marker = Bytes::from_static(b"marker");
+    let times = (0..20).map(|_| {
         let begun = Instant::now();
-        snapshots
-            .write(&[("a:1".into(), Some(Bytes::from_static(b"x")))], &Bytes::from_static(b"m"))
-            .unwrap();
-        times.push(begun.elapsed());
-    }
-    assert!(report("snapshot", times) < FAR_BELOW);
-    let t = Instant::now();
-    drop(snapshots);
-    eprintln!("drop {:?}", t.elapsed());
-    let t = Instant::now();
-    let mut snapshots = kafka.fence(LaneId(0)).unwrap();
-    eprintln!("fence again {:?}", t.elapsed());
-    let t = Instant::now();
-    let s = snapshots.load().unwrap();
-    eprintln!("load {:?} {s:?}", t.elapsed());
+        snapshots.write(&[("a:1".into(), Some(marker.clone()))], &marker).unwrap();
+        begun.elapsed()
+    });
+    waits_for_no_interval("snapshot", times.collect());
 }

@@ -13,6 +13,8 @@ pub(super) struct Graph {
     reach: Vec<Vec<bool>>,
     /// Each after all that it depends on; those of a cycle, and behind one, are left out.
     pub(super) order: Vec<usize>,
+    /// Whether each has a place in the order.
+    ordered: Vec<bool>,
 }
 
 impl Graph {
@@ -23,7 +25,7 @@ impl Graph {
 
     /// Whether it has a place in the order: a cycle has none.
     pub(super) fn is_ordered(&self, task: usize) -> bool {
-        self.order.contains(&task)
+        self.ordered.get(task).copied().unwrap_or(false)
     }
 
     pub(super) fn before(&self, task: usize) -> &[usize] {
@@ -62,11 +64,18 @@ pub(super) fn check(draft: &Draft, findings: &mut Findings) -> Graph {
         }
     }
     let order = sorted(&before, &after);
-    if order.len() < count {
-        report_cycle(draft, &before, &order, findings);
+    let mut ordered = vec![false; count];
+    for task in &order {
+        if let Some(is) = ordered.get_mut(*task) {
+            *is = true;
+        }
     }
     let reach = reach(&before, &order);
-    Graph { before, after, reach, order }
+    let graph = Graph { before, after, reach, order, ordered };
+    if graph.order.len() < count {
+        report_cycle(draft, &graph, findings);
+    }
+    graph
 }
 
 /// The first few of a list.
@@ -117,18 +126,16 @@ fn reach(before: &[Vec<usize>], order: &[usize]) -> Vec<Vec<bool>> {
 
 /// E202: one cycle, which is found by going from a task that has no place to one of those that it
 /// depends on and has none either, until one comes again.
-fn report_cycle(draft: &Draft, before: &[Vec<usize>], order: &[usize], findings: &mut Findings) {
-    let stuck: Vec<bool> = (0..before.len()).map(|task| !order.contains(&task)).collect();
-    let is_stuck = |task: usize| stuck.get(task).copied().unwrap_or(false);
+fn report_cycle(draft: &Draft, graph: &Graph, findings: &mut Findings) {
     let mut path: Vec<usize> = Vec::new();
-    let mut next = stuck.iter().position(|stuck| *stuck);
+    let mut next = graph.ordered.iter().position(|ordered| !ordered);
     while let Some(task) = next {
         if let Some(begin) = path.iter().position(|passed| *passed == task) {
             path.drain(..begin);
             break;
         }
         path.push(task);
-        next = before.get(task).into_iter().flatten().copied().find(|other| is_stuck(*other));
+        next = graph.before(task).iter().copied().find(|other| !graph.is_ordered(*other));
     }
     // Followed from a task to what it waits for: said from what comes first.
     path.reverse();

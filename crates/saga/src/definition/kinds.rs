@@ -17,12 +17,15 @@ pub(super) fn check(draft: &Draft, graph: &Graph, findings: &mut Findings) {
         .filter(|(_, task)| task.kind == Kind::Pivot)
         .map(|(at, _)| at)
         .collect();
-    for pivot in pivots {
-        let Some(p) = draft.tasks.get(pivot) else { continue };
-        for (at, task) in draft.tasks.iter().enumerate() {
-            if at != pivot && graph.is_ordered(at) && graph.is_ordered(pivot) {
-                check_beside(task, p, (at, pivot), graph, findings);
-            }
+    for (at, task) in draft.tasks.iter().enumerate().filter(|(at, _)| graph.is_ordered(*at)) {
+        let others = pivots.iter().filter(|pivot| **pivot != at && graph.is_ordered(**pivot));
+        // The first will do: what helps with one pivot helps with the next.
+        let found = others.into_iter().find_map(|pivot| {
+            let other = draft.tasks.get(*pivot)?;
+            beside(task, other, (at, *pivot), graph)
+        });
+        if let Some(finding) = found {
+            findings.push(finding);
         }
     }
 }
@@ -66,42 +69,43 @@ fn check_task(task: &TaskDraft, findings: &mut Findings) {
     }
 }
 
-/// One task and one pivot, with their places.
-fn check_beside(
+/// What is wrong between one task and one pivot, with their places.
+fn beside(
     task: &TaskDraft,
     pivot: &TaskDraft,
     places: (usize, usize),
     graph: &Graph,
-    findings: &mut Findings,
-) {
+) -> Option<Finding> {
     let (t, p) = places;
     let (id, of) = (&task.id.it, &pivot.id.it);
     let is_after = graph.is_before(p, t);
     let is_beside = !is_after && !graph.is_before(t, p);
-    match task.kind {
-        Kind::Retriable | Kind::ReadOnly => {}
-        Kind::Compensatable if is_after => {
-            let message = format!("`{id}` is compensatable but runs after the pivot `{of}`");
-            let help = "move it before the pivot, or make it `retriable`";
-            findings.push(Finding::error("E401", task.id.span, message).help(help));
-        }
-        Kind::Pivot if is_after => {
-            let message = format!("two pivots on one path: `{of}`, `{id}`");
-            let help = format!("keep the first; make `{id}` `retriable`");
-            findings.push(Finding::error("E403", task.id.span, message).help(help));
-        }
+    let (code, message, help) = match task.kind {
+        Kind::Compensatable if is_after => (
+            "E401",
+            format!("`{id}` is compensatable but runs after the pivot `{of}`"),
+            "move it before the pivot, or make it `retriable`".to_owned(),
+        ),
+        Kind::Pivot if is_after => (
+            "E403",
+            format!("two pivots on one path: `{of}`, `{id}`"),
+            format!("keep the first; make `{id}` `retriable`"),
+        ),
         // Of two pivots, the later in the file says it.
         Kind::Compensatable | Kind::Pivot
             if is_beside && (task.kind == Kind::Compensatable || t > p) =>
         {
-            let message = format!(
-                "`{id}` may still run when the pivot `{of}` is done: neither is before the other"
-            );
-            let help = format!("let `{of}` depend on `{id}`, or make `{id}` `retriable`");
-            findings.push(Finding::error("E402", task.id.span, message).help(help));
+            (
+                "E402",
+                format!(
+                    "`{id}` may still run when the pivot `{of}` is done: neither is before the other"
+                ),
+                format!("let `{of}` depend on `{id}`, or make `{id}` `retriable`"),
+            )
         }
-        Kind::Compensatable | Kind::Pivot => {}
-    }
+        Kind::Compensatable | Kind::Pivot | Kind::Retriable | Kind::ReadOnly => return None,
+    };
+    Some(Finding::error(code, task.id.span, message).help(help))
 }
 
 const fn word(kind: Kind) -> &'static str {

@@ -60,7 +60,11 @@ fn first_of(source: &str, errors: &cel::ParseErrors) -> (usize, String) {
     let reason = if reason.contains("'<EOF>'") {
         "it ends too early".to_owned()
     } else {
-        reason.replace("no viable alternative at input", "not understood:")
+        let said = ["no viable alternative at input", "mismatched input", "extraneous input"];
+        match said.iter().find_map(|said| reason.strip_prefix(said)) {
+            Some(what) => format!("not understood:{what}"),
+            None => reason.to_owned(),
+        }
     };
     (before + within, reason)
 }

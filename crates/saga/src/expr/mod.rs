@@ -41,9 +41,19 @@ pub trait Scope {
 
 /// A scope of ready values.
 impl Scope for BTreeMap<&str, Value> {
-    fn root(&self, name: &str, _: &BTreeSet<String>) -> Option<Value> {
-        self.get(name).cloned()
+    fn root(&self, name: &str, members: &BTreeSet<String>) -> Option<Value> {
+        self.get(name).map(|value| asked_of(value, members))
     }
+}
+
+/// The members that are asked of a root, or all of it: what is not asked for need not be copied.
+pub(crate) fn asked_of(value: &Value, members: &BTreeSet<String>) -> Value {
+    let Value::Object(map) = value else { return value.clone() };
+    if members.is_empty() {
+        return value.clone();
+    }
+    let asked = members.iter().filter_map(|name| Some((name.clone(), map.get(name)?.clone())));
+    Value::Object(asked.collect())
 }
 
 /// One compiled expression.

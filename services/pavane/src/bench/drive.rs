@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use events::{Destination, Header, Outgoing, Payload, ce_type, header};
 use hdrhistogram::Histogram;
-use stream::{Broker, Follow, LogError, Outlet, Settled, Start, Stop, Ticket};
+use stream::{Broker, Follow, LogError, Outlet, Settled, Start, Ticket};
 
 use super::Report;
 use crate::failure::Failure;
@@ -33,13 +33,17 @@ pub(crate) struct Load {
     pub(crate) concurrency: u32,
 }
 
-/// Drives the load to its end.
-pub(crate) fn drive<B: Broker>(broker: &B, load: &Load, stop: &Stop) -> Result<Report, Failure> {
+/// Drives the load to its end; gives up when `goes_on` says no.
+pub(crate) fn drive<B: Broker>(
+    broker: &B,
+    load: &Load,
+    goes_on: &mut dyn FnMut() -> bool,
+) -> Result<Report, Failure> {
     let mut driver = Driver::new(broker, load)?;
-    driver.phase(load.warm_up, stop)?;
+    driver.phase(load.warm_up, goes_on)?;
     driver.latencies.reset();
     let begun = Instant::now();
-    driver.phase(load.count, stop)?;
+    driver.phase(load.count, goes_on)?;
     Ok(Report::of(&driver.latencies, begun.elapsed()))
 }
 
@@ -68,7 +72,7 @@ impl<'a, B: Broker> Driver<'a, B> {
     }
 
     /// Runs `count` workflows to their ends.
-    fn phase(&mut self, count: u32, stop: &Stop) -> Result<(), Failure> {
+    fn phase(&mut self, count: u32, goes_on: &mut dyn FnMut() -> bool) -> Result<(), Failure> {
         let (mut started, mut ended) = (0, 0);
         let mut progress = Instant::now();
         while ended < count {
@@ -81,8 +85,9 @@ impl<'a, B: Broker> Driver<'a, B> {
             if ended > before {
                 progress = Instant::now();
             }
-            if stop.requested() {
-                return Err(Failure::failed("stopped before the end"));
+            if !goes_on() {
+                return Err(Failure::failed("stopped before the end")
+                    .next("PAVANE_LOG=info with the same command"));
             }
             if progress.elapsed() > PATIENCE {
                 let open = self.under_way.len();
@@ -142,7 +147,9 @@ impl<'a, B: Broker> Driver<'a, B> {
                 Some("pavane.WorkflowFailed" | "pavane.WorkflowCancelled") => false,
                 Some(_) | None => continue,
             };
-            let Some(sent) = record.key.and_then(|key| self.under_way.remove(&key)) else { continue };
+            let Some(sent) = record.key.and_then(|key| self.under_way.remove(&key)) else {
+                continue;
+            };
             if !is_end {
                 return Err(Failure::failed("a workflow of the bench has failed")
                     .next("PAVANE_LOG=info with the same command"));

@@ -4,13 +4,12 @@ mod drive;
 mod participants;
 mod report;
 
-pub(crate) use participants::{Participants, serve_until_orphaned};
-
 use std::fmt::Write;
 
 use events::AgentName;
 
-pub(crate) use drive::drive;
+pub(crate) use drive::{Load, drive};
+pub(crate) use participants::{Participants, serve, serve_until_orphaned};
 pub(crate) use report::Report;
 
 /// The saga that is measured.
@@ -24,17 +23,17 @@ pub(crate) fn saga_file(steps: u32) -> String {
     for step in 1..=steps {
         let after = match step {
             1 => String::new(),
-            _ => format!(", depends_on: [step-{}]", step - 1),
+            _ => format!(", depends_on: [step_{}]", step - 1),
         };
         let agent = agent(step);
-        let _ = writeln!(text, "  - {{id: step-{step}, agent: {agent}, kind: readonly{after}}}");
+        let _ = writeln!(text, "  - {{id: step_{step}, agent: {agent}, kind: readonly{after}}}");
     }
     text
 }
 
 /// Who does a step.
 pub(crate) fn agent(step: u32) -> AgentName {
-    AgentName::from(format!("bench-step-{step}"))
+    AgentName::from(format!("bench_step_{step}"))
 }
 
 #[cfg(test)]

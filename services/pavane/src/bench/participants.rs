@@ -14,8 +14,7 @@ use crate::failure::Failure;
 /// Longest wait for commands; bounds how soon a wish to stop is heard.
 const WAIT: Duration = Duration::from_millis(100);
 
-/// Answers every command of all steps until asked to stop. `ready` is called once, when commands will
-/// be read.
+/// Answers every command of all steps until asked to stop.
 pub(crate) fn serve<B: Broker>(broker: &B, steps: u32, stop: &Stop) -> Result<(), LogError> {
     let topics: Vec<_> = (1..=steps).map(|step| broker.topics().tasks(&agent(step))).collect();
     for topic in &topics {
@@ -105,12 +104,12 @@ impl Drop for Participants {
 /// Serves until whoever started this process closes its end of stdin.
 pub(crate) fn serve_until_orphaned<B: Broker>(broker: &B, steps: u32) -> Result<(), LogError> {
     let stop = Stop::default();
-    std::thread::scope(|scope| {
-        scope.spawn(|| {
-            // Nothing is ever written to it; its end is the sign, and an error is its end too.
-            let _ = std::io::stdin().lock().read_to_end(&mut Vec::new());
-            stop.request();
-        });
-        serve(broker, steps, &stop)
-    })
+    let orphaned = stop.clone();
+    // Not joined: where serving fails first, the process ends with it, and so does this thread.
+    drop(std::thread::spawn(move || {
+        // Nothing is ever written to it; its end is the sign, and an error is its end too.
+        let _ = std::io::stdin().lock().read_to_end(&mut Vec::new());
+        orphaned.request();
+    }));
+    serve(broker, steps, &stop)
 }

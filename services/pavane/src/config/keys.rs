@@ -125,6 +125,25 @@ pub(crate) const KEYS: &[Key] = &[
     )
     .short("PAVANE_KAFKA"),
     key(
+        "kafka.prefix",
+        Form::Text,
+        Some("pavane."),
+        "stands before the names of the product's own topics, and before its groups; changes neither types nor headers",
+    ),
+    key(
+        "kafka.partitions",
+        Form::Count,
+        Some("8"),
+        "partitions of inbox, journal and snapshots when they are made: one lane each, fixed for \
+         life, so the most coordinators that can share the work",
+    ),
+    key(
+        "kafka.replication",
+        Form::Count,
+        Some("0"),
+        "replicas of the product's topics when they are made; 0 leaves it to the brokers' default",
+    ),
+    key(
         "kafka.application",
         Form::Text,
         None,
@@ -170,23 +189,10 @@ pub(crate) const KEYS: &[Key] = &[
          has it, which a power cut may lose",
     ),
     key(
-        "topics.prefix",
-        Form::Text,
-        Some("pavane."),
-        "stands before the names of the product's own topics; changes neither types nor headers",
-    ),
-    key(
-        "topics.partitions",
+        "local.lanes",
         Form::Count,
         Some("8"),
-        "partitions of inbox, journal and snapshots when they are made: one lane each, fixed for \
-         life, so the most coordinators that can share the work",
-    ),
-    key(
-        "topics.replication",
-        Form::Count,
-        Some("0"),
-        "replicas of the product's topics when they are made; 0 leaves it to the brokers' default",
+        "partitions of inbox, journal and snapshots there; fixed when the folder is made",
     ),
     key(
         "gateway.listen",

@@ -56,7 +56,9 @@ impl Layers {
         }
         match file {
             Some(file) => layers.add_file(file)?,
-            None if Path::new("pavane.toml").exists() => layers.add_file(Path::new("pavane.toml"))?,
+            None if Path::new("pavane.toml").exists() => {
+                layers.add_file(Path::new("pavane.toml"))?
+            }
             None => {}
         }
         layers.add_env(env)?;
@@ -122,9 +124,8 @@ impl Layers {
         &'a self,
         path: &'a str,
     ) -> impl Iterator<Item = (&'a String, &'a (Value, Origin))> {
-        let is_below = move |name: &str| {
-            name.strip_prefix(path).is_some_and(|rest| rest.starts_with('.'))
-        };
+        let is_below =
+            move |name: &str| name.strip_prefix(path).is_some_and(|rest| rest.starts_with('.'));
         self.0.iter().filter(move |(name, _)| is_below(name))
     }
 
@@ -275,7 +276,8 @@ mod tests {
         let path = folder.path().join("pavane.toml");
         std::fs::write(&path, file).unwrap();
         std::fs::write(folder.path().join("secret"), "s3cret\n").unwrap();
-        let env = env.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        let env =
+            env.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
         Layers::merge(Some(&path), &env, flags)
     }
 
@@ -288,15 +290,15 @@ mod tests {
     #[test]
     fn each_layer_wins_over_those_before_it() {
         let listen = |port: u16| format!("127.0.0.1:{port}");
-        let file = "[gateway]\nlisten = \"127.0.0.1:1\"\n[topics]\npartitions = 2\n";
+        let file = "[gateway]\nlisten = \"127.0.0.1:1\"\n[kafka]\npartitions = 2\n";
         let env = [("PAVANE_GATEWAY__LISTEN", "127.0.0.1:2")];
         let flag = Flag { path: "gateway.listen", flag: "--listen", value: listen(3) };
         let layers = merged(file, &env, &[flag]).unwrap();
         assert_eq!(row(&layers, "gateway.listen"), (format!("{:?}", listen(3)), "--listen".into()));
         let layers = merged(file, &env, &[]).unwrap();
         assert_eq!(row(&layers, "gateway.listen").1, "PAVANE_GATEWAY__LISTEN");
-        assert_eq!(Config::of(&layers).unwrap().topics.partitions, 2);
-        assert!(layers.is_set("topics.partitions") && !layers.is_set("topics.prefix"));
+        assert_eq!(Config::of(&layers).unwrap().kafka.partitions, 2);
+        assert!(layers.is_set("kafka.partitions") && !layers.is_set("kafka.prefix"));
     }
 
     #[test]
@@ -314,7 +316,7 @@ mod tests {
 
     #[test]
     fn a_wrong_value_says_what_is_wanted_and_whence_it_came() {
-        let failure = merged("[topics]\npartitions = \"many\"\n", &[], &[]).unwrap_err();
+        let failure = merged("[kafka]\npartitions = \"many\"\n", &[], &[]).unwrap_err();
         assert!(failure.message.contains("must be a whole number"), "{failure}");
         assert!(failure.message.contains("pavane.toml"), "{failure}");
         let failure = merged("", &[("PAVANE_LOCAL__DURABILITY", "maybe")], &[]).unwrap_err();

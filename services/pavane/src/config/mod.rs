@@ -22,7 +22,6 @@ use crate::failure::Failure;
 pub(crate) struct Config {
     pub(crate) kafka: Kafka,
     pub(crate) local: Local,
-    pub(crate) topics: Topics,
     pub(crate) gateway: Gateway,
     pub(crate) schema_registry: SchemaRegistry,
     pub(crate) client: Client,
@@ -34,6 +33,9 @@ pub(crate) struct Config {
 #[serde(deny_unknown_fields)]
 pub(crate) struct Kafka {
     pub(crate) bootstrap: Option<String>,
+    pub(crate) prefix: String,
+    pub(crate) partitions: u32,
+    pub(crate) replication: u32,
     pub(crate) application: Option<String>,
     pub(crate) security_protocol: Option<String>,
     pub(crate) sasl_mechanism: Option<String>,
@@ -53,6 +55,7 @@ pub(crate) struct Kafka {
 pub(crate) struct Local {
     pub(crate) data: PathBuf,
     pub(crate) durability: Durability,
+    pub(crate) lanes: u32,
 }
 
 /// When an append on the embedded log counts as stored.
@@ -63,15 +66,6 @@ pub(crate) enum Durability {
     Disk,
     /// Once the operating system has it.
     Os,
-}
-
-/// `[topics]`
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct Topics {
-    pub(crate) prefix: String,
-    pub(crate) partitions: u32,
-    pub(crate) replication: u32,
 }
 
 /// `[gateway]`

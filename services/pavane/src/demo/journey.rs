@@ -54,7 +54,9 @@ impl Journey {
                 self.step(format!("undo all: {}", problem.code));
             }
             What::CompensationCompleted { .. } => {}
-            What::CompensationBlocked { problem } => self.step(format!("blocked: {}", problem.code)),
+            What::CompensationBlocked { problem } => {
+                self.step(format!("blocked: {}", problem.code))
+            }
             What::TaskScheduled { task, .. } => self.stands(task, "running"),
             What::TaskStarted { .. } => {}
             What::TaskCompleted { task, .. } => self.task(task, "done", String::new()),

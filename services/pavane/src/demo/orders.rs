@@ -118,14 +118,9 @@ impl Poison {
     /// One of each kind.
     pub(crate) fn list(tag: &str) -> Vec<Self> {
         let key = |n: u32| format!("p-{tag}{n}");
-        let good = format!(
-            r#"{{"order_id":"{}","customer_id":"c","lines":[],"total":1}}"#,
-            key(3)
-        );
-        let wrong = format!(
-            r#"{{"order_id":"{}","customer_id":"c","lines":[],"total":"a lot"}}"#,
-            key(4)
-        );
+        let good = format!(r#"{{"order_id":"{}","customer_id":"c","lines":[],"total":1}}"#, key(3));
+        let wrong =
+            format!(r#"{{"order_id":"{}","customer_id":"c","lines":[],"total":"a lot"}}"#, key(4));
         let poison = |n: u32, value: &[u8], words, class, code| Self {
             key: key(n),
             value: value.to_vec(),

@@ -45,11 +45,11 @@ pub(crate) struct Stage<'a, B> {
 
 /// Plays, and fails where something is not as expected.
 pub(crate) fn play<B: Broker>(stage: &Stage<'_, B>) -> Result<(), Failure> {
-    let shop_failed =
-        |error: &dyn std::error::Error| Failure::from_error("the shop's books can not be opened", error);
+    let shop_failed = |error: &dyn std::error::Error| {
+        Failure::from_error("the shop's books can not be opened", error)
+    };
     let door = OverBroker { broker: Arc::clone(stage.broker), serving: Serving::default() };
-    let mut shop =
-        Shop::open(stage.books, Arc::new(door)).map_err(|error| shop_failed(&error))?;
+    let mut shop = Shop::open(stage.books, Arc::new(door)).map_err(|error| shop_failed(&error))?;
     let before = shop.totals().map_err(|error| shop_failed(&error))?;
     let topic = Topic::from(TOPIC);
     let no_topic = |error: LogError| lost("the shop's topic can not be made", &error);
@@ -60,7 +60,11 @@ pub(crate) fn play<B: Broker>(stage: &Stage<'_, B>) -> Result<(), Failure> {
     let orders = Order::list(stage.count, &stage.tag);
     let poison = Poison::list(&stage.tag);
     let mut audience = Audience::new(stage, &orders)?;
-    audience.picture.say(&format!("{} orders and {} poison records", orders.len(), poison.len()))?;
+    audience.picture.say(&format!(
+        "{} orders and {} poison records",
+        orders.len(),
+        poison.len()
+    ))?;
     publish(stage, &orders, &poison, &mut audience, &mut shop)?;
     audience.watch_until(Audience::all_have_ended)?;
     audience.picture.end();
@@ -70,7 +74,8 @@ pub(crate) fn play<B: Broker>(stage: &Stage<'_, B>) -> Result<(), Failure> {
 
     let mut lines = audience.lines();
     lines.extend(letters.lines(&poison));
-    let completed: Vec<&Order> = orders.iter().filter(|order| order.plot.end().1.is_none()).collect();
+    let completed: Vec<&Order> =
+        orders.iter().filter(|order| order.plot.end().1.is_none()).collect();
     lines.extend(ledger::books(&completed, &before, &after));
     stage.output.either(&ledger::value(&lines), || format!("\n{}", ledger::text(&lines)))?;
     match lines.iter().filter(|line| !line.holds()).count() {
@@ -167,7 +172,10 @@ impl<'a, B: Broker> Audience<'a, B> {
             let schema = record.header_text(header::TYPE).unwrap_or_default();
             let event = unframe(value).and_then(|(_, datum)| Lifecycle::decode(schema, datum));
             let event = event.map_err(|error| {
-                Failure::from_error(&format!("the event at {} can not be read", record.place), &error)
+                Failure::from_error(
+                    &format!("the event at {} can not be read", record.place),
+                    &error,
+                )
             })?;
             if journey.take(&event) {
                 is_news = true;
@@ -198,7 +206,8 @@ impl<'a, B: Broker> Audience<'a, B> {
     fn somebody_waits(&self) -> bool {
         let mut both = self.orders.iter().zip(&self.journeys);
         both.any(|(order, journey)| {
-            order.plot == Plot::Outage && (journey.waits_for("fulfillment") || journey.end.is_some())
+            order.plot == Plot::Outage
+                && (journey.waits_for("fulfillment") || journey.end.is_some())
         })
     }
 
@@ -256,7 +265,8 @@ impl Letters {
             for record in follow.next(WAIT).map_err(failed)? {
                 let events::Place { topic, partition, offset } = &record.place;
                 let place = format!("{topic}~{partition}~{offset}");
-                let (key, value) = (record.key.unwrap_or_default(), record.value.unwrap_or_default());
+                let (key, value) =
+                    (record.key.unwrap_or_default(), record.value.unwrap_or_default());
                 letters.stored.insert(key.to_vec(), (place, value.to_vec()));
             }
             let query = [("topic", TOPIC.to_owned())];

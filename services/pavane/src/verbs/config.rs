@@ -26,7 +26,10 @@ pub(crate) fn run(layers: &Layers, output: Output) -> Result<(), Failure> {
         })
         .collect();
     output.either(&json!({"items": items}), || {
-        table(["KEY", "VALUE", "FROM"], rows.into_iter().map(|(key, value, from)| [key, value, from]))
+        table(
+            ["KEY", "VALUE", "FROM"],
+            rows.into_iter().map(|(key, value, from)| [key, value, from]),
+        )
     })
 }
 

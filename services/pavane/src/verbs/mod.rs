@@ -1,7 +1,10 @@
 //! A module a verb, or a few that are alike.
 
+pub(crate) mod bench;
 pub(crate) mod check;
 pub(crate) mod config;
+#[cfg(feature = "demo")]
+pub(crate) mod demo;
 pub(crate) mod deploy;
 pub(crate) mod dlq;
 pub(crate) mod operate;
@@ -9,6 +12,7 @@ pub(crate) mod publish;
 pub(crate) mod read;
 pub(crate) mod start;
 pub(crate) mod topics;
+pub(crate) mod up;
 pub(crate) mod watch;
 
 use std::path::Path;

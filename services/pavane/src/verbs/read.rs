@@ -45,7 +45,8 @@ pub(crate) fn history(id: &Id, api: &Api, output: Output) -> Result<(), Failure>
             ["#", "TIME", "EVENT", "TASK", "ATTEMPT", "DETAIL"],
             events.iter().map(|event| {
                 let [sequence, time, kind, task, attempt] =
-                    ["sequence", "time", "type", "task", "attempt"].map(|field| shown(event, field));
+                    ["sequence", "time", "type", "task", "attempt"]
+                        .map(|field| shown(event, field));
                 let kind = kind.trim_start_matches("pavane.").to_owned();
                 [sequence, time, kind, task, attempt, detail(event)]
             }),
@@ -86,7 +87,8 @@ fn error_text(workflow: &Value) -> String {
     match workflow.get("error") {
         None | Some(Value::Null) => "-".to_owned(),
         Some(error) => {
-            let [task, code, message] = ["task", "code", "message"].map(|field| shown(error, field));
+            let [task, code, message] =
+                ["task", "code", "message"].map(|field| shown(error, field));
             cut(format!("{task}: {code}: {message}"))
         }
     }

@@ -26,7 +26,11 @@ pub(crate) fn run(start: &Start, api: &Api, output: Output) -> Result<(), Failur
         body.insert("key".to_owned(), Value::from(key.as_str()));
     }
     let (status, mut workflow) = api.post("/v1/workflows", &body).map_err(|failure| {
-        if failure.next.is_some() { failure } else { failure.next("pavane deploy FILE, pavane list") }
+        if failure.next.is_some() {
+            failure
+        } else {
+            failure.next("pavane deploy FILE, pavane list")
+        }
     })?;
     let id = shown(&workflow, "id");
     if status == reqwest::StatusCode::OK {
@@ -51,7 +55,9 @@ pub(crate) fn run(start: &Start, api: &Api, output: Output) -> Result<(), Failur
     match shown(&workflow, "status").as_str() {
         "completed" => Ok(()),
         _ if !start.wait => Ok(()),
-        status => Err(Failure::failed(format!("{id} ended {status}"))
-            .next(format!("pavane history {id}"))),
+        status => {
+            Err(Failure::failed(format!("{id} ended {status}"))
+                .next(format!("pavane history {id}")))
+        }
     }
 }

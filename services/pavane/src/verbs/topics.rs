@@ -22,7 +22,7 @@ fn create(config: &Config, output: Output) -> Result<(), Failure> {
     // Before connecting, which asks the registry for the ids of what is registered here.
     let registered = register(config)?;
     let kafka = connect(config)?;
-    let made = create_all(&kafka, config.topics.partitions)
+    let made = create_all(&kafka, config.kafka.partitions)
         .map_err(|error| lost("the topics can not be made", &error).next("pavane topics verify"))?;
     let rows: Vec<[String; 2]> = made
         .iter()
@@ -42,7 +42,9 @@ fn create(config: &Config, output: Output) -> Result<(), Failure> {
     output.either(&value, || {
         let schemas = match &registered {
             Some((count, url)) => format!("{count} schemas are registered at {url}"),
-            None => "schemas: no `schema_registry.url` is set, so the gateway serves them".to_owned(),
+            None => {
+                "schemas: no `schema_registry.url` is set, so the gateway serves them".to_owned()
+            }
         };
         format!("{}\n{schemas}", table(["TOPIC", "STATE"], rows.clone()))
     })
@@ -70,9 +72,9 @@ fn check(config: &Config, output: Output) -> Result<(), Failure> {
         if findings.is_empty() {
             return "all topics are as they should be".to_owned();
         }
-        let lines = findings.iter().map(|found| {
-            format!("{}: {}: {}", word(found.severity), found.topic, found.message)
-        });
+        let lines = findings
+            .iter()
+            .map(|found| format!("{}: {}: {}", word(found.severity), found.topic, found.message));
         lines.collect::<Vec<_>>().join("\n")
     })?;
     if errors == 0 {

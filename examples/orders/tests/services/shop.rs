@@ -1,11 +1,9 @@
 //! The five services in one process, over HTTP.
 
-mod gateway;
-
 use std::sync::Arc;
 
+use crate::gateway::{Asked, Gateway};
 use client::{Http, Serving};
-use gateway::{Asked, Gateway};
 use orders::{Mood, OverHttp, Service, Shop};
 use serde_json::{Value, json};
 

@@ -1,11 +1,9 @@
 //! A service that is killed with SIGKILL, again and again, in the middle of its work.
 
-mod gateway;
-
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
-use gateway::{Asked, Gateway};
+use crate::gateway::{Asked, Gateway};
 use orders::books::Books;
 use orders::inventory;
 use serde_json::json;

@@ -42,24 +42,24 @@ impl Shared {
 }
 
 /// A running gateway.
-pub struct Gateway {
-    pub url: String,
-    pub runtime: Runtime,
+pub(crate) struct Gateway {
+    pub(crate) url: String,
+    pub(crate) runtime: Runtime,
     shared: Arc<Shared>,
 }
 
 /// A command for `agent`: attempt `n` of what `operation` asks about order `order`.
-pub struct Asked<'a> {
-    pub agent: &'a str,
-    pub verb: &'a str,
-    pub operation: &'a str,
-    pub order: usize,
-    pub n: u32,
-    pub value: Value,
+pub(crate) struct Asked<'a> {
+    pub(crate) agent: &'a str,
+    pub(crate) verb: &'a str,
+    pub(crate) operation: &'a str,
+    pub(crate) order: usize,
+    pub(crate) n: u32,
+    pub(crate) value: Value,
 }
 
 impl Asked<'_> {
-    pub fn subject(&self) -> String {
+    pub(crate) fn subject(&self) -> String {
         format!("orders:o-{}/{}/1.{}{}", self.order, self.agent, self.verb, self.n)
     }
 
@@ -88,7 +88,7 @@ impl Asked<'_> {
 }
 
 impl Gateway {
-    pub fn start() -> Self {
+    pub(crate) fn start() -> Self {
         let runtime =
             tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
         let runtime = runtime.unwrap();
@@ -103,7 +103,7 @@ impl Gateway {
         Self { url, runtime, shared }
     }
 
-    pub fn ask(&self, asked: &Asked<'_>) {
+    pub(crate) fn ask(&self, asked: &Asked<'_>) {
         let mut desk = self.shared.desk();
         desk.waiting.entry(asked.agent.to_owned()).or_default().push(asked.item());
         drop(desk);
@@ -111,12 +111,12 @@ impl Gateway {
     }
 
     /// Waits until `count` subjects have been answered, once at least.
-    pub fn wait_for(&self, count: usize) {
+    pub(crate) fn wait_for(&self, count: usize) {
         self.wait_until(|desk| desk.answers.len() >= count);
     }
 
     /// Waits until every command has been answered and the participant knows that it was heard.
-    pub fn wait_for_all(&self) {
+    pub(crate) fn wait_for_all(&self) {
         self.wait_until(|desk| desk.waiting.values().all(Vec::is_empty));
     }
 
@@ -136,7 +136,7 @@ impl Gateway {
     }
 
     /// The answer to a command. However often it was answered, it was the same.
-    pub fn answer(&self, asked: &Asked<'_>) -> Value {
+    pub(crate) fn answer(&self, asked: &Asked<'_>) -> Value {
         let desk = self.shared.desk();
         let answers = &desk.answers[&asked.subject()];
         for answer in answers {
@@ -189,5 +189,5 @@ async fn answers(
 
 fn be_unwell(desk: &mut Desk) -> Result<(), StatusCode> {
     desk.calls += 1;
-    if desk.calls % UNWELL == 0 { Err(StatusCode::SERVICE_UNAVAILABLE) } else { Ok(()) }
+    if desk.calls.is_multiple_of(UNWELL) { Err(StatusCode::SERVICE_UNAVAILABLE) } else { Ok(()) }
 }

@@ -1,0 +1,308 @@
+//! The whole system on a real Kafka for one test, under a prefix of its own: each role a process.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::File;
+use std::io::Write;
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime};
+
+use orders::{OverBroker, Shop, Totals};
+use serde_json::Value;
+use stream::{Broker, Follow, Start};
+use tempfile::TempDir;
+
+/// How long anything may take that a test waits for.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// A process that is killed when the test ends.
+pub struct Process(Child);
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        self.0.kill().ok();
+        self.0.wait().ok();
+    }
+}
+
+pub struct System {
+    kafka: String,
+    prefix: String,
+    listen: String,
+    folder: TempDir,
+    processes: BTreeMap<&'static str, Process>,
+}
+
+fn required(variable: &str) -> String {
+    std::env::var(variable)
+        .unwrap_or_else(|_| panic!("{variable} is not set; run `cargo xtask test`, which sets it"))
+}
+
+fn python() -> PathBuf {
+    PathBuf::from(required("PAVANE_TEST_PYTHON"))
+}
+
+fn script(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("foreign").join(name)
+}
+
+/// The binary, built beside the tests.
+fn pavane() -> PathBuf {
+    let test = std::env::current_exe().unwrap();
+    let binary = test.parent().and_then(Path::parent).unwrap().join("pavane");
+    assert!(binary.exists(), "{binary:?} is not built; run `cargo build -p pavane` first");
+    binary
+}
+
+/// Waits until `found` gives something.
+fn wait_for<T>(what: &str, mut found: impl FnMut() -> Option<T>) -> T {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        if let Some(found) = found() {
+            return found;
+        }
+        assert!(Instant::now() < deadline, "waited {PATIENCE:?} for {what}");
+        std::thread::park_timeout(Duration::from_millis(50));
+    }
+}
+
+impl System {
+    /// Makes the topics and starts the services.
+    pub fn start(name: &str) -> Self {
+        let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap();
+        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let mut system = Self {
+            kafka: required("PAVANE_TEST_KAFKA"),
+            prefix: format!("{name}-{}.", since.as_micros()),
+            listen: format!("127.0.0.1:{port}"),
+            folder: tempfile::tempdir().unwrap(),
+            processes: BTreeMap::new(),
+        };
+        let kafka = system.kafka.clone();
+        system.pavane(&["topics", "create", "--kafka", &kafka, "--partitions", "4"]);
+        for role in ["coordinator", "intake", "dead-letter,gateway"] {
+            system.run(role);
+        }
+        wait_for("the gateway", || system.try_pavane(&["list"]).status.success().then_some(()));
+        system
+    }
+
+    /// A user's topic of this test's own.
+    pub fn topic(&self, name: &str) -> String {
+        let topic = format!("{}{name}", self.prefix);
+        let broker = self.broker();
+        broker.create(&topic.as_str().into(), stream::Purpose::Tasks).unwrap();
+        topic
+    }
+
+    /// Starts a role as a process of its own.
+    pub fn run(&mut self, role: &'static str) {
+        let log = File::options()
+            .create(true)
+            .append(true)
+            .open(self.folder.path().join(format!("{role}.log")))
+            .unwrap();
+        let child = self
+            .command()
+            .args(["run", role, "--kafka", &self.kafka, "--listen", &self.listen])
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(log)
+            .spawn()
+            .unwrap();
+        self.processes.insert(role, Process(child));
+    }
+
+    /// `kill -9`.
+    pub fn kill(&mut self, role: &'static str) {
+        drop(self.processes.remove(role).unwrap());
+    }
+
+    fn command(&self) -> Command {
+        let mut command = Command::new(pavane());
+        command
+            .current_dir(self.folder.path())
+            .env("PAVANE_KAFKA__PREFIX", &self.prefix)
+            .env("NO_COLOR", "1");
+        command
+    }
+
+    fn try_pavane(&self, arguments: &[&str]) -> Output {
+        let mut command = self.command();
+        command.args(arguments).arg("--json").args(["--url", &format!("http://{}", self.listen)]);
+        command.output().unwrap()
+    }
+
+    /// Runs a verb; gives what it printed.
+    pub fn pavane(&self, arguments: &[&str]) -> String {
+        let output = self.try_pavane(arguments);
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "pavane {arguments:?}: {said}{}", self.logs());
+        String::from_utf8(output.stdout).unwrap()
+    }
+
+    fn json(&self, arguments: &[&str]) -> Value {
+        let text = self.pavane(arguments);
+        serde_json::from_str(&text).unwrap_or_else(|error| panic!("{arguments:?}: {error}: {text}"))
+    }
+
+    fn logs(&self) -> String {
+        let read = |path: &Path| std::fs::read_to_string(path).unwrap_or_default();
+        let logs = std::fs::read_dir(self.folder.path()).unwrap();
+        let logs = logs.map(|entry| entry.unwrap().path());
+        let logs = logs.filter(|path| path.extension().is_some_and(|end| end == "log"));
+        logs.map(|path| format!("\n--- {}\n{}", path.display(), read(&path))).collect()
+    }
+
+    pub fn deploy(&self, saga: &str) {
+        let file = self.folder.path().join("saga.yaml");
+        std::fs::write(&file, saga).unwrap();
+        self.pavane(&["deploy", file.to_str().unwrap()]);
+    }
+
+    pub fn start_workflow(&self, saga: &str, inputs: &Value) -> Value {
+        let inputs = inputs.to_string();
+        let output = self.try_pavane(&["start", saga, "--inputs", &inputs, "--wait"]);
+        let text = String::from_utf8(output.stdout).unwrap();
+        serde_json::from_str(&text).unwrap_or_else(|error| {
+            let said = String::from_utf8_lossy(&output.stderr);
+            panic!("start {saga}: {error}: {text}{said}{}", self.logs())
+        })
+    }
+
+    fn broker(&self) -> kafka::Kafka {
+        let mut config = kafka::Config::at(&self.kafka);
+        config.prefix.clone_from(&self.prefix);
+        kafka::Kafka::connect(config, &[]).unwrap()
+    }
+
+    /// The five services, in this process, straight on Kafka.
+    pub fn shop(&self) -> Shop {
+        let door =
+            OverBroker { broker: Arc::new(self.broker()), serving: client::Serving::default() };
+        let mut shop = Shop::open(&self.folder.path().join("books"), Arc::new(door)).unwrap();
+        shop.start_all();
+        shop
+    }
+
+    /// A participant in Python that answers for these agents.
+    pub fn participant(&self, agents: &[&str]) -> Process {
+        let child = Command::new(python())
+            .arg(script("participant.py"))
+            .args([&self.kafka, &self.prefix])
+            .args(agents)
+            .stdout(Stdio::null())
+            .spawn();
+        Process(child.unwrap())
+    }
+
+    /// Publishes with a client in Python.
+    pub fn publish(&self, topic: &str, lines: &[Value]) {
+        let mut child = Command::new(python())
+            .arg(script("publish.py"))
+            .args([&self.kafka, topic])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .spawn()
+            .unwrap();
+        let text: String = lines.iter().map(|line| format!("{line}\n")).collect();
+        child.stdin.take().unwrap().write_all(text.as_bytes()).unwrap();
+        assert!(child.wait().unwrap().success(), "publish.py failed");
+    }
+
+    fn listed(&self, saga: &str) -> Vec<Value> {
+        let listed = self.json(&["list", "--saga", saga, "--limit", "1000"]);
+        listed["items"].as_array().unwrap().clone()
+    }
+
+    fn at_rest(&self, saga: &str) -> Vec<Value> {
+        let mut listed = self.listed(saga);
+        listed.retain(|workflow| workflow["ended_at"].is_string());
+        listed
+    }
+
+    pub fn ended(&self, saga: &str) -> usize {
+        self.at_rest(saga).len()
+    }
+
+    pub fn wait_for_ended(&self, saga: &str, count: usize) -> Vec<Value> {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let ended = self.at_rest(saga);
+            if ended.len() >= count {
+                return ended;
+            }
+            let now = Instant::now();
+            assert!(now < deadline, "{} of {count} ended{}", ended.len(), self.logs());
+            std::thread::park_timeout(Duration::from_millis(100));
+        }
+    }
+
+    /// Waits until some more have ended, but not all.
+    pub fn wait_for_progress(&self, saga: &str, all: usize) {
+        let before = self.ended(saga);
+        wait_for("progress", || {
+            let ended = self.ended(saga);
+            (ended > before + 20 || ended >= all).then_some(())
+        });
+    }
+
+    pub fn dead_letters(&self, topic: &str, count: usize) -> Vec<Value> {
+        wait_for("dead letters", || {
+            let listed = self.json(&["dlq", "list"]);
+            let items = listed["items"].as_array().unwrap().iter();
+            let mine: Vec<Value> = items
+                .filter(|item| item["id"].as_str().unwrap().starts_with(topic))
+                .cloned()
+                .collect();
+            (mine.len() >= count).then_some(mine)
+        })
+    }
+
+    /// The public history, read and decoded by a client in Python.
+    pub fn history(&self, ended: usize) -> Vec<Value> {
+        let output = Command::new(python())
+            .arg(script("history.py"))
+            .args([&self.kafka, &format!("{}events", self.prefix), &ended.to_string()])
+            .arg(format!("http://{}", self.listen))
+            .output()
+            .unwrap();
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "history.py: {said}");
+        let text = String::from_utf8(output.stdout).unwrap();
+        text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    }
+
+    /// All commands that were sent to these agents: the distinct bodies, `pavane_fence` included, of each id.
+    pub fn commands(&self, agents: &[&str]) -> BTreeMap<String, BTreeSet<String>> {
+        let broker = self.broker();
+        let topic = |agent: &&str| broker.topics().tasks(&(*agent).into());
+        let from = agents.iter().map(|agent| (topic(agent), Start::Earliest)).collect();
+        let mut follow = broker.follow(from).unwrap();
+        let mut found: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+        loop {
+            let records = follow.next(Duration::from_secs(2)).unwrap();
+            if records.is_empty() {
+                return found;
+            }
+            for record in records {
+                let id = record.header_text("ce_id").unwrap().to_owned();
+                let body = format!("{:?} {:?} {:?}", record.key, record.headers, record.value);
+                found.entry(id).or_default().insert(body);
+            }
+        }
+    }
+}
+
+/// What was sold moved once, and nothing else did. An order is one piece for 20.00.
+pub fn assert_books(totals: &Totals, sold: usize) {
+    let sold = u64::try_from(sold).unwrap();
+    let Totals { inventory, payment, fulfillment, notification, .. } = totals;
+    assert_eq!(inventory.available + inventory.reserved, inventory.opening, "{totals:?}");
+    assert_eq!((inventory.reserved, inventory.in_reservations), (sold, sold), "{totals:?}");
+    assert_eq!((payment.captures, payment.captured_cents.unsigned_abs()), (sold, sold * 2_000));
+    assert_eq!(payment.balances + payment.captured_cents, payment.opening, "{totals:?}");
+    assert_eq!((fulfillment.shipments, notification.notices), (sold, sold), "{totals:?}");
+}

@@ -1,0 +1,7 @@
+//! What a machine can hold of this repository's rules, it holds here.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "the helpers of tests")]
+
+mod edges;
+mod prose;
+mod source;
+mod tree;
