@@ -1,6 +1,10 @@
 //! Participants on a broker: commands from `tasks.<agent>`, answers to the inbox, poison to the dead
 //! letters, and nothing committed that is not answered.
-#![allow(clippy::unwrap_used, reason = "a test panics where a promise is broken")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a test panics where a promise is broken"
+)]
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
