@@ -1,6 +1,10 @@
 //! Participants on a broker: commands from `tasks.<agent>`, answers to the inbox, poison to the dead
 //! letters, and nothing committed that is not answered.
-#![allow(clippy::unwrap_used, reason = "a test panics where a promise is broken")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a test panics where a promise is broken"
+)]
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -13,7 +17,7 @@ use events::{AgentName, Destination, Header, Outgoing, Payload, Record, Topics, 
 use local::{Durability, Local, Options};
 use orders::{OverBroker, Service, Shop};
 use serde_json::{Value, json};
-use stream::{Broker, Fed, Feed, Follow, Share, Start, Stop, SystemClock};
+use stream::{Broker, Fed, Feed, Follow, Purpose, Share, Start, Stop, SystemClock};
 
 const DEADLINE: Duration = Duration::from_secs(60);
 
@@ -71,7 +75,7 @@ fn read<B: Broker>(
     let mut read = BTreeMap::new();
     let until = Instant::now() + DEADLINE;
     while read.len() < count {
-        assert!(Instant::now() < until, "{} of {count} came", read.len());
+        assert!(Instant::now() < until, "{} of {count} came: {:?}", read.len(), read.keys());
         for record in follow.next(Duration::from_millis(100)).unwrap() {
             read.entry(name(&record)).or_insert(record);
         }
@@ -94,6 +98,8 @@ fn answers<B: Broker>(broker: &B, count: usize) -> BTreeMap<String, (String, Val
 
 fn answered_in_order<B: Broker>(broker: &Arc<B>) {
     const ORDERS: usize = 60;
+    let topic = broker.topics().tasks(&AgentName::from("inventory"));
+    broker.create(&topic, Purpose::Tasks).unwrap();
     let folder = tempfile::tempdir().unwrap();
     let door = OverBroker { broker: Arc::clone(broker), serving: Serving::default() };
     let mut shop = Shop::open(folder.path(), Arc::new(door)).unwrap();
@@ -132,7 +138,7 @@ fn answered_in_order<B: Broker>(broker: &Arc<B>) {
     }
     let (kind, why) = &answers["orders:o-1000/inventory/1.do1"];
     assert_eq!((kind.as_str(), &why["code"]), ("pavane.TaskFailed", &json!("json")));
-    let dead = broker.topics().dead_letters(&broker.topics().tasks(&AgentName::from("inventory")));
+    let dead = broker.topics().dead_letters(&topic);
     let letters = read(&**broker, dead, 1, |record| record.place.to_string());
     let letter = letters.values().next().unwrap();
     assert_eq!(letter.value.as_ref(), Some(&bytes));
@@ -207,6 +213,8 @@ impl Agent for Unlucky {
 
 fn comes_again<B: Broker>(broker: &B) {
     const ORDERS: usize = 10;
+    let topic = broker.topics().tasks(&AgentName::from("unlucky"));
+    broker.create(&topic, Purpose::Tasks).unwrap();
     let agent = Unlucky { name: AgentName::from("unlucky"), failures_left: AtomicU32::new(2) };
     for order in 0..ORDERS {
         broker.put(command("unlucky", ("do", "pavane.DoTask", "try"), order)).unwrap();

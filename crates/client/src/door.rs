@@ -95,6 +95,9 @@ pub fn serve<B: Broker, A: Agent + ?Sized>(
     let failed = |source| ServeError::Broker { agent: name.to_string(), source };
     let topic = broker.topics().tasks(name);
     broker.create(&topic, Purpose::Tasks).map_err(failed)?;
+    // Made before the first poison comes: a record that can not be put aside would stand in the way.
+    let dead = broker.topics().dead_letters(&topic);
+    broker.create(&dead, Purpose::DeadLetters).map_err(failed)?;
     // The gateway joins by the same name: members through either door share the commands.
     let group = serving.group.clone();
     let group = group.unwrap_or_else(|| broker.topics().group(&format!("agent.{name}")));
