@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use events::Offset;
+use events::{Offset, Place};
 use stream::{Created, LogError, SendError, Settled, Ticket};
 
 use crate::outlet::Tray;
@@ -12,6 +12,7 @@ use crate::request::Reply;
 pub(crate) enum Answer {
     Appended(Reply<Vec<Option<Offset>>>, Vec<Option<Offset>>),
     Sent { tray: Arc<Tray>, ticket: Ticket, stored: Vec<usize>, settled: Vec<Settled> },
+    Put(Reply<Result<Place, SendError>>, Place),
     Fenced(Reply<u64>, u64),
     Written(Reply<()>),
     Made(Reply<Created>, Created),
@@ -37,6 +38,10 @@ impl Answer {
                     })),
                 }
                 tray.put(settled);
+            }
+            Self::Put(reply, place) => {
+                let doubt = |why: &String| SendError::InDoubt(why.clone());
+                answer(&reply, Ok(committed.as_ref().map(|()| place).map_err(doubt)));
             }
             Self::Fenced(reply, holder) => answer(&reply, lost(committed, holder)),
             Self::Written(reply) => answer(&reply, lost(committed, ())),

@@ -6,7 +6,7 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Instant;
 
 use bytes::Bytes;
-use events::{Offset, Partition, Topic};
+use events::{Offset, Partition, Place, Topic};
 use stream::{Created, LogError, Purpose, SendError, Settled, Ticket};
 
 use crate::answer::answer;
@@ -45,6 +45,10 @@ pub(crate) enum Request {
         records: Vec<Sending>,
         tray: Arc<Tray>,
     },
+    Put {
+        record: Sending,
+        reply: Reply<Result<Place, SendError>>,
+    },
     Fence {
         lane: Partition,
         reply: Reply<u64>,
@@ -82,6 +86,9 @@ impl Request {
                 .iter()
                 .map(|record| record.record.as_ref().map_or(0, |record| record.stored.len()))
                 .sum(),
+            Self::Put { record, .. } => {
+                record.record.as_ref().map_or(0, |record| record.stored.len())
+            }
             Self::Snapshot { changes, .. } => changes
                 .iter()
                 .map(|(key, value)| key.len() + value.as_ref().map_or(0, Bytes::len))
@@ -109,6 +116,9 @@ impl Request {
                     error: SendError::InDoubt(why.to_owned()),
                 });
                 tray.put(failed.collect());
+            }
+            Self::Put { reply, .. } => {
+                answer(&reply, Ok(Err(SendError::InDoubt(why.to_owned()))));
             }
             Self::Fence { reply, .. } => answer(&reply, Err(lost())),
             Self::Snapshot { reply, .. } | Self::Trim { reply, .. } | Self::Flush { reply } => {
