@@ -34,11 +34,6 @@ impl Output {
         write(&[text.as_ref().as_bytes(), b"\n"])
     }
 
-    /// Bytes of data, as they are.
-    pub(crate) fn bytes(self, bytes: &[u8]) -> Result<(), Failure> {
-        write(&[bytes])
-    }
-
     /// A JSON value, indented.
     pub(crate) fn value(self, value: &Value) -> Result<(), Failure> {
         self.line(format!("{value:#}"))
