@@ -1,4 +1,5 @@
 //! The whole system in one process on the embedded log, driven by the command line.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "in a test, that is an assertion")]
 
 mod support;
 
@@ -68,7 +69,8 @@ fn a_workflow_is_started_waited_for_and_told() {
         place.run(&all)
     };
     place.write("greeting.yaml", GREETING);
-    run(&["start", "greeting", "--inputs", r#"{"name":"ada"}"#]).exits(1);
+    let said = run(&["start", "greeting", "--inputs", r#"{"name":"ada"}"#]).exits(3);
+    assert!(said.err.contains("try: pavane deploy"), "{}", said.err);
     run(&["deploy", "greeting.yaml"]).exits(0);
     run(&["start", "greeting", "--inputs", r#"{"name":"ada"}"#]).exits(0);
     run(&["start", "greeting", "--inputs", r#"{"name":1}"#]).exits(1);
