@@ -41,30 +41,40 @@ pub(crate) enum Trouble {
 
 /// Judges an error that a consumer gave instead of a record.
 pub(crate) fn trouble(error: &ClientError) -> Trouble {
-    let code = match error {
-        ClientError::PartitionEOF(_) => return Trouble::End,
-        ClientError::MessageConsumptionFatal(code) => {
-            return Trouble::Final(format!("the consumer has failed for good: {code}"));
-        }
-        other => match other.rdkafka_error_code() {
-            Some(code) => code,
-            None => return Trouble::Final(other.to_string()),
-        },
-    };
-    match code {
-        Code::AutoOffsetReset | Code::OffsetOutOfRange | Code::LogTruncation => Trouble::OutOfRange,
-        Code::BadMessage | Code::InvalidMessage | Code::BadCompression => {
-            Trouble::Final(format!("a record is damaged: {code}"))
-        }
-        Code::UnknownTopicOrPartition | Code::UnknownTopic | Code::UnknownPartition => {
-            Trouble::Final(format!("the topic is not there: {code}"))
-        }
-        Code::TopicAuthorizationFailed
-        | Code::ClusterAuthorizationFailed
-        | Code::Authentication
-        | Code::SaslAuthenticationFailed => Trouble::Final(format!("access was refused: {code}")),
-        _ => Trouble::Passing,
+    if let ClientError::PartitionEOF(_) = error {
+        return Trouble::End;
     }
+    if let ClientError::MessageConsumptionFatal(code) = error {
+        return Trouble::Final(format!("the consumer has failed for good: {code}"));
+    }
+    let Some(code) = error.rdkafka_error_code() else { return Trouble::Final(error.to_string()) };
+    let what = if is_one_of(code, OUT_OF_RANGE) {
+        return Trouble::OutOfRange;
+    } else if is_one_of(code, DAMAGED) {
+        "a record is damaged"
+    } else if is_one_of(code, MISSING) {
+        "the topic is not there"
+    } else if is_one_of(code, REFUSED) {
+        "access was refused"
+    } else {
+        return Trouble::Passing;
+    };
+    Trouble::Final(format!("{what}: {code}"))
+}
+
+const OUT_OF_RANGE: &[Code] = &[Code::AutoOffsetReset, Code::OffsetOutOfRange, Code::LogTruncation];
+const DAMAGED: &[Code] = &[Code::BadMessage, Code::InvalidMessage, Code::BadCompression];
+const MISSING: &[Code] =
+    &[Code::UnknownTopicOrPartition, Code::UnknownTopic, Code::UnknownPartition];
+const REFUSED: &[Code] = &[
+    Code::TopicAuthorizationFailed,
+    Code::ClusterAuthorizationFailed,
+    Code::Authentication,
+    Code::SaslAuthenticationFailed,
+];
+
+fn is_one_of(code: Code, codes: &[Code]) -> bool {
+    codes.contains(&code)
 }
 
 /// A record as it was read.
@@ -160,14 +170,13 @@ impl Reader {
             match self.consumer.poll(patience) {
                 None if patience.is_zero() => break,
                 None => {}
-                Some(Ok(message)) => {
-                    // A change of place may leave records of the old one on their way.
-                    if self.next.is_some_and(|next| message.offset() >= next) {
-                        self.next = Some(message.offset() + 1);
-                        self.at_end = false;
-                        gathered.push(record(&message, &self.topic));
-                    }
+                Some(Ok(message)) if self.next.is_some_and(|next| message.offset() >= next) => {
+                    self.next = Some(message.offset() + 1);
+                    self.at_end = false;
+                    gathered.push(record(&message, &self.topic));
                 }
+                // A change of place may leave records of the old one on their way.
+                Some(Ok(_)) => {}
                 Some(Err(error)) => match trouble(&error) {
                     Trouble::End => self.at_end = true,
                     Trouble::Passing => debug!(%error, topic = %self.topic, "reading goes on"),
