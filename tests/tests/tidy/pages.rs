@@ -105,7 +105,7 @@ fn rows(fields: &[Value], out: &mut String) {
 const COMMON_FIELDS: usize = 6;
 
 fn events_page() -> String {
-    let mut out = fs::read_to_string(root().join("tests/tests/tidy/events.head.md")).unwrap();
+    let mut out = fs::read_to_string(root().join("tests/tests/tidy/events.head.txt")).unwrap();
     for (place, schema) in events::schemas().iter().enumerate() {
         let parsed: Value = serde_json::from_str(schema.text).unwrap();
         let fields = parsed["fields"].as_array().unwrap();
