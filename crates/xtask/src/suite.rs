@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context as _, Result, bail, ensure};
 
-use crate::host::{cargo, run, say, shown, target};
+use crate::host::{cargo, need, run, say, shown, target};
 use crate::kafka::Cluster;
 use crate::python;
 
@@ -20,6 +20,8 @@ pub(crate) const FEATURES: [&str; 2] = ["--features", "pavane-tests/real-kafka"]
 /// What could not be set up, or which tests failed.
 pub fn test(more: &[String]) -> Result<()> {
     let python = python::with_clients()?;
+    // For the participant that is a shell script.
+    need(&[("curl", &["--version"], &["curl"]), ("jq", &["--version"], &["jq"])])?;
     let mut build = suite(more);
     build.arg("--no-run");
     say(&shown(&build));
