@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
-use xtask::{checks, docker, kafka, suite};
+use xtask::{checks, kafka, say, suite};
 
 /// Tasks of this repository.
 #[derive(Parser)]
