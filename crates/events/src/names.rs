@@ -74,6 +74,12 @@ impl Topics {
         (!agent.ends_with(".dlq")).then(|| AgentName::from(agent))
     }
 
+    /// Whether only the coordinator writes to that topic.
+    #[must_use]
+    pub fn is_private(&self, topic: &Topic) -> bool {
+        [self.journal(), self.snapshots()].contains(topic)
+    }
+
     /// The dead letters of a topic.
     #[must_use]
     pub fn dead_letters(&self, topic: &Topic) -> Topic {

@@ -112,7 +112,10 @@ fn keep<B: Broker>(
         serves_schemas: config.schema_registry.url.is_none(),
     };
     let mut system = System::start(&parts)?;
-    system.await_ready(wish)?;
+    if roles == ALL {
+        system.await_ready(wish)?;
+    }
+    system.serve(&parts)?;
     let url = system.url();
     output.either(&json!({"on": on, "url": url}), || {
         format!(

@@ -1,0 +1,322 @@
+//! A workflow as its lifecycle events tell it: pure.
+
+use std::collections::BTreeSet;
+
+use events::{How, Lifecycle, Problem, TaskId, Timestamp, What};
+use saga::Plan;
+use serde::Serialize;
+use serde_json::{Value, json};
+
+/// How a workflow stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Status {
+    Running,
+    Paused,
+    Compensating,
+    Blocked,
+    Completed,
+    Partial,
+    Compensated,
+    Cancelled,
+    Failed,
+}
+
+impl Status {
+    /// The status of that name.
+    pub(crate) fn named(name: &str) -> Option<Self> {
+        Some(match name {
+            "running" => Self::Running,
+            "paused" => Self::Paused,
+            "compensating" => Self::Compensating,
+            "blocked" => Self::Blocked,
+            "completed" => Self::Completed,
+            "partial" => Self::Partial,
+            "compensated" => Self::Compensated,
+            "cancelled" => Self::Cancelled,
+            "failed" => Self::Failed,
+            _ => return None,
+        })
+    }
+
+    pub(crate) const fn is_at_rest(self) -> bool {
+        match self {
+            Self::Running | Self::Paused | Self::Compensating | Self::Blocked => false,
+            Self::Completed
+            | Self::Partial
+            | Self::Compensated
+            | Self::Cancelled
+            | Self::Failed => true,
+        }
+    }
+}
+
+/// What must be remembered to tell the status from one event to the next.
+#[derive(Clone, Debug)]
+pub(crate) struct Standing {
+    pub(crate) status: Status,
+    is_compensating: bool,
+    blocked: BTreeSet<TaskId>,
+}
+
+impl Default for Standing {
+    fn default() -> Self {
+        Self { status: Status::Running, is_compensating: false, blocked: BTreeSet::new() }
+    }
+}
+
+impl Standing {
+    /// Takes in the next event.
+    pub(crate) fn fold(&mut self, what: &What) {
+        match what {
+            What::WorkflowStarted { .. } => *self = Self::default(),
+            What::WorkflowCompleted { .. } => self.status = Status::Completed,
+            What::WorkflowFailed { how, .. } => {
+                self.status = match how {
+                    How::Failed => Status::Failed,
+                    How::Compensated => Status::Compensated,
+                    How::Partial => Status::Partial,
+                };
+            }
+            What::WorkflowCancelled { .. } => self.status = Status::Cancelled,
+            What::WorkflowPaused { .. } => self.go(Status::Paused),
+            What::CompensationStarted { .. } => {
+                self.is_compensating = true;
+                self.go_on();
+            }
+            What::UndoFailed { task, retry_at: None, .. } => {
+                self.blocked.insert(task.clone());
+                self.go_on();
+            }
+            What::UndoScheduled { task, .. }
+            | What::UndoCompleted { task, .. }
+            | What::TaskSkipped { task, .. } => {
+                if self.blocked.remove(task) {
+                    self.go_on();
+                }
+            }
+            What::WorkflowResumed { .. } => self.go_on(),
+            What::CompensationBlocked { .. } => self.go(Status::Blocked),
+            What::CompensationCompleted { .. }
+            | What::TaskScheduled { .. }
+            | What::TaskStarted { .. }
+            | What::TaskCompleted { .. }
+            | What::TaskFailed { .. }
+            | What::TaskRetried { .. }
+            | What::TaskTimedOut { .. }
+            | What::TaskInDoubt { .. }
+            | What::TaskCancelled { .. }
+            | What::UndoFailed { .. } => {}
+        }
+    }
+
+    /// A late undo changes its task and not how the workflow ended.
+    fn go(&mut self, status: Status) {
+        if !self.status.is_at_rest() {
+            self.status = status;
+        }
+    }
+
+    fn go_on(&mut self) {
+        self.go(match (self.is_compensating, self.blocked.is_empty()) {
+            (true, false) => Status::Blocked,
+            (true, true) => Status::Compensating,
+            (false, _) => Status::Running,
+        });
+    }
+}
+
+/// A workflow as the API shows it.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct Workflow {
+    pub(crate) id: String,
+    pub(crate) run: i64,
+    pub(crate) saga: String,
+    pub(crate) version: String,
+    pub(crate) status: Status,
+    pub(crate) started_at: String,
+    pub(crate) ended_at: Option<String>,
+    pub(crate) inputs: Value,
+    pub(crate) outputs: Value,
+    pub(crate) error: Option<Value>,
+    pub(crate) tasks: Vec<Task>,
+}
+
+/// A task as the API shows it.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct Task {
+    pub(crate) id: String,
+    pub(crate) status: &'static str,
+    pub(crate) attempts: u32,
+    pub(crate) started_at: Option<String>,
+    pub(crate) ended_at: Option<String>,
+    pub(crate) output: Value,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) error: Option<Value>,
+}
+
+impl Task {
+    fn pending(id: &str) -> Self {
+        Self {
+            id: id.to_owned(),
+            status: "pending",
+            attempts: 0,
+            started_at: None,
+            ended_at: None,
+            output: Value::Null,
+            error: None,
+        }
+    }
+}
+
+/// Folds a run's history, which is not empty, into the workflow. `plan`: its definition, where it is
+/// known; its tasks stand first, in its order.
+pub(crate) fn workflow(history: &[Lifecycle], plan: Option<&Plan>) -> Option<Workflow> {
+    let first = history.first()?;
+    let tasks = plan.into_iter().flat_map(|plan| &plan.tasks);
+    let mut folded = Workflow {
+        id: first.workflow.to_string(),
+        run: first.run.0,
+        saga: first.saga.to_string(),
+        version: first.version.to_string(),
+        status: Status::Running,
+        started_at: first.time.to_string(),
+        ended_at: None,
+        inputs: Value::Null,
+        outputs: Value::Null,
+        error: None,
+        tasks: tasks.map(|task| Task::pending(task.id.as_str())).collect(),
+    };
+    let mut standing = Standing::default();
+    for event in history {
+        standing.fold(&event.what);
+        folded.status = standing.status;
+        folded.take(event);
+    }
+    Some(folded)
+}
+
+impl Workflow {
+    fn take(&mut self, event: &Lifecycle) {
+        match &event.what {
+            What::WorkflowStarted { inputs, .. } => self.inputs = inputs.value(),
+            What::WorkflowCompleted { outputs } => {
+                self.outputs = outputs.value();
+                self.error = None;
+                self.end(event.time);
+            }
+            What::WorkflowFailed { problem, outputs, .. } => {
+                self.error = Some(error(problem));
+                self.outputs = outputs.as_ref().map_or(Value::Null, events::Json::value);
+                self.end(event.time);
+            }
+            What::WorkflowCancelled { by, .. } => {
+                let message = format!("{}: {}", by.actor, by.reason);
+                self.error = Some(json!({"task": null, "code": "cancelled", "message": message}));
+                self.end(event.time);
+            }
+            What::WorkflowPaused { problem }
+            | What::CompensationStarted { problem, .. }
+            | What::CompensationBlocked { problem } => self.error = Some(error(problem)),
+            What::WorkflowResumed { .. } => {
+                if self.status == Status::Running {
+                    self.error = None;
+                }
+            }
+            What::CompensationCompleted { .. } => {}
+            What::TaskScheduled { .. }
+            | What::TaskStarted { .. }
+            | What::TaskCompleted { .. }
+            | What::TaskFailed { .. }
+            | What::TaskRetried { .. }
+            | What::TaskTimedOut { .. }
+            | What::TaskInDoubt { .. }
+            | What::TaskSkipped { .. }
+            | What::TaskCancelled { .. }
+            | What::UndoScheduled { .. }
+            | What::UndoCompleted { .. }
+            | What::UndoFailed { .. } => self.take_of_task(event),
+        }
+    }
+
+    fn end(&mut self, time: Timestamp) {
+        self.ended_at = Some(time.to_string());
+    }
+
+    fn take_of_task(&mut self, event: &Lifecycle) {
+        let (Some(id), attempt) = crate::history::subject(&event.what) else { return };
+        let index = match self.tasks.iter().position(|task| task.id == id.as_str()) {
+            Some(index) => index,
+            None => {
+                self.tasks.push(Task::pending(id.as_str()));
+                self.tasks.len() - 1
+            }
+        };
+        let Some(task) = self.tasks.get_mut(index) else { return };
+        task.attempts = task.attempts.max(attempt.unwrap_or(0));
+        task.status = task_status(&event.what).unwrap_or(task.status);
+        let at = || Some(event.time.to_string());
+        match &event.what {
+            What::TaskScheduled { .. } => task.started_at = task.started_at.take().or_else(at),
+            What::TaskCompleted { output, .. } => {
+                task.output = output.value();
+                task.error = None;
+                task.ended_at = at();
+            }
+            What::TaskSkipped { output, .. } => {
+                task.output = output.as_ref().map_or(Value::Null, events::Json::value);
+                task.ended_at = at();
+            }
+            What::TaskFailed { code, message, .. } | What::UndoFailed { code, message, .. } => {
+                task.error = Some(json!({"code": code, "message": message}));
+                task.ended_at = at();
+            }
+            What::TaskRetried { code, message, .. } | What::TaskInDoubt { code, message, .. } => {
+                task.error = Some(json!({"code": code, "message": message}));
+            }
+            What::TaskCancelled { .. } | What::UndoCompleted { .. } => task.ended_at = at(),
+            What::UndoScheduled { .. } => task.ended_at = None,
+            What::TaskStarted { .. }
+            | What::TaskTimedOut { .. }
+            | What::WorkflowStarted { .. }
+            | What::WorkflowCompleted { .. }
+            | What::WorkflowFailed { .. }
+            | What::WorkflowCancelled { .. }
+            | What::WorkflowPaused { .. }
+            | What::WorkflowResumed { .. }
+            | What::CompensationStarted { .. }
+            | What::CompensationCompleted { .. }
+            | What::CompensationBlocked { .. } => {}
+        }
+    }
+}
+
+/// The status that an event gives its task.
+fn task_status(what: &What) -> Option<&'static str> {
+    Some(match what {
+        What::TaskScheduled { .. } | What::TaskStarted { .. } => "running",
+        What::TaskCompleted { .. } => "done",
+        What::TaskFailed { .. } => "failed",
+        What::TaskRetried { .. } => "retrying",
+        What::TaskTimedOut { .. } | What::TaskInDoubt { .. } => "in_doubt",
+        What::TaskSkipped { .. } => "skipped",
+        What::TaskCancelled { .. } => "cancelled",
+        What::UndoScheduled { .. } | What::UndoFailed { retry_at: Some(_), .. } => "undoing",
+        What::UndoFailed { retry_at: None, .. } => "undo_blocked",
+        What::UndoCompleted { .. } => "undone",
+        What::WorkflowStarted { .. }
+        | What::WorkflowCompleted { .. }
+        | What::WorkflowFailed { .. }
+        | What::WorkflowCancelled { .. }
+        | What::WorkflowPaused { .. }
+        | What::WorkflowResumed { .. }
+        | What::CompensationStarted { .. }
+        | What::CompensationCompleted { .. }
+        | What::CompensationBlocked { .. } => return None,
+    })
+}
+
+fn error(problem: &Problem) -> Value {
+    let task = problem.task.as_ref().map(TaskId::as_str);
+    json!({"task": task, "code": problem.code, "message": problem.message})
+}
