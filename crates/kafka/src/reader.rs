@@ -128,7 +128,10 @@ pub(crate) struct Reader {
     topic: Topic,
     partition: Partition,
     next: Option<Offset>,
+    /// Whether the end was met behind the last record.
     at_end: bool,
+    /// A place and an end with nothing to read between them.
+    hollow: Option<(Offset, Offset)>,
 }
 
 impl Reader {
@@ -142,7 +145,7 @@ impl Reader {
         let consumer = settings
             .create_with_context(Plain)
             .map_err(|error| LogError::Lost(format!("no consumer for {topic}: {error}")))?;
-        Ok(Self { consumer, asking, topic, partition, next: None, at_end: false })
+        Ok(Self { consumer, asking, topic, partition, next: None, at_end: false, hollow: None })
     }
 
     /// Connects, so that the first read need not.
@@ -153,14 +156,47 @@ impl Reader {
             .map_err(|error| self.lost(&error.to_string()))
     }
 
-    /// What is kept. Where the reader stands at the end, the end is its own position: what an
-    /// uncommitted reader counts above it are markers of transactions, which no reader ever sees.
+    /// What is kept.
     pub(crate) fn kept(&self) -> Result<Range<Offset>, LogError> {
         kept(&self.asking, &self.topic, self.partition)
     }
 
+    /// Records from `from` on. An empty answer is a statement about the log, on which timers are fired:
+    /// so it is given only once the broker was asked, after the wait, and had nothing more.
     pub(crate) fn read(&mut self, from: Offset, wait: Duration) -> Result<Vec<Record>, LogError> {
-        let deadline = Instant::now() + wait;
+        let records = self.gather(from, Instant::now() + wait)?;
+        if !records.is_empty() {
+            return Ok(records);
+        }
+        let end = self.kept()?.end;
+        if end <= from || self.hollow == Some((from, end)) {
+            return Ok(records);
+        }
+        self.fetch(from, end)
+    }
+
+    /// The broker has offsets above `from`: records on their way, or markers of transactions alone, which
+    /// nobody ever sees.
+    fn fetch(&mut self, from: Offset, end: Offset) -> Result<Vec<Record>, LogError> {
+        let deadline = Instant::now() + settings::ASK;
+        while !self.at_end {
+            let records = self.gather(from, Instant::now() + settings::FETCH_STEP)?;
+            if !records.is_empty() {
+                return Ok(records);
+            }
+            if Instant::now() >= deadline {
+                return Err(self.lost(&format!("nothing came from {from}, below the end {end}")));
+            }
+        }
+        let records = self.gather(from, Instant::now() + settings::HOLLOW_WAIT)?;
+        if records.is_empty() {
+            self.hollow = Some((from, end));
+        }
+        Ok(records)
+    }
+
+    /// What comes from `from` on until the deadline.
+    fn gather(&mut self, from: Offset, deadline: Instant) -> Result<Vec<Record>, LogError> {
         if self.next != Some(from) {
             self.start(from)?;
         }
@@ -199,7 +235,7 @@ impl Reader {
         let mut heard = Instant::now();
         self.next = None;
         loop {
-            let records = self.read(next, Duration::from_millis(20))?;
+            let records = self.gather(next, Instant::now() + settings::FETCH_STEP)?;
             if let Some(last) = records.last() {
                 next = last.place.offset + 1;
                 heard = Instant::now();
@@ -276,6 +312,7 @@ fn is_unsettled(error: &ClientError) -> bool {
         matches!(
             code,
             Code::NotLeaderForPartition
+                | Code::UnknownTopicOrPartition
                 | Code::LeaderNotAvailable
                 | Code::OffsetNotAvailable
                 | Code::ReplicaNotAvailable

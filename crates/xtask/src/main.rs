@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
-use xtask::{checks, docker, kafka, suite};
+use xtask::{checks, docker, kafka, say, suite};
 
 /// Tasks of this repository.
 #[derive(Parser)]
@@ -20,7 +20,7 @@ enum Task {
     /// Runs every test, with a real Kafka (PAVANE_TEST_KAFKA=host:port, or one started for it) and
     /// Python clients; installs what they need where it can.
     Test {
-        /// For `cargo test`, for example `-p pavane-tests`, or `-- NAME`.
+        /// For `cargo test`, for example `--test NAME`, or `-- NAME`.
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         more: Vec<String>,
     },
