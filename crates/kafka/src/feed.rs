@@ -16,7 +16,7 @@ use tracing::{debug, error, info, warn};
 use crate::Shared;
 use crate::deliveries::lock;
 use crate::outlet::KafkaOutlet;
-use crate::reader::{Gathered, Trouble, kept, native_partition, record, trouble};
+use crate::reader::{Gathered, Trouble, kept, native_partition, record, report, trouble};
 use crate::settings;
 
 /// A partition of a topic.
@@ -58,7 +58,7 @@ struct Held {
 
 impl ClientContext for Membership {
     fn error(&self, error: ClientError, reason: &str) {
-        warn!(%error, reason, "kafka group member");
+        report(&error, reason);
     }
 }
 

@@ -20,6 +20,14 @@ pub(crate) struct Plain;
 
 impl ClientContext for Plain {
     fn error(&self, error: ClientError, reason: &str) {
+        report(&error, reason);
+    }
+}
+
+/// Logs what a consumer says on the side. rdkafka counts the end of a partition among the errors, and
+/// it is met after nearly every record.
+pub(crate) fn report(error: &ClientError, reason: &str) {
+    if error.rdkafka_error_code() != Some(Code::PartitionEOF) {
         warn!(%error, reason, "kafka consumer");
     }
 }
