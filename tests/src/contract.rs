@@ -685,16 +685,13 @@ pub fn a_wait_ends_when_something_arrives<S: Stand>(stand: &S) {
     waits(
         || broker.open(LaneId(0)).unwrap().read(Source::Inbox, from + 1, LONG).unwrap(),
         || {
-            send_all(&mut outlet, vec![inbox(1)]);
+            later(&mut outlet, inbox(1));
         },
     );
 
     let mut follow = broker.follow(vec![(topic.clone(), Start::End)]).unwrap();
     assert_eq!(follow.next(GLANCE), Ok(Vec::new()));
-    waits(
-        move || follow.next(LONG).unwrap(),
-        || send_all(&mut outlet, vec![named(&topic, "k", 0)]),
-    );
+    waits(move || follow.next(LONG).unwrap(), || later(&mut outlet, named(&topic, "k", 0)));
 
     let mut feed = broker.join("pickers", records_of(&[&topic])).unwrap();
     assert_eq!(offsets(&mut feed, 1), [0]);
@@ -703,7 +700,7 @@ pub fn a_wait_ends_when_something_arrives<S: Stand>(stand: &S) {
             Fed::Records(records) => records,
             other @ (Fed::Idle | Fed::Lanes { .. }) => panic!("{other:?}"),
         },
-        || send_all(&mut outlet, vec![named(&topic, "k", 1)]),
+        || later(&mut outlet, named(&topic, "k", 1)),
     );
 
     outlet.send(Ticket(1_000_000), vec![named(&topic, "k", 2)]).unwrap();
@@ -727,6 +724,12 @@ fn waits<T: Debug + Send>(wait: impl FnOnce() -> Vec<T> + Send, cause: impl FnOn
     });
     assert!(!found.is_empty(), "the wait ended with nothing");
     assert!(took < LONG / 2, "the wait ended by the clock, after {took:?}");
+}
+
+/// Gives the one who waits time to begin, then sends.
+fn later<O: Outlet>(outlet: &mut O, record: Outgoing) {
+    assert_eq!(outlet.settled(GLANCE), Ok(Vec::new()));
+    send_all(outlet, vec![record]);
 }
 
 /// Repeats `done` until it is true.

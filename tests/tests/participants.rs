@@ -1,8 +1,12 @@
 //! Participants on a broker: commands from `tasks.<agent>`, answers to the inbox, poison to the dead
 //! letters, and nothing committed that is not answered.
-#![allow(clippy::unwrap_used, reason = "a test panics where a promise is broken")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a test panics where a promise is broken"
+)]
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
@@ -13,7 +17,7 @@ use events::{AgentName, Destination, Header, Outgoing, Payload, Record, Topics, 
 use local::{Durability, Local, Options};
 use orders::{OverBroker, Service, Shop};
 use serde_json::{Value, json};
-use stream::{Broker, Fed, Feed, Follow, Share, Start, Stop, SystemClock};
+use stream::{Broker, Fed, Feed, Follow, Purpose, Share, Start, Stop, SystemClock};
 
 const DEADLINE: Duration = Duration::from_secs(60);
 
@@ -61,8 +65,8 @@ fn release(order: usize) -> Outgoing {
 }
 
 /// The first `count` records of a topic that differ in what `name` gives.
-fn read(
-    broker: &Local,
+fn read<B: Broker>(
+    broker: &B,
     topic: events::Topic,
     count: usize,
     name: impl Fn(&Record) -> String,
@@ -71,7 +75,7 @@ fn read(
     let mut read = BTreeMap::new();
     let until = Instant::now() + DEADLINE;
     while read.len() < count {
-        assert!(Instant::now() < until, "{} of {count} came", read.len());
+        assert!(Instant::now() < until, "{} of {count} came: {:?}", read.len(), read.keys());
         for record in follow.next(Duration::from_millis(100)).unwrap() {
             read.entry(name(&record)).or_insert(record);
         }
@@ -80,7 +84,7 @@ fn read(
 }
 
 /// By subject, the first answer's type and value.
-fn answers(broker: &Local, count: usize) -> BTreeMap<String, (String, Value)> {
+fn answers<B: Broker>(broker: &B, count: usize) -> BTreeMap<String, (String, Value)> {
     let subject = |record: &Record| record.header_text("ce_subject").unwrap().to_owned();
     read(broker, broker.topics().inbox(), count, subject)
         .into_iter()
@@ -92,13 +96,13 @@ fn answers(broker: &Local, count: usize) -> BTreeMap<String, (String, Value)> {
         .collect()
 }
 
-#[test]
-fn commands_of_a_workflow_are_answered_in_order_and_poison_stands_in_nobodys_way() {
+fn answered_in_order<B: Broker>(broker: &Arc<B>) {
     const ORDERS: usize = 60;
+    let topic = broker.topics().tasks(&AgentName::from("inventory"));
+    broker.create(&topic, Purpose::Tasks).unwrap();
     let folder = tempfile::tempdir().unwrap();
-    let broker = open(&folder.path().join("log"));
-    let door = OverBroker { broker: Arc::clone(&broker), serving: Serving::default() };
-    let mut shop = Shop::open(&folder.path().join("books"), Arc::new(door)).unwrap();
+    let door = OverBroker { broker: Arc::clone(broker), serving: Serving::default() };
+    let mut shop = Shop::open(folder.path(), Arc::new(door)).unwrap();
     shop.start(Service::Inventory);
 
     let bytes = Bytes::from_static(b"\xffno command");
@@ -124,7 +128,7 @@ fn commands_of_a_workflow_are_answered_in_order_and_poison_stands_in_nobodys_way
         }
     }
 
-    let answers = answers(&broker, ORDERS + ORDERS / 2 + 1);
+    let answers = answers(&**broker, ORDERS + ORDERS / 2 + 1);
     for order in 0..ORDERS {
         let subject = |verb| format!("orders:o-{order}/inventory/1.{verb}1");
         assert_eq!(answers[&subject("do")].0, "pavane.TaskCompleted");
@@ -134,8 +138,8 @@ fn commands_of_a_workflow_are_answered_in_order_and_poison_stands_in_nobodys_way
     }
     let (kind, why) = &answers["orders:o-1000/inventory/1.do1"];
     assert_eq!((kind.as_str(), &why["code"]), ("pavane.TaskFailed", &json!("json")));
-    let dead = broker.topics().dead_letters(&broker.topics().tasks(&AgentName::from("inventory")));
-    let letters = read(&broker, dead, 1, |record| record.place.to_string());
+    let dead = broker.topics().dead_letters(&topic);
+    let letters = read(&**broker, dead, 1, |record| record.place.to_string());
     let letter = letters.values().next().unwrap();
     assert_eq!(letter.value.as_ref(), Some(&bytes));
     assert_eq!(letter.header_text("pavane_error_code"), Some("no_subject"));
@@ -143,22 +147,46 @@ fn commands_of_a_workflow_are_answered_in_order_and_poison_stands_in_nobodys_way
     shop.stop_all();
     let totals = shop.totals().unwrap().inventory;
     assert_eq!((totals.reserved, totals.reservations), (ORDERS as u64 / 2, ORDERS as u64 / 2));
-    assert_eq!(left(&broker, "inventory"), 0, "what was answered is committed");
+    assert_eq!(left(&**broker, "inventory"), 0, "what was answered is committed");
 }
 
-/// How many commands the agent's group has not committed.
-fn left(broker: &Local, agent: &str) -> usize {
+/// How many commands the agent's group has not committed, up to now.
+fn left<B: Broker>(broker: &B, agent: &str) -> usize {
+    static MARKS: AtomicU32 = AtomicU32::new(0);
+    let mark = format!("mark {}", MARKS.fetch_add(1, Ordering::SeqCst));
     let topic = broker.topics().tasks(&AgentName::from(agent));
+    let partitions = u32::try_from(broker.kept(&topic).unwrap().unwrap().len()).unwrap();
+    for partition in 0..partitions {
+        broker
+            .put(Outgoing {
+                to: Destination::Named(topic.clone()),
+                partition: Some(partition),
+                key: None,
+                value: Payload::Bytes(Bytes::from(mark.clone())),
+                headers: Vec::new(),
+            })
+            .unwrap();
+    }
     let share = Share::Records { topics: vec![topic], starts: Vec::new() };
-    let mut feed = broker.join(&format!("pavane.{agent}"), share).unwrap();
-    let mut left = 0;
-    loop {
-        match feed.next(Duration::from_millis(300)).unwrap() {
-            Fed::Records(records) => left += records.len(),
-            Fed::Idle => return left,
-            Fed::Lanes { .. } => panic!("a share of records has no lanes"),
+    let group = broker.topics().group(&format!("agent.{agent}"));
+    let mut feed = broker.join(&group, share).unwrap();
+    let mut left = BTreeSet::new();
+    let mut marked = BTreeSet::new();
+    let until = Instant::now() + DEADLINE;
+    while marked.len() < partitions as usize {
+        assert!(Instant::now() < until, "the group got no share of {} partitions", partitions);
+        let Fed::Records(records) = feed.next(Duration::from_millis(100)).unwrap() else {
+            continue;
+        };
+        for record in records {
+            if record.value.as_deref() == Some(mark.as_bytes()) {
+                marked.insert(record.place.partition);
+            } else if record.header("ce_subject").is_some() {
+                left.insert(record.place);
+            }
         }
     }
+    left.len()
 }
 
 /// Its store fails at one order, as often as it says.
@@ -183,27 +211,65 @@ impl Agent for Unlucky {
     }
 }
 
-#[test]
-fn a_command_whose_store_failed_is_not_answered_and_comes_again() {
+fn comes_again<B: Broker>(broker: &B) {
     const ORDERS: usize = 10;
-    let folder = tempfile::tempdir().unwrap();
-    let broker = open(folder.path());
+    let topic = broker.topics().tasks(&AgentName::from("unlucky"));
+    broker.create(&topic, Purpose::Tasks).unwrap();
     let agent = Unlucky { name: AgentName::from("unlucky"), failures_left: AtomicU32::new(2) };
     for order in 0..ORDERS {
         broker.put(command("unlucky", ("do", "pavane.DoTask", "try"), order)).unwrap();
     }
     let (stop, serving) = (Stop::default(), Serving::default());
     for _ in 0..2 {
-        let ended = serve(&*broker, &agent, &SystemClock, &serving, &stop);
+        let ended = serve(broker, &agent, &SystemClock, &serving, &stop);
         assert!(matches!(ended, Err(ServeError::Ledger { .. })), "{ended:?}");
-        assert!(left(&broker, "unlucky") > 0, "an unanswered command was committed");
+        assert!(left(broker, "unlucky") > 0, "an unanswered command was committed");
     }
     std::thread::scope(|scope| {
-        let served = scope.spawn(|| serve(&*broker, &agent, &SystemClock, &serving, &stop));
-        let answers = answers(&broker, ORDERS);
+        let served = scope.spawn(|| serve(broker, &agent, &SystemClock, &serving, &stop));
+        let answers = answers(broker, ORDERS);
         assert!(answers.values().all(|(kind, _)| kind == "pavane.TaskCompleted"));
         stop.request();
         served.join().unwrap().unwrap();
     });
-    assert_eq!(left(&broker, "unlucky"), 0);
+    assert_eq!(left(broker, "unlucky"), 0);
+}
+
+#[test]
+fn commands_of_a_workflow_are_answered_in_order_and_poison_stands_in_nobodys_way() {
+    let folder = tempfile::tempdir().unwrap();
+    answered_in_order(&open(folder.path()));
+}
+
+#[test]
+fn a_command_whose_store_failed_is_not_answered_and_comes_again() {
+    let folder = tempfile::tempdir().unwrap();
+    comes_again(&*open(folder.path()));
+}
+
+#[cfg(feature = "real-kafka")]
+mod real_kafka {
+    use kafka::{Config, Kafka};
+
+    use super::*;
+
+    fn connect() -> Kafka {
+        let now = std::time::UNIX_EPOCH.elapsed().unwrap().as_nanos();
+        let bootstrap = std::env::var("PAVANE_TEST_KAFKA").unwrap();
+        let mut config = Config::at(&bootstrap);
+        config.prefix = format!("participants{now}.");
+        let kafka = Kafka::connect(config, &[]).unwrap();
+        kafka::topics::create_all(&kafka, 3).unwrap();
+        kafka
+    }
+
+    #[test]
+    fn commands_of_a_workflow_are_answered_in_order_and_poison_stands_in_nobodys_way() {
+        answered_in_order(&Arc::new(connect()));
+    }
+
+    #[test]
+    fn a_command_whose_store_failed_is_not_answered_and_comes_again() {
+        comes_again(&connect());
+    }
 }

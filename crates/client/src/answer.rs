@@ -17,6 +17,9 @@ pub enum Effects {
     Unknown,
 }
 
+/// A failure's message is cut here, bytes: it travels in the journal.
+const MESSAGE_BYTES_MAX: usize = 8 * 1024;
+
 /// Why a command did not work, as the saga will see it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Failure {
@@ -101,7 +104,7 @@ impl Answer {
             Self::Completed(output) => output.clone(),
             Self::Failed(failure) => serde_json::json!({
                 "code": failure.code,
-                "message": failure.message,
+                "message": failure.message.get(..failure.message.floor_char_boundary(MESSAGE_BYTES_MAX)),
                 "retryable": failure.retryable,
                 "effects": failure.effects,
             }),

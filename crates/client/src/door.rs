@@ -23,7 +23,8 @@ use crate::progress::{Outbox, Overdue};
 /// How commands are served.
 #[derive(Clone, Debug)]
 pub struct Serving {
-    /// The consumer group; members share the commands. Default `pavane.<agent>`.
+    /// The consumer group; members share the commands. Default `pavane.agent.<agent>`, with
+    /// the prefix of the topics.
     pub group: Option<String>,
     /// How many commands are worked on at once, each of another workflow. Default 4.
     pub threads: NonZeroU32,
@@ -94,7 +95,12 @@ pub fn serve<B: Broker, A: Agent + ?Sized>(
     let failed = |source| ServeError::Broker { agent: name.to_string(), source };
     let topic = broker.topics().tasks(name);
     broker.create(&topic, Purpose::Tasks).map_err(failed)?;
-    let group = serving.group.clone().unwrap_or_else(|| format!("pavane.{name}"));
+    // Made before the first poison comes: a record that can not be put aside would stand in the way.
+    let dead = broker.topics().dead_letters(&topic);
+    broker.create(&dead, Purpose::DeadLetters).map_err(failed)?;
+    // The gateway joins by the same name: members through either door share the commands.
+    let group = serving.group.clone();
+    let group = group.unwrap_or_else(|| broker.topics().group(&format!("agent.{name}")));
     let share = Share::Records { topics: vec![topic], starts: Vec::new() };
     let mut feed = broker.join(&group, share).map_err(failed)?;
     let desk = Desk {

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use reqwest::header::HeaderValue;
 use reqwest::{Client, Method, RequestBuilder, StatusCode};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -284,6 +285,12 @@ impl Http {
         let body = json!({
             "type": answer.ce_type(), "subject": reply.subject, "value": answer.value()
         });
+        // A trace that HTTP can not carry is no reason to keep the answer back.
+        let trace = reply.traceparent.as_deref();
+        let request = match trace.and_then(|trace| HeaderValue::from_str(trace).ok()) {
+            Some(trace) => request.header(events::header::TRACEPARENT, trace),
+            None => request,
+        };
         send(request.json(&body).timeout(CALL), &url).await.map(|_| ())
     }
 

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use events::{Class, Refusal, Timestamp, partition_of};
+use events::{Class, Refusal, Subject, Timestamp, header, partition_of};
 use stream::Stop;
 use tokio::sync::mpsc::{Receiver, Sender, channel};
 use tokio::task::{JoinError, JoinSet, spawn_blocking};
@@ -239,7 +239,8 @@ impl Desk {
     /// Waits where trying again can help.
     async fn wait_out(&self, error: HttpError, backoff: &mut Duration) -> Result<(), PollError> {
         let is_passing = match &error {
-            HttpError::Unreachable { .. } => true,
+            // An address that is none will not become one.
+            HttpError::Unreachable { source, .. } => !source.is_builder(),
             HttpError::Problem(problem) => {
                 problem.status >= 500 || matches!(problem.status, 408 | 429)
             }
@@ -261,8 +262,10 @@ fn held_as(command: &Command) -> (String, &'static str) {
 }
 
 fn parse(item: HandedOut) -> Result<Command, Unreadable> {
+    let subject = item.headers.get(header::SUBJECT);
+    let subject = subject.filter(|subject| subject.parse::<Subject>().is_ok());
     let appended_at: Timestamp = item.timestamp.parse().map_err(|error| Unreadable {
-        subject: item.headers.get(events::header::SUBJECT).cloned(),
+        subject: subject.cloned(),
         refusal: Refusal::new(Class::Invalid, "bad_timestamp", format!("timestamp: {error}")),
     })?;
     Command::from_parts(&item.headers, item.value, appended_at).map_err(|unreadable| *unreadable)

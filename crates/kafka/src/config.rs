@@ -190,8 +190,8 @@ pub enum KafkaError {
     },
     /// The schema registry has not one of our schemas.
     #[error(
-        "the schema registry at `{url}` has no subject `{subject}`: run `pavane topics create` to \
-         register our schemas"
+        "the schema registry at `{url}` has not our schema of the subject `{subject}`: run `pavane \
+         topics create` to register ours"
     )]
     MissingSubject {
         /// The registry.

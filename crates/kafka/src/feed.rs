@@ -16,7 +16,7 @@ use tracing::{debug, error, info, warn};
 use crate::Shared;
 use crate::deliveries::lock;
 use crate::outlet::KafkaOutlet;
-use crate::reader::{Gathered, Trouble, kept, native_partition, record, trouble};
+use crate::reader::{Gathered, Trouble, kept, native_partition, record, report, trouble};
 use crate::settings;
 
 /// A partition of a topic.
@@ -58,7 +58,7 @@ struct Held {
 
 impl ClientContext for Membership {
     fn error(&self, error: ClientError, reason: &str) {
-        warn!(%error, reason, "kafka group member");
+        report(&error, reason);
     }
 }
 
@@ -118,10 +118,11 @@ impl Membership {
                 for part in committed.elements() {
                     part.error()?;
                     let name = name(part.topic(), part.partition());
-                    let place = match part.offset() {
-                        rdkafka::Offset::Offset(offset) => Some(offset),
-                        // Nothing was committed yet.
-                        _ => starts.get(&name).copied(),
+                    // Anything but an offset says that nothing was committed yet.
+                    let place = if let rdkafka::Offset::Offset(offset) = part.offset() {
+                        Some(offset)
+                    } else {
+                        starts.get(&name).copied()
                     };
                     let from = place.map_or(rdkafka::Offset::Beginning, rdkafka::Offset::Offset);
                     places.add_partition_offset(part.topic(), part.partition(), from)?;

@@ -20,6 +20,14 @@ pub(crate) struct Plain;
 
 impl ClientContext for Plain {
     fn error(&self, error: ClientError, reason: &str) {
+        report(&error, reason);
+    }
+}
+
+/// Logs what a consumer says on the side. rdkafka counts the end of a partition among the errors, and
+/// it is met after nearly every record.
+pub(crate) fn report(error: &ClientError, reason: &str) {
+    if error.rdkafka_error_code() != Some(Code::PartitionEOF) {
         warn!(%error, reason, "kafka consumer");
     }
 }
@@ -41,30 +49,40 @@ pub(crate) enum Trouble {
 
 /// Judges an error that a consumer gave instead of a record.
 pub(crate) fn trouble(error: &ClientError) -> Trouble {
-    let code = match error {
-        ClientError::PartitionEOF(_) => return Trouble::End,
-        ClientError::MessageConsumptionFatal(code) => {
-            return Trouble::Final(format!("the consumer has failed for good: {code}"));
-        }
-        other => match other.rdkafka_error_code() {
-            Some(code) => code,
-            None => return Trouble::Final(other.to_string()),
-        },
-    };
-    match code {
-        Code::AutoOffsetReset | Code::OffsetOutOfRange | Code::LogTruncation => Trouble::OutOfRange,
-        Code::BadMessage | Code::InvalidMessage | Code::BadCompression => {
-            Trouble::Final(format!("a record is damaged: {code}"))
-        }
-        Code::UnknownTopicOrPartition | Code::UnknownTopic | Code::UnknownPartition => {
-            Trouble::Final(format!("the topic is not there: {code}"))
-        }
-        Code::TopicAuthorizationFailed
-        | Code::ClusterAuthorizationFailed
-        | Code::Authentication
-        | Code::SaslAuthenticationFailed => Trouble::Final(format!("access was refused: {code}")),
-        _ => Trouble::Passing,
+    if let ClientError::PartitionEOF(_) = error {
+        return Trouble::End;
     }
+    if let ClientError::MessageConsumptionFatal(code) = error {
+        return Trouble::Final(format!("the consumer has failed for good: {code}"));
+    }
+    let Some(code) = error.rdkafka_error_code() else { return Trouble::Final(error.to_string()) };
+    let what = if is_one_of(code, OUT_OF_RANGE) {
+        return Trouble::OutOfRange;
+    } else if is_one_of(code, DAMAGED) {
+        "a record is damaged"
+    } else if is_one_of(code, MISSING) {
+        "the topic is not there"
+    } else if is_one_of(code, REFUSED) {
+        "access was refused"
+    } else {
+        return Trouble::Passing;
+    };
+    Trouble::Final(format!("{what}: {code}"))
+}
+
+const OUT_OF_RANGE: &[Code] = &[Code::AutoOffsetReset, Code::OffsetOutOfRange, Code::LogTruncation];
+const DAMAGED: &[Code] = &[Code::BadMessage, Code::InvalidMessage, Code::BadCompression];
+const MISSING: &[Code] =
+    &[Code::UnknownTopicOrPartition, Code::UnknownTopic, Code::UnknownPartition];
+const REFUSED: &[Code] = &[
+    Code::TopicAuthorizationFailed,
+    Code::ClusterAuthorizationFailed,
+    Code::Authentication,
+    Code::SaslAuthenticationFailed,
+];
+
+fn is_one_of(code: Code, codes: &[Code]) -> bool {
+    codes.contains(&code)
 }
 
 /// A record as it was read.
@@ -118,7 +136,10 @@ pub(crate) struct Reader {
     topic: Topic,
     partition: Partition,
     next: Option<Offset>,
+    /// Whether the end was met behind the last record.
     at_end: bool,
+    /// A place and an end with nothing to read between them.
+    hollow: Option<(Offset, Offset)>,
 }
 
 impl Reader {
@@ -132,7 +153,7 @@ impl Reader {
         let consumer = settings
             .create_with_context(Plain)
             .map_err(|error| LogError::Lost(format!("no consumer for {topic}: {error}")))?;
-        Ok(Self { consumer, asking, topic, partition, next: None, at_end: false })
+        Ok(Self { consumer, asking, topic, partition, next: None, at_end: false, hollow: None })
     }
 
     /// Connects, so that the first read need not.
@@ -143,14 +164,47 @@ impl Reader {
             .map_err(|error| self.lost(&error.to_string()))
     }
 
-    /// What is kept. Where the reader stands at the end, the end is its own position: what an
-    /// uncommitted reader counts above it are markers of transactions, which no reader ever sees.
+    /// What is kept.
     pub(crate) fn kept(&self) -> Result<Range<Offset>, LogError> {
         kept(&self.asking, &self.topic, self.partition)
     }
 
+    /// Records from `from` on. An empty answer is a statement about the log, on which timers are fired:
+    /// so it is given only once the broker was asked, after the wait, and had nothing more.
     pub(crate) fn read(&mut self, from: Offset, wait: Duration) -> Result<Vec<Record>, LogError> {
-        let deadline = Instant::now() + wait;
+        let records = self.gather(from, Instant::now() + wait)?;
+        if !records.is_empty() {
+            return Ok(records);
+        }
+        let end = self.kept()?.end;
+        if end <= from || self.hollow == Some((from, end)) {
+            return Ok(records);
+        }
+        self.fetch(from, end)
+    }
+
+    /// The broker has offsets above `from`: records on their way, or markers of transactions alone, which
+    /// nobody ever sees.
+    fn fetch(&mut self, from: Offset, end: Offset) -> Result<Vec<Record>, LogError> {
+        let deadline = Instant::now() + settings::ASK;
+        while !self.at_end {
+            let records = self.gather(from, Instant::now() + settings::FETCH_STEP)?;
+            if !records.is_empty() {
+                return Ok(records);
+            }
+            if Instant::now() >= deadline {
+                return Err(self.lost(&format!("nothing came from {from}, below the end {end}")));
+            }
+        }
+        let records = self.gather(from, Instant::now() + settings::HOLLOW_WAIT)?;
+        if records.is_empty() {
+            self.hollow = Some((from, end));
+        }
+        Ok(records)
+    }
+
+    /// What comes from `from` on until the deadline.
+    fn gather(&mut self, from: Offset, deadline: Instant) -> Result<Vec<Record>, LogError> {
         if self.next != Some(from) {
             self.start(from)?;
         }
@@ -160,14 +214,13 @@ impl Reader {
             match self.consumer.poll(patience) {
                 None if patience.is_zero() => break,
                 None => {}
-                Some(Ok(message)) => {
-                    // A change of place may leave records of the old one on their way.
-                    if self.next.is_some_and(|next| message.offset() >= next) {
-                        self.next = Some(message.offset() + 1);
-                        self.at_end = false;
-                        gathered.push(record(&message, &self.topic));
-                    }
+                Some(Ok(message)) if self.next.is_some_and(|next| message.offset() >= next) => {
+                    self.next = Some(message.offset() + 1);
+                    self.at_end = false;
+                    gathered.push(record(&message, &self.topic));
                 }
+                // A change of place may leave records of the old one on their way.
+                Some(Ok(_)) => {}
                 Some(Err(error)) => match trouble(&error) {
                     Trouble::End => self.at_end = true,
                     Trouble::Passing => debug!(%error, topic = %self.topic, "reading goes on"),
@@ -190,7 +243,7 @@ impl Reader {
         let mut heard = Instant::now();
         self.next = None;
         loop {
-            let records = self.read(next, Duration::from_millis(20))?;
+            let records = self.gather(next, Instant::now() + settings::FETCH_STEP)?;
             if let Some(last) = records.last() {
                 next = last.place.offset + 1;
                 heard = Instant::now();
@@ -267,6 +320,7 @@ fn is_unsettled(error: &ClientError) -> bool {
         matches!(
             code,
             Code::NotLeaderForPartition
+                | Code::UnknownTopicOrPartition
                 | Code::LeaderNotAvailable
                 | Code::OffsetNotAvailable
                 | Code::ReplicaNotAvailable

@@ -10,6 +10,11 @@ use crate::config::Config;
 
 /// How long one question to a broker may take (metadata, watermarks, topics).
 pub(crate) const ASK: Duration = Duration::from_secs(10);
+/// How long one look at what is being fetched takes.
+pub(crate) const FETCH_STEP: Duration = Duration::from_millis(10);
+/// At the end of what can be seen, with offsets above: several times `fetch.wait.max.ms`, so that a fetch
+/// that began after the question has been answered.
+pub(crate) const HOLLOW_WAIT: Duration = Duration::from_millis(300);
 /// The pause before a question is asked again whose answer was that a leader is being found.
 pub(crate) const ASK_AGAIN: Duration = Duration::from_millis(20);
 /// How often a topic must be said not to be there.

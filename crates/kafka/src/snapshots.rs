@@ -134,9 +134,10 @@ impl KafkaSnapshots {
                     | Code::TransactionCoordinatorFenced
             )
         };
-        let code = match error {
-            ClientError::Transaction(error) => Some(error.code()),
-            other => other.rdkafka_error_code(),
+        let code = if let ClientError::Transaction(error) = error {
+            Some(error.code())
+        } else {
+            error.rdkafka_error_code()
         };
         let fatal = self.producer.client().fatal_error();
         if code.is_some_and(fenced) || fatal.is_some_and(|(code, _)| fenced(code)) {

@@ -4,8 +4,8 @@ use events::{Destination, Topic};
 use rdkafka::admin::ConfigResource;
 use stream::{Broker as _, Created, LogError, Purpose};
 
-use crate::Kafka;
 use crate::settings::{DEAD_LETTER_EXTRA, INBOX_BYTES, JOURNAL_BYTES, TASKS_BYTES};
+use crate::{Kafka, admin, reader};
 
 const DAY_MS: u64 = 24 * 60 * 60 * 1000;
 /// What Kafka takes where a topic does not say (`message.max.bytes` of a broker).
@@ -80,7 +80,13 @@ pub(crate) fn create(
         named => named,
     };
     let config = settings(kafka, topic, purpose, replication)?;
-    admin.create(topic, partitions(purpose, lanes), replication, &config)
+    let count = partitions(purpose, lanes);
+    let created = admin.create(topic, count, replication, &config)?;
+    // A leader is named before it is ready, and until then refuses records as if there were no topic.
+    for partition in admin::numbers(count) {
+        reader::kept(&kafka.shared.committed, topic, partition)?;
+    }
+    Ok(created)
 }
 
 fn partitions(purpose: Purpose, lanes: u32) -> u32 {

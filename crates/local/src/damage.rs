@@ -10,6 +10,8 @@ use std::path::{Path, PathBuf};
 
 use xxhash_rust::xxh3::xxh3_128;
 
+use crate::error::LocalError;
+
 const MAGIC: &[u8] = b"LSM\x03";
 /// Magic, kind, sum of the data, two lengths.
 const HEADER_BYTES: usize = 4 + 1 + 16 + 4 + 4;
@@ -38,6 +40,17 @@ pub(crate) fn explain(folder: &Path, error: &fjall::Error) -> String {
                 "the embedded log in {at} can not go on: {error}; put the folder back from a copy"
             )
         }
+    }
+}
+
+/// The same, where it can not even be opened.
+pub(crate) fn refuse(folder: &Path, error: &fjall::Error) -> LocalError {
+    match damaged_table(folder) {
+        Some((file, byte)) => {
+            let what = format!("the block at byte {byte} is not as it was written");
+            LocalError::Damaged { file, what }
+        }
+        None => LocalError::Storage { folder: folder.to_owned(), what: error.to_string() },
     }
 }
 

@@ -13,8 +13,8 @@ use crate::limits::GROUP_NAME_BYTES_MAX;
 use crate::open::Shared;
 use crate::outlet::LocalOutlet;
 use crate::reader::Places;
+use crate::request::Request;
 use crate::view::{Bell, deadline, lock};
-use crate::writer::Request;
 
 /// A member of a group. It leaves the group when it is dropped.
 pub struct LocalFeed {
@@ -125,7 +125,7 @@ impl Feed for LocalFeed {
         drop(groups);
         match offsets.is_empty() {
             true => self.shared.view.running(),
-            false => self.shared.queue.push(Request::Commit { offsets }),
+            false => self.shared.hand(Request::Commit { offsets }),
         }
     }
 

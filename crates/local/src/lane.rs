@@ -10,7 +10,7 @@ use stream::{Entry, LaneId, Log, LogError, Outlet, Purpose, Settled, Source, Tic
 use crate::open::Shared;
 use crate::outlet::LocalOutlet;
 use crate::reader::Reader;
-use crate::writer::{Request, Stamped};
+use crate::request::{Request, Stamped};
 use crate::{codec, limits};
 
 /// A lane's logs.

@@ -1,10 +1,12 @@
 //! The broker over a durable log in one directory: topics, groups and snapshots of one process, kept
 //! by a storage library, acknowledged once they are on the disk.
 //!
-//! Everything that is written goes through one thread, which makes one batch and one `fdatasync` of
-//! all that has come in meanwhile, and only then lets it be seen. Readers take from the storage
+//! Everything that is written goes through one writer, which makes one batch and one `fdatasync` of all
+//! that has come in meanwhile, and only then lets it be seen. Whoever must wait for its own write and
+//! finds the writer free writes at once, itself; else a thread does. Readers take from the storage
 //! library directly, up to what may be seen, and are woken at once.
 
+mod answer;
 mod codec;
 mod damage;
 mod error;
@@ -17,6 +19,7 @@ mod limits;
 mod open;
 mod outlet;
 mod reader;
+mod request;
 mod retention;
 mod snapshots;
 mod store;

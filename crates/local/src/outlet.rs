@@ -9,8 +9,8 @@ use stream::{LogError, Outlet, SendError, Settled, Ticket};
 use crate::codec;
 use crate::limits::UNSETTLED_MAX;
 use crate::open::Shared;
+use crate::request::{Request, Sending, Stamped};
 use crate::view::{Bell, deadline, lock};
-use crate::writer::{Request, Sending, Stamped};
 
 /// A sender of records.
 pub struct LocalOutlet {
@@ -52,7 +52,7 @@ impl Outlet for LocalOutlet {
         }
         let records = records.into_iter().map(|record| self.shared.sending(record)).collect();
         let tray = Arc::clone(&self.tray);
-        self.shared.queue.push(Request::Send { ticket, records, tray })
+        self.shared.hand(Request::Send { ticket, records, tray })
     }
 
     fn settled(&mut self, wait: Duration) -> Result<Vec<Settled>, LogError> {

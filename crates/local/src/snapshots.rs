@@ -7,7 +7,7 @@ use stream::{Key, LaneId, LogError, Snapshot, Snapshots};
 
 use crate::limits::{STATE_KEY_BYTES_MAX, record_bytes_max};
 use crate::open::Shared;
-use crate::writer::Request;
+use crate::request::Request;
 
 /// What stands under a lane's number.
 const MARKER: u8 = 0;

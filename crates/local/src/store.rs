@@ -1,6 +1,6 @@
 //! The storage library, and what we ask of it.
 //!
-//! Three of its habits shape this file (`docs/decisions/0006-embedded-log.md`): a range read directly
+//! Three of its habits shape this file (`docs/decisions/0006-damage-in-the-embedded-log.md`): a range read directly
 //! from a keyspace can see half of a batch that is being applied, so what must be seen whole is read
 //! through a snapshot; a batch that is committed without a sync can be seen before it is durable, so
 //! every batch that matters is synced within its commit; its error for a damaged table does not name
@@ -49,10 +49,7 @@ impl Store {
         durability: Durability,
         lock: Option<File>,
     ) -> Result<Self, LocalError> {
-        let failed = |error: fjall::Error| LocalError::Storage {
-            folder: folder.to_owned(),
-            what: error.to_string(),
-        };
+        let failed = |error: fjall::Error| damage::refuse(folder, &error);
         // A damaged list of its own files makes the library panic.
         let database = std::panic::catch_unwind(|| {
             Database::builder(folder)

@@ -1,215 +1,23 @@
-//! The one thread that writes: takes all that has come in, makes one durable batch of it, lets it be
-//! seen, answers.
+//! Writing: takes all that has come in, makes one durable batch of it, lets it be seen, answers.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
-use std::sync::mpsc::SyncSender;
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::{Arc, Mutex};
+use std::time::Instant;
 
 use bytes::Bytes;
 use events::{Offset, Partition, Place, Timestamp, Topic, partition_of};
 use fjall::OwnedWriteBatch;
 use stream::{Created, LogError, Purpose, SendError, Settled, Ticket};
 
+use crate::answer::{Answer, answer};
 use crate::codec::{self, TopicId};
-use crate::limits::{
-    BATCH_BYTES_MAX, BATCH_REQUESTS_MAX, COMMITS_WAIT, QUEUE_BYTES_MAX, QUEUE_REQUESTS_MAX,
-    SWEEP_EVERY, TOPICS_MAX,
-};
+use crate::limits::{COMMITS_WAIT, SWEEP_EVERY, TOPICS_MAX};
 use crate::outlet::Tray;
+use crate::request::{Queue, Reply, Request, Sending};
 use crate::store::Store;
 use crate::topics::{self, Described};
-use crate::view::{Published, View, lock};
+use crate::view::{Published, View};
 use crate::{Options, retention};
-
-/// Where an answer goes.
-pub(crate) type Reply<T> = SyncSender<Result<T, LogError>>;
-
-/// A record to be stored, without its time.
-pub(crate) struct Stamped {
-    pub(crate) stored: Vec<u8>,
-    pub(crate) bytes: usize,
-}
-
-/// A record to be sent.
-pub(crate) struct Sending {
-    pub(crate) topic: Topic,
-    pub(crate) partition: Option<Partition>,
-    pub(crate) key: Option<Bytes>,
-    pub(crate) record: Result<Stamped, SendError>,
-}
-
-/// What the writer is asked.
-pub(crate) enum Request {
-    Append {
-        topic: TopicId,
-        lane: Partition,
-        entries: Vec<Stamped>,
-        reply: Reply<Vec<Option<Offset>>>,
-    },
-    Send {
-        ticket: Ticket,
-        records: Vec<Sending>,
-        tray: Arc<Tray>,
-    },
-    Put {
-        record: Sending,
-        reply: Reply<Result<Place, SendError>>,
-    },
-    Fence {
-        lane: Partition,
-        reply: Reply<u64>,
-    },
-    Snapshot {
-        lane: Partition,
-        holder: u64,
-        changes: Vec<(Vec<u8>, Option<Bytes>)>,
-        reply: Reply<()>,
-    },
-    Commit {
-        offsets: Vec<(Vec<u8>, Offset)>,
-    },
-    Flush {
-        reply: Reply<()>,
-    },
-    Trim {
-        topic: TopicId,
-        partition: Partition,
-        below: Offset,
-        reply: Reply<()>,
-    },
-    Create {
-        topic: Topic,
-        purpose: Purpose,
-        reply: Reply<Created>,
-    },
-}
-
-impl Request {
-    fn bytes(&self) -> usize {
-        match self {
-            Self::Append { entries, .. } => entries.iter().map(|entry| entry.stored.len()).sum(),
-            Self::Send { records, .. } => records
-                .iter()
-                .map(|record| record.record.as_ref().map_or(0, |record| record.stored.len()))
-                .sum(),
-            Self::Put { record, .. } => {
-                record.record.as_ref().map_or(0, |record| record.stored.len())
-            }
-            Self::Snapshot { changes, .. } => changes
-                .iter()
-                .map(|(key, value)| key.len() + value.as_ref().map_or(0, Bytes::len))
-                .sum(),
-            Self::Fence { .. }
-            | Self::Commit { .. }
-            | Self::Flush { .. }
-            | Self::Trim { .. }
-            | Self::Create { .. } => 0,
-        }
-    }
-}
-
-impl Request {
-    /// Says that it was never tried.
-    fn refuse(self, why: &str) {
-        let lost = || LogError::Lost(why.to_owned());
-        match self {
-            Self::Append { reply, .. } => answer(&reply, Err(lost())),
-            Self::Send { ticket, records, tray } => {
-                let failed = (0..records.len()).map(|index| Settled::Failed {
-                    ticket,
-                    index,
-                    // Not `Never`: it can be sent when the log is open again.
-                    error: SendError::InDoubt(why.to_owned()),
-                });
-                tray.put(failed.collect());
-            }
-            Self::Put { reply, .. } => {
-                answer(&reply, Ok(Err(SendError::InDoubt(why.to_owned()))));
-            }
-            Self::Fence { reply, .. } => answer(&reply, Err(lost())),
-            Self::Snapshot { reply, .. } | Self::Trim { reply, .. } | Self::Flush { reply } => {
-                answer(&reply, Err(lost()));
-            }
-            Self::Create { reply, .. } => answer(&reply, Err(lost())),
-            Self::Commit { .. } => {}
-        }
-    }
-}
-
-/// What waits for the writer.
-#[derive(Default)]
-pub(crate) struct Queue {
-    waiting: Mutex<Waiting>,
-    work: Condvar,
-    room: Condvar,
-}
-
-#[derive(Default)]
-struct Waiting {
-    requests: VecDeque<Request>,
-    bytes: usize,
-    /// No more requests, and why.
-    closed: Option<String>,
-}
-
-impl Queue {
-    /// Hands a request over; waits for room where too much is waiting already.
-    ///
-    /// # Errors
-    /// `Lost`, with the reason, where the writer has stopped.
-    pub(crate) fn push(&self, request: Request) -> Result<(), LogError> {
-        let mut waiting = lock(&self.waiting);
-        while waiting.closed.is_none()
-            && (waiting.bytes > QUEUE_BYTES_MAX || waiting.requests.len() >= QUEUE_REQUESTS_MAX)
-        {
-            waiting = self.room.wait(waiting).unwrap_or_else(PoisonError::into_inner);
-        }
-        if let Some(why) = &waiting.closed {
-            return Err(LogError::Lost(why.clone()));
-        }
-        waiting.bytes += request.bytes();
-        waiting.requests.push_back(request);
-        self.work.notify_one();
-        Ok(())
-    }
-
-    /// Takes no more requests; what was handed over is still done.
-    pub(crate) fn close(&self, why: &str) {
-        lock(&self.waiting).closed.get_or_insert_with(|| why.to_owned());
-        self.work.notify_all();
-        self.room.notify_all();
-    }
-
-    /// The next requests, up to the bounds of a batch; none when `until` comes first. `None`: closed,
-    /// and all is done.
-    fn take(&self, until: Instant) -> Option<Vec<Request>> {
-        let mut waiting = lock(&self.waiting);
-        while waiting.requests.is_empty() {
-            let left = until.saturating_duration_since(Instant::now());
-            if waiting.closed.is_some() {
-                return None;
-            }
-            if left.is_zero() {
-                return Some(Vec::new());
-            }
-            waiting =
-                self.work.wait_timeout(waiting, left).unwrap_or_else(PoisonError::into_inner).0;
-        }
-        let mut requests = Vec::new();
-        let mut bytes = 0;
-        while bytes < BATCH_BYTES_MAX
-            && requests.len() < BATCH_REQUESTS_MAX
-            && let Some(request) = waiting.requests.pop_front()
-        {
-            bytes += request.bytes();
-            requests.push(request);
-        }
-        waiting.bytes = waiting.bytes.saturating_sub(bytes);
-        self.room.notify_all();
-        Some(requests)
-    }
-}
 
 /// Where a partition's records begin and end.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -244,6 +52,7 @@ pub(crate) struct Writer {
     /// What groups have done and is not yet written.
     pub(crate) commits: BTreeMap<Vec<u8>, Offset>,
     pub(crate) commits_since: Option<Instant>,
+    pub(crate) sweep_at: Instant,
 }
 
 /// A batch in the making.
@@ -256,41 +65,52 @@ pub(crate) struct Group {
     answers: Vec<Answer>,
 }
 
-/// What is said once the batch is durable, or has failed.
-enum Answer {
-    Appended(Reply<Vec<Option<Offset>>>, Vec<Option<Offset>>),
-    Sent { tray: Arc<Tray>, ticket: Ticket, stored: Vec<usize>, settled: Vec<Settled> },
-    Put(Reply<Result<Place, SendError>>, Place),
-    Fenced(Reply<u64>, u64),
-    Written(Reply<()>),
-    Made(Reply<Created>, Created),
+/// What the writer's thread does until the queue is closed and empty: it writes what nobody else does,
+/// and what is due by the clock.
+pub(crate) fn run(writer: &Mutex<Writer>, queue: &Queue, view: &View) {
+    let mut due = Instant::now();
+    while queue.wait(due) {
+        let Ok(mut writer) = writer.lock() else { return panicked(queue, view) };
+        writer.turn();
+        if writer.sweep_at <= Instant::now() {
+            writer.sweep();
+        }
+        due = writer.due();
+    }
+}
+
+/// Whoever was writing has panicked, in the middle of a batch that was not committed: what the writer
+/// knows is no longer what is stored.
+pub(crate) fn panicked(queue: &Queue, view: &View) {
+    let why = "the embedded log's writer has panicked; see the log, and start again";
+    queue.fail(why);
+    view.stop(why);
 }
 
 impl Writer {
-    /// Writes until the queue is closed and empty, or the disk refuses.
-    pub(crate) fn run(mut self) {
-        let mut sweep_at = Instant::now();
-        while let Some(requests) =
-            self.queue.take(self.commits_due().map_or(sweep_at, |due| due.min(sweep_at)))
-        {
-            let mut group = self.group();
-            for request in requests {
-                self.stage(request, &mut group);
-            }
-            if Instant::now() >= sweep_at {
-                let more = retention::sweep(&mut self, &mut group);
-                sweep_at = Instant::now() + if more { Duration::ZERO } else { SWEEP_EVERY };
-            }
-            if let Err(why) = self.finish(group) {
-                tracing::error!(why, "the embedded log has stopped");
-                return self.refuse_rest(&why);
-            }
+    /// Writes what waits, as one batch.
+    pub(crate) fn turn(&mut self) {
+        let mut group = self.group();
+        for request in self.queue.take() {
+            self.stage(request, &mut group);
         }
+        self.finish(group).ok();
+        self.queue.call_for_rest();
     }
 
-    /// When what groups have done is written, even if nothing else is.
-    fn commits_due(&self) -> Option<Instant> {
-        self.commits_since.map(|since| since + COMMITS_WAIT)
+    /// Removes a step of what is too old.
+    fn sweep(&mut self) {
+        let mut group = self.group();
+        let more = retention::sweep(self, &mut group);
+        let swept = self.finish(group);
+        let now = Instant::now();
+        self.sweep_at = if more && swept.is_ok() { now } else { now + SWEEP_EVERY };
+    }
+
+    /// When the writer's thread looks, even if it is not called.
+    fn due(&self) -> Instant {
+        let commits = self.commits_since.map(|since| since + COMMITS_WAIT);
+        commits.map_or(self.sweep_at, |commits| commits.min(self.sweep_at))
     }
 
     pub(crate) fn group(&self) -> Group {
@@ -307,7 +127,8 @@ impl Writer {
     pub(crate) fn finish(&mut self, group: Group) -> Result<(), String> {
         let Group { mut batch, touched, made, answers, flush } = group;
         let begun = Instant::now();
-        if flush || !batch.is_empty() || self.commits_due().is_some_and(|due| due <= begun) {
+        let due = self.commits_since.is_some_and(|since| since + COMMITS_WAIT <= begun);
+        if flush || due || !batch.is_empty() {
             self.commits_since = None;
             for (key, offset) in std::mem::take(&mut self.commits) {
                 batch.insert(&self.store.meta, key, offset.to_be_bytes());
@@ -326,19 +147,13 @@ impl Writer {
             self.view.publish(Published { made, kept: kept.collect() });
         }
         if let Err(why) = &committed {
+            tracing::error!(why, "the embedded log has stopped");
             // Before anybody is answered, so that whoever asks again is refused.
-            self.queue.close(why);
+            self.queue.fail(why);
             self.view.stop(why);
         }
         answers.into_iter().for_each(|answer| answer.give(&committed));
         committed
-    }
-
-    /// Answers what came in after the writer has stopped.
-    fn refuse_rest(&self, why: &str) {
-        while let Some(requests) = self.queue.take(Instant::now()) {
-            requests.into_iter().for_each(|request| request.refuse(why));
-        }
     }
 
     fn stage(&mut self, request: Request, group: &mut Group) {
@@ -572,45 +387,4 @@ impl Writer {
         let topic = self.topics.get_mut(usize::try_from(topic).ok()?)?;
         topic.partitions.get_mut(usize::try_from(partition).ok()?)
     }
-}
-
-impl Answer {
-    /// Says what has become of it. What was in a batch that failed may be on the disk or not: the
-    /// library may have written part of it, or all but the sync.
-    fn give(self, committed: &Result<(), String>) {
-        match self {
-            Self::Appended(reply, offsets) => {
-                let doubt = |why: &String| LogError::InDoubt(why.clone());
-                answer(&reply, committed.as_ref().map(|()| offsets).map_err(doubt));
-            }
-            Self::Sent { tray, ticket, stored, mut settled } => {
-                match committed {
-                    Ok(()) if settled.is_empty() => settled.push(Settled::Sent(ticket)),
-                    Ok(()) => {}
-                    Err(why) => settled.extend(stored.into_iter().map(|index| Settled::Failed {
-                        ticket,
-                        index,
-                        error: SendError::InDoubt(why.clone()),
-                    })),
-                }
-                tray.put(settled);
-            }
-            Self::Put(reply, place) => {
-                let doubt = |why: &String| SendError::InDoubt(why.clone());
-                answer(&reply, Ok(committed.as_ref().map(|()| place).map_err(doubt)));
-            }
-            Self::Fenced(reply, holder) => answer(&reply, lost(committed, holder)),
-            Self::Written(reply) => answer(&reply, lost(committed, ())),
-            Self::Made(reply, created) => answer(&reply, lost(committed, created)),
-        }
-    }
-}
-
-fn lost<T>(committed: &Result<(), String>, answer: T) -> Result<T, LogError> {
-    committed.as_ref().map(|()| answer).map_err(|why| LogError::Lost(why.clone()))
-}
-
-/// Whoever asked may have gone; then nobody needs the answer.
-fn answer<T>(reply: &Reply<T>, answer: Result<T, LogError>) {
-    reply.send(answer).ok();
 }

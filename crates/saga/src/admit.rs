@@ -6,11 +6,9 @@ use serde_json::{Map, Value};
 
 use crate::definition::nearest;
 use crate::expr::{ExprError, Scope, asked_of};
+use crate::limits::BUSINESS_KEY_BYTES_MAX;
 use crate::plan::{Plan, TriggerPlan};
 use crate::types::described;
-
-/// Bytes of a business key: interfaces.md, Ids.
-const KEY_BYTES_MAX: usize = 512;
 
 /// Why a start's inputs are not taken.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -95,8 +93,8 @@ impl Plan {
         if key.is_empty() {
             return wrong("is empty".to_owned());
         }
-        if key.len() > KEY_BYTES_MAX {
-            return wrong(format!("has {} bytes, {KEY_BYTES_MAX} at most", key.len()));
+        if key.len() > BUSINESS_KEY_BYTES_MAX {
+            return wrong(format!("has {} bytes, {BUSINESS_KEY_BYTES_MAX} at most", key.len()));
         }
         Ok(Some(key))
     }

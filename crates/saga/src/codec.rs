@@ -4,7 +4,9 @@
 use minicbor::{Decoder, Encoder};
 
 use crate::event::Event;
-use crate::workflow::{Definition, Head, Newest, Source, State, Task, Workflow};
+use crate::phase::Task;
+use crate::state::{Definition, Newest, Source, State};
+use crate::workflow::{Head, Workflow};
 
 /// Bytes that no build up to this one has written.
 #[derive(Debug, thiserror::Error)]

@@ -17,12 +17,13 @@ mod unsent;
 
 use std::sync::Arc;
 
-use events::{Class, Outgoing, Refusal, Timestamp, WorkflowId};
+use events::{Class, Outgoing, Refusal, Timestamp};
 
 use crate::event::Event;
 use crate::input::Input;
 use crate::plan::Plan;
-use crate::workflow::{State, Workflow, definition_key};
+use crate::state::{State, definition_key};
+use crate::workflow::Workflow;
 
 pub(crate) use draft::Draft;
 
@@ -187,9 +188,4 @@ fn woken(held: &dyn Held, key: &str, now: Timestamp) -> Result<Vec<Event>, Stop>
         Err(Stop::Refused(_)) => Ok(timer::postpone(&workflow.head, now)),
         decided => decided,
     }
-}
-
-/// The id that the start's saga and key give, for messages.
-fn shown(id: &WorkflowId) -> String {
-    format!("`{id}`")
 }

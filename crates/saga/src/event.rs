@@ -5,9 +5,9 @@ use std::sync::Arc;
 use events::{By, How, Json, Problem, Run, SagaName, Timestamp, Version, WorkflowId};
 use minicbor::{Decode, Encode};
 
-use crate::workflow::{
-    Command, Newest, Source, TaskError, TaskRef, Trouble, definition_key, newest_key,
-};
+use crate::phase::{Command, TaskError, TaskRef};
+use crate::state::{Newest, Source, definition_key, newest_key};
+use crate::workflow::Trouble;
 
 /// One journalled event.
 ///

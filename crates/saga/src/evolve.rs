@@ -4,10 +4,10 @@
 use events::{How, Timestamp};
 
 use crate::event::{About, Body, Doubt, Event, Rest, Skip, WorkflowEvent};
+use crate::phase::{Phase, Task, TaskError, TaskRef};
 use crate::plan::Slot;
-use crate::workflow::{
-    Definition, End, Head, Phase, Stage, State, Task, TaskError, TaskRef, Workflow,
-};
+use crate::state::{Definition, State};
+use crate::workflow::{End, Head, Stage, Workflow};
 
 /// What a workflow's events are folded into: the workflow itself, or a draft over it.
 pub(crate) trait Fold {
@@ -125,8 +125,9 @@ pub(crate) fn fold(into: &mut impl Fold, event: &WorkflowEvent) {
         Body::DeferralDropped => head.stage = Stage::Forward,
         Body::Postponed { until } => head.not_before = Some(*until),
         Body::Shrunk => {
-            if let Stage::Ended { shrunk, .. } = &mut head.stage {
-                *shrunk = true;
+            let late = still_late(into);
+            if let Stage::Ended { shrunk, late: held, .. } = &mut into.head().stage {
+                (*shrunk, *held) = (true, late);
             }
             shrink(into);
         }
@@ -171,8 +172,9 @@ fn fold_task(into: &mut impl Fold, time: Timestamp, body: &Body) {
         }
         Body::TaskRetried { task, error, retry_at, doubt, by, .. } => {
             settle(into, task, Phase::Retrying { at: *retry_at, doubt: *doubt }, Some(error));
+            let task = into.task(task.index());
+            task.unsure = *doubt;
             if by.is_some() {
-                let task = into.task(task.index());
                 task.attempts_from = task.attempt;
                 task.ready_at = Some(time);
             }
@@ -272,6 +274,15 @@ fn end(into: &mut impl Fold, at: Timestamp, end: End, rest: &Rest) {
     if rest.late.is_empty() {
         shrink(into);
     }
+}
+
+/// The tasks whose success was never reported.
+fn still_late(into: &mut impl Fold) -> Vec<TaskRef> {
+    let late = match &into.head().stage {
+        Stage::Ended { late, .. } => late.clone(),
+        Stage::Forward | Stage::Deferred(_) | Stage::Compensating(_) => Vec::new(),
+    };
+    late.into_iter().filter(|task| into.task(task.index()).output.is_none()).collect()
 }
 
 /// Keeps what tells a duplicate, and no more.

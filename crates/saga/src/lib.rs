@@ -11,10 +11,13 @@ mod evolve;
 mod expr;
 mod input;
 mod limits;
+mod parse;
+mod phase;
 mod plan;
 mod react;
 mod retry;
 mod scope;
+mod state;
 mod types;
 mod workflow;
 mod yaml;
@@ -26,15 +29,17 @@ pub use definition::{Checked, Diagnostic, Severity, check, render, to_json};
 pub use event::Event;
 pub use evolve::evolve;
 pub use expr::{Expr, ExprError, Piece, Scope, Template};
-pub use input::{Answer, Deploy, Effects, Failure, Input, Known, Outcome, Start, Verb, parse};
+pub use input::{Answer, Deploy, Effects, Failure, Input, Known, Outcome, Start, Verb};
 pub use limits::{
     BUSINESS_KEY_BYTES_MAX, COMMAND_BYTES_MAX, INBOX_BYTES_MAX, LATE_UNDO, REMEMBERED,
     UNDO_BYTES_MAX,
 };
+pub use parse::parse;
 pub use plan::{
     CompensationPlan, InDoubt, InputPlan, Inputs, Kind, OnBlocked, OnDuplicate, OutputPlan, Plan,
     RetryPlan, Slot, TaskPlan, TriggerPlan, UndoPlan,
 };
 pub use react::react;
+pub use state::{Definition, Newest, State, definition_key, newest_key, wake_at};
 pub use types::Type;
-pub use workflow::{Definition, Newest, State, Workflow, definition_key, newest_key, wake_at};
+pub use workflow::Workflow;

@@ -8,8 +8,8 @@ use events::{
 };
 
 use crate::event::{About, Body, Doubt, Event, WorkflowEvent};
+use crate::phase::{Command, TaskError, TaskRef};
 use crate::plan::InDoubt;
-use crate::workflow::{Command, TaskError, TaskRef};
 
 /// `ce_source` of everything that a workflow says.
 const SOURCE: &str = "pavane/coordinator";
@@ -294,8 +294,10 @@ fn commands(event: &WorkflowEvent) -> Option<Outgoing> {
             stop.as_ref().map(|stop| record(event, Order::Cancel, stop))
         }
         Body::UndoFailed { dead, error, .. } => dead.as_ref().map(|command| {
-            let message =
-                format!("the undo of `{}` has failed for good: {}", command.task, error.message);
+            let message = format!(
+                "the undo of `{}` has failed for good ({}): {}",
+                command.task, error.code, error.message
+            );
             let refusal = Refusal::new(Class::TaskFailed, &error.code, message);
             let sent = record(event, Order::Undo, command);
             dead_command(sent, &refusal.about(&event.workflow), event.time)

@@ -274,3 +274,77 @@ fn is_uri(text: &str) -> bool {
             && scheme.chars().all(|char| char.is_ascii_alphanumeric() || "+-.".contains(char))
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_type_takes_its_values_and_no_others() {
+        let cases = [
+            ("string", json!("a"), json!(1)),
+            ("integer", json!(3.0), json!(3.5)),
+            ("number", json!(3.5), json!("3.5")),
+            ("boolean", json!(true), json!("true")),
+            ("timestamp", json!("2026-11-22T10:00:00Z"), json!("2026-11-22")),
+            ("duration", json!("1h30m"), json!("90")),
+            ("object", json!({}), json!([])),
+            ("dataset", json!("s3://drop/a.csv"), json!("a.csv")),
+            ("dataset", json!({"uri": "s3://drop/a.csv"}), json!({"url": "s3://drop"})),
+            ("list<integer>", json!([1, 2]), json!([1, "2"])),
+            ("map<list<string>>", json!({"a": ["b"]}), json!({"a": ["b", null]})),
+        ];
+        for (name, good, bad) in cases {
+            let (of, _) = Type::parse(name).unwrap();
+            assert_eq!(of.to_string(), name);
+            assert_eq!(of.accept(&good, "v"), Ok(()), "{name}");
+            assert!(of.accept(&bad, "v").is_err(), "{name} of {bad}");
+        }
+        assert_eq!(Type::Any.accept(&json!(null), "v"), Ok(()));
+    }
+
+    #[test]
+    fn a_record_wants_its_fields_and_takes_more() {
+        let record = Type::Record(vec![
+            ("id".into(), Type::String, true),
+            ("note".into(), Type::List(Box::new(Type::String)), false),
+        ]);
+        let said = |value| record.accept(&value, "output");
+        assert_eq!(said(json!({"id": "a", "note": null, "more": 1})), Ok(()));
+        assert_eq!(said(json!({"note": []})), Err("`output` lacks the field `id`".into()));
+        assert_eq!(
+            said(json!({"id": "a", "note": ["b", 7]})),
+            Err("`output.note[1]` must be string, found the number 7".into())
+        );
+        assert_eq!(
+            said(json!(null)),
+            Err("`output` must be {id: string, note: list<string>?}, found null".into())
+        );
+    }
+
+    #[test]
+    fn types_that_share_no_value_exclude_one_another() {
+        let excludes = |this: &str, other: &str| {
+            Type::parse(this).unwrap().0.excludes(&Type::parse(other).unwrap().0)
+        };
+        for (this, other) in [
+            ("string", "number"),
+            ("list<string>", "list<object>"),
+            ("boolean", "string"),
+            ("object", "list<any>"),
+        ] {
+            assert!(excludes(this, other), "{this} {other}");
+        }
+        for (this, other) in [
+            ("number", "integer"),
+            ("string", "timestamp"),
+            ("object", "map<string>"),
+            ("any", "string"),
+            ("list<any>", "list<string>"),
+        ] {
+            assert!(!excludes(this, other), "{this} {other}");
+        }
+    }
+}

@@ -338,3 +338,75 @@ impl Places {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn value(source: &str) -> Value {
+        let mut findings = Findings::of(source);
+        let node = read(source, &mut findings);
+        assert!(!findings.has_errors(), "{source}: {findings:?}");
+        node.unwrap().value()
+    }
+
+    #[test]
+    fn a_text_stays_a_text() {
+        let cases = [
+            ("yes", json!("yes")),
+            ("no", json!("no")),
+            ("True", json!("True")),
+            ("on", json!("on")),
+            ("Null", json!("Null")),
+            ("2026-11-22", json!("2026-11-22")),
+            ("1_000", json!("1_000")),
+            ("0x10", json!("0x10")),
+            (".inf", json!(".inf")),
+            ("1h30m", json!("1h30m")),
+            ("'12'", json!("12")),
+            ("\"true\"", json!("true")),
+            ("true", json!(true)),
+            ("~", json!(null)),
+            ("", json!(null)),
+            ("-12", json!(-12)),
+            ("+3", json!(3)),
+            ("2.0", json!(2.0)),
+            ("1e3", json!(1000.0)),
+            (".5", json!(0.5)),
+            ("18446744073709551615", json!(18_446_744_073_709_551_615_u64)),
+        ];
+        for (written, expect) in cases {
+            assert_eq!(value(&format!("k: {written}\n")), json!({"k": expect}), "{written}");
+        }
+    }
+
+    #[test]
+    fn the_forms_of_yaml_mean_the_same() {
+        let expect = json!({"a": [{"b": "c"}, "d e"], "f": "g\nh\n"});
+        for source in [
+            "a:\n  - b: c\n  - d e\nf: |\n  g\n  h\n",
+            "---\na: [{b: c}, \"d e\"]\nf: \"g\\nh\\n\"\n...\n",
+            "# first\r\na:\r\n- {b: c} # then\r\n- d\r\n  e\r\nf: |\r\n  g\r\n  h\r\n",
+        ] {
+            assert_eq!(value(source), expect, "{source:?}");
+        }
+    }
+
+    #[test]
+    fn every_node_knows_its_bytes() {
+        let source = "a: \"ä\"\nb: {c: [é, f]}\ng:\n  h: i\n  j: k\nl: m\n";
+        let root = read(source, &mut Findings::of(source)).unwrap();
+        let text = |node: &Node| source[node.span.0..node.span.1].to_owned();
+        assert_eq!(text(root.get("a").unwrap()), "\"ä\"");
+        assert_eq!(text(root.get("b").unwrap()), "{c: [é, f]}");
+        assert_eq!(text(root.get("b").unwrap().get("c").unwrap()), "[é, f]");
+        assert_eq!(text(root.get("g").unwrap()), "h: i\n  j: k");
+        let key = &root.entries().unwrap()[3];
+        assert_eq!(
+            (&source[key.key_span.0..key.key_span.1], text(&key.value).as_str()),
+            ("l", "m")
+        );
+    }
+}

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result, bail, ensure};
 
 use crate::host::{answer, need, run, say, target};
-use crate::metadata;
+use crate::{metadata, secured};
 
 /// The newest whose tools are published too.
 pub const VERSION: &str = "4.3.1";
@@ -22,13 +22,24 @@ const START_WAIT: Duration = Duration::from_secs(120);
 #[derive(Debug)]
 pub struct Cluster {
     bootstrap: String,
+    secured: String,
     brokers: Vec<Child>,
     folder: PathBuf,
+}
+
+/// Ways into a cluster.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Doors {
+    /// Without encryption or a password.
+    Plain,
+    /// Beside the plain one, a door with TLS and SCRAM: see [`Cluster::secured`].
+    PlainAndSecured,
 }
 
 struct Node {
     id: usize,
     port: u16,
+    secured_port: u16,
     controller_port: u16,
     folder: PathBuf,
 }
@@ -39,7 +50,7 @@ impl Cluster {
     ///
     /// # Errors
     /// What is missing on this machine, or why a broker did not start: its log is named.
-    pub fn start(folder: &Path, brokers: usize) -> Result<Self> {
+    pub fn start(folder: &Path, brokers: usize, doors: Doors) -> Result<Self> {
         ensure!(brokers == 1 || brokers == 3, "one broker or three, not {brokers}");
         let jars = jars()?;
         let java = java()?;
@@ -49,12 +60,17 @@ impl Cluster {
         let nodes = nodes(folder, brokers)?;
         let mut cluster = Self {
             bootstrap: addresses(&nodes, |node| node.port),
+            secured: addresses(&nodes, |node| node.secured_port),
             brokers: Vec::new(),
             folder: folder.to_owned(),
         };
         for node in &nodes {
             fs::create_dir_all(&node.folder)?;
-            fs::write(node.settings(), settings(node, &nodes))?;
+            let secured = match doors {
+                Doors::Plain => None,
+                Doors::PlainAndSecured => Some(secured::settings(&node.folder)?),
+            };
+            fs::write(node.settings(), settings(node, &nodes, secured.as_deref()))?;
             format_storage(&java, &jars, node)?;
         }
         for node in &nodes {
@@ -68,6 +84,18 @@ impl Cluster {
     #[must_use]
     pub fn bootstrap(&self) -> &str {
         &self.bootstrap
+    }
+
+    /// The secured door: `host:port,...`.
+    #[must_use]
+    pub fn secured(&self) -> &str {
+        &self.secured
+    }
+
+    /// The certificate of who signed the first broker's, where there is a secured door.
+    #[must_use]
+    pub fn authority(&self) -> PathBuf {
+        secured::authority(&self.folder.join("broker-1"))
     }
 
     /// Lets the brokers run on after this process; gives their process ids.
@@ -121,15 +149,16 @@ impl Node {
 
 /// Free ports are found by taking them for a moment; all at once, so that no two are the same.
 fn nodes(folder: &Path, count: usize) -> Result<Vec<Node>> {
-    let taken: Vec<TcpListener> = (0..2 * count)
+    let taken: Vec<TcpListener> = (0..3 * count)
         .map(|_| TcpListener::bind((Ipv4Addr::LOCALHOST, 0)))
         .collect::<Result<_, _>>()?;
     let ports: Vec<u16> =
         taken.iter().map(|port| Ok(port.local_addr()?.port())).collect::<Result<_>>()?;
-    let nodes = ports.chunks_exact(2).zip(1..).filter_map(|(pair, id)| match pair {
-        [port, controller_port] => Some(Node {
+    let nodes = ports.chunks_exact(3).zip(1..).filter_map(|(ports, id)| match ports {
+        [port, controller_port, secured_port] => Some(Node {
             id,
             port: *port,
+            secured_port: *secured_port,
             controller_port: *controller_port,
             folder: folder.join(format!("broker-{id}")),
         }),
@@ -143,8 +172,9 @@ fn addresses(nodes: &[Node], port: impl Fn(&Node) -> u16) -> String {
     each.join(",")
 }
 
-fn settings(node: &Node, nodes: &[Node]) -> String {
-    let Node { id, port, controller_port, folder } = node;
+fn settings(node: &Node, nodes: &[Node], secured: Option<&str>) -> String {
+    let Node { id, port, secured_port, controller_port, folder } = node;
+    let more = secured.map_or(String::new(), |_| format!(",SASL_SSL://127.0.0.1:{secured_port}"));
     let voters: Vec<String> = nodes
         .iter()
         .map(|node| format!("{}@127.0.0.1:{}", node.id, node.controller_port))
@@ -155,10 +185,10 @@ fn settings(node: &Node, nodes: &[Node]) -> String {
         "process.roles=broker,controller
 node.id={id}
 controller.quorum.voters={voters}
-listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller_port}
-advertised.listeners=PLAINTEXT://127.0.0.1:{port}
+listeners=PLAINTEXT://127.0.0.1:{port}{more},CONTROLLER://127.0.0.1:{controller_port}
+advertised.listeners=PLAINTEXT://127.0.0.1:{port}{more}
 controller.listener.names=CONTROLLER
-listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT
+listener.security.protocol.map=PLAINTEXT:PLAINTEXT,SASL_SSL:SASL_SSL,CONTROLLER:PLAINTEXT
 default.replication.factor={copies}
 offsets.topic.replication.factor={copies}
 offsets.topic.num.partitions=4
@@ -172,7 +202,8 @@ broker.session.timeout.ms=6000
 broker.heartbeat.interval.ms=1000
 replica.lag.time.max.ms=5000
 log.dirs={data}
-",
+{secured}",
+        secured = secured.unwrap_or_default(),
         voters = voters.join(","),
         data = folder.join("data").display(),
     )
@@ -184,6 +215,7 @@ fn format_storage(java: &str, jars: &Path, node: &Node) -> Result<()> {
         .arg(jars.join("*"))
         .args(["kafka.tools.StorageTool", "format", "-t", CLUSTER_ID, "-c"])
         .arg(node.settings())
+        .args(["--add-scram", secured::USER])
         .stdout(Stdio::null())
         .stderr(File::create(node.log())?))
     .with_context(|| format!("see {}", node.log().display()))
@@ -286,7 +318,7 @@ fn kept() -> PathBuf {
 pub fn start_kept(brokers: usize) -> Result<String> {
     let pids = kept().join("pids");
     ensure!(!pids.exists(), "a kafka of ours is running: `cargo xtask kafka stop` stops it");
-    let cluster = Cluster::start(&kept(), brokers)?;
+    let cluster = Cluster::start(&kept(), brokers, Doors::Plain)?;
     let bootstrap = cluster.bootstrap().to_owned();
     fs::write(kept().join("address"), &bootstrap)?;
     let running: Vec<String> = cluster.leave_running().iter().map(u32::to_string).collect();

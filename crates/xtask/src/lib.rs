@@ -6,6 +6,7 @@ mod host;
 pub mod kafka;
 mod metadata;
 pub mod python;
+mod secured;
 pub mod suite;
 
 pub use host::{root, say, target};

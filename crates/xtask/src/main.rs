@@ -1,10 +1,11 @@
 //! Tasks of this repository.
 
 use std::io::Write as _;
+use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
-use xtask::{checks, docker, kafka, suite};
+use xtask::{checks, docker, kafka, say, suite};
 
 /// Tasks of this repository.
 #[derive(Parser)]
@@ -19,7 +20,7 @@ enum Task {
     /// Runs every test, with a real Kafka (PAVANE_TEST_KAFKA=host:port, or one started for it) and
     /// Python clients; installs what they need where it can.
     Test {
-        /// For `cargo test`, for example `-p pavane-tests`, or `-- NAME`.
+        /// For `cargo test`, for example `--test NAME`, or `-- NAME`.
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         more: Vec<String>,
     },
@@ -46,8 +47,18 @@ enum Broker {
     Stop,
 }
 
-fn main() -> Result<()> {
-    match Arguments::parse().task {
+fn main() -> ExitCode {
+    match run(Arguments::parse().task) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            say(&format!("{error:#}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(task: Task) -> Result<()> {
+    match task {
         Task::Test { more } => suite::test(&more),
         Task::Ci => checks::all(),
         Task::Docker => docker::check(),

@@ -7,11 +7,13 @@ use std::process::{Command, Stdio};
 use anyhow::{Context as _, Result, bail, ensure};
 
 use crate::host::{cargo, run, say, shown, target};
-use crate::kafka::Cluster;
+use crate::kafka::{Cluster, Doors};
 use crate::python;
 
 /// What turns on the tests that need a Kafka. Without it `cargo test` needs none.
-pub(crate) const FEATURES: [&str; 2] = ["--features", "pavane-tests/real-kafka"];
+pub(crate) const FEATURES: &str = "pavane-tests/real-kafka";
+/// The same, and those that need the secured door of a Kafka of our own.
+pub(crate) const OWN_FEATURES: &str = "pavane-tests/real-kafka,pavane-kafka/secured-kafka";
 
 /// Builds and runs every test, with `more` arguments for cargo. Uses the Kafka that
 /// `PAVANE_TEST_KAFKA=host:port` names, or starts one.
@@ -20,33 +22,31 @@ pub(crate) const FEATURES: [&str; 2] = ["--features", "pavane-tests/real-kafka"]
 /// What could not be set up, or which tests failed.
 pub fn test(more: &[String]) -> Result<()> {
     let python = python::with_clients()?;
-    let mut build = suite(more);
-    build.arg("--no-run");
-    say(&shown(&build));
-    run(&mut build)?;
-    match env::var("PAVANE_TEST_KAFKA") {
-        Ok(bootstrap) => {
-            say(&format!("using the kafka at {bootstrap}"));
-            tested(suite(more).env("PAVANE_TEST_PYTHON", python))
-        }
-        Err(_) => {
-            say("starting kafka");
-            let folder = target().join(format!("kafka-tests-{}", std::process::id()));
-            let cluster = Cluster::start(&folder, 1)?;
-            say(&format!("kafka is at {}", cluster.bootstrap()));
-            let mut suite = suite(more);
-            suite.env("PAVANE_TEST_KAFKA", cluster.bootstrap()).env("PAVANE_TEST_PYTHON", python);
-            tested(&mut suite)?;
-            drop(cluster);
-            // After a failure it stays, for whoever looks.
-            std::fs::remove_dir_all(&folder).context("clearing kafka's data")
-        }
+    if let Ok(bootstrap) = env::var("PAVANE_TEST_KAFKA") {
+        say(&format!("using the kafka at {bootstrap}; TLS and passwords are not tested on it"));
+        run(suite(FEATURES, more).arg("--no-run"))?;
+        return tested(suite(FEATURES, more).env("PAVANE_TEST_PYTHON", python));
     }
+    run(suite(OWN_FEATURES, more).arg("--no-run"))?;
+    say("starting kafka");
+    let folder = target().join(format!("kafka-tests-{}", std::process::id()));
+    let cluster = Cluster::start(&folder, 1, Doors::PlainAndSecured)?;
+    say(&format!("kafka is at {}", cluster.bootstrap()));
+    tested(
+        suite(OWN_FEATURES, more)
+            .env("PAVANE_TEST_PYTHON", python)
+            .env("PAVANE_TEST_KAFKA", cluster.bootstrap())
+            .env("PAVANE_TEST_KAFKA_SECURED", cluster.secured())
+            .env("PAVANE_TEST_KAFKA_AUTHORITY", cluster.authority()),
+    )?;
+    drop(cluster);
+    // After a failure it stays, for whoever looks.
+    std::fs::remove_dir_all(&folder).context("clearing kafka's data")
 }
 
-fn suite(more: &[String]) -> Command {
-    let mut suite = cargo(&["test", "--workspace", "--no-fail-fast"]);
-    suite.args(FEATURES).args(more);
+fn suite(features: &str, more: &[String]) -> Command {
+    let mut suite = cargo(&["test", "--workspace", "--no-fail-fast", "--features", features]);
+    suite.args(more);
     suite
 }
 

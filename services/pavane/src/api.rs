@@ -16,6 +16,9 @@ const SEGMENT: &AsciiSet =
 /// An answer takes at most this long; a call that waits for a workflow asks for less.
 const PATIENCE: Duration = Duration::from_secs(60);
 
+/// Items asked for at once: the most that the gateway gives.
+const PAGE: usize = 500;
+
 /// A gateway.
 #[derive(Debug)]
 pub(crate) struct Api {
@@ -106,7 +109,7 @@ impl Api {
         let mut cursor: Option<String> = None;
         loop {
             let mut query = query.to_vec();
-            query.push(("limit", (limit - items.len()).min(1000).to_string()));
+            query.push(("limit", (limit - items.len()).min(PAGE).to_string()));
             query.extend(cursor.take().map(|cursor| ("cursor", cursor)));
             let mut page = self.get(path, &query)?;
             let Some(Value::Array(more)) = page.get_mut("items").map(Value::take) else {

@@ -166,6 +166,13 @@ pub(crate) enum Role {
     Gateway,
 }
 
+impl Role {
+    /// As it is typed.
+    pub(crate) fn name(self) -> String {
+        self.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default()
+    }
+}
+
 /// `run`
 #[derive(Debug, Args)]
 pub(crate) struct Run {

@@ -70,15 +70,6 @@ impl Crew {
         }
         result
     }
-
-    /// Stops and joins one member by its name; the others go on.
-    pub(crate) fn stop_one(&mut self, name: &str) -> Result<(), Failure> {
-        let Some(index) = self.members.iter().position(|member| member.name == name) else {
-            return Ok(());
-        };
-        let mut alone = Self { members: vec![self.members.remove(index)] };
-        alone.stop()
-    }
 }
 
 impl Drop for Crew {

@@ -10,6 +10,7 @@ mod crew;
 mod demo;
 mod diagnostics;
 mod failure;
+mod operations;
 mod output;
 mod settings;
 mod system;

@@ -34,11 +34,6 @@ impl Output {
         write(&[text.as_ref().as_bytes(), b"\n"])
     }
 
-    /// Bytes of data, as they are.
-    pub(crate) fn bytes(self, bytes: &[u8]) -> Result<(), Failure> {
-        write(&[bytes])
-    }
-
     /// A JSON value, indented.
     pub(crate) fn value(self, value: &Value) -> Result<(), Failure> {
         self.line(format!("{value:#}"))
@@ -66,7 +61,7 @@ pub(crate) fn table<const N: usize>(
     rows: impl IntoIterator<Item = [String; N]>,
 ) -> String {
     let mut table = Table::new();
-    table.load_style(presets::UTF8_HORIZONTAL_ONLY);
+    table.load_style(presets::NOTHING);
     table.set_content_arrangement(ContentArrangement::Disabled).set_header(head);
     for row in rows {
         table.add_row(row);

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use coordinator::Coordinator;
+use deadletter::{Filter, Index};
 use stream::{Board, Broker, Clock, Host, LaneStatus, Limits, Stop, SystemChance, SystemClock};
 use telemetry::Metrics;
 use tokio::net::TcpListener;
@@ -15,7 +16,10 @@ use tokio::runtime::Runtime;
 use crate::cli::Role;
 use crate::crew::Crew;
 use crate::failure::{Failure, chain};
+use crate::operations;
 
+/// Dead letters that are counted at most; older ones stay in their topics.
+const LETTERS_MAX: usize = 100_000;
 /// How long a system may take until it is ready.
 const READY_WITHIN: Duration = Duration::from_secs(60);
 
@@ -35,6 +39,7 @@ pub(crate) struct System {
     pub(crate) crew: Crew,
     /// Where HTTP is served.
     pub(crate) address: SocketAddr,
+    listener: Option<TcpListener>,
     ready: Readiness,
 }
 
@@ -82,7 +87,7 @@ impl Readiness {
 }
 
 impl System {
-    /// Starts the services that were asked for.
+    /// Starts the services that were asked for, and binds the address; see [`System::serve`].
     pub(crate) fn start<B: Broker>(parts: &Parts<'_, B>) -> Result<Self, Failure> {
         let ready = Readiness::of(parts.roles);
         let mut crew = Crew::default();
@@ -92,11 +97,28 @@ impl System {
         if let Some(flag) = &ready.intake {
             start_intake(&mut crew, parts.broker, Arc::clone(flag))?;
         }
-        let mut address = parts.listen;
+        let (listener, address) = bind(parts)?;
+        Ok(Self { crew, address, listener: Some(listener), ready })
+    }
+
+    /// Begins to answer HTTP: the whole API where the gateway was asked for, else health and metrics.
+    /// Calls that have come in since the start have waited. After [`System::await_ready`], `/readyz`
+    /// speaks for all services.
+    pub(crate) fn serve<B: Broker>(&mut self, parts: &Parts<'_, B>) -> Result<(), Failure> {
+        let Some(listener) = self.listener.take() else { return Ok(()) };
+        let metrics = parts.metrics.clone();
+        let mut render: gateway::RenderMetrics = Arc::new(move || metrics.render());
         if parts.roles.contains(&Role::Gateway) {
-            address = start_gateway(&mut crew, parts)?;
+            return start_gateway(&mut self.crew, parts, render, listener);
         }
-        Ok(Self { crew, address, ready })
+        if parts.roles.contains(&Role::DeadLetter) {
+            render = start_dead_letters(&mut self.crew, parts.broker, render)?;
+        }
+        let (ready, runtime) = (self.ready.clone(), Arc::clone(parts.runtime));
+        self.crew.start("operations", move |stop| {
+            let served = operations::serve(listener, ready, render, stop.clone());
+            runtime.block_on(served).map_err(|error| error.to_string())
+        })
     }
 
     /// The address for a client on this machine.
@@ -156,9 +178,33 @@ fn start_intake<B: Broker>(
     })
 }
 
-/// Binds at once, so that an address that is taken is known before anything else is done with it, and
-/// gives the address.
-fn start_gateway<B: Broker>(crew: &mut Crew, parts: &Parts<'_, B>) -> Result<SocketAddr, Failure> {
+/// Follows the dead letters and shows at `/metrics` how many there are of each class. With a gateway in
+/// the same process this is the gateway's, which lists them too.
+fn start_dead_letters<B: Broker>(
+    crew: &mut Crew,
+    broker: &Arc<B>,
+    render: gateway::RenderMetrics,
+) -> Result<gateway::RenderMetrics, Failure> {
+    let index = Arc::new(Index::new(LETTERS_MAX));
+    let (broker, filled) = (Arc::clone(broker), Arc::clone(&index));
+    crew.start("dead-letter", move |stop| {
+        deadletter::run(&*broker, &SystemClock, &filled, stop);
+        Ok(())
+    })?;
+    Ok(Arc::new(move || {
+        for class in events::Class::ALL.map(events::Class::as_str) {
+            let filter =
+                Filter { class: Some(class.to_owned()), limit: LETTERS_MAX, ..Filter::default() };
+            let count = index.list(&filter).map_or(0, |page| page.items.len());
+            let count = u32::try_from(count).map_or(f64::MAX, f64::from);
+            metrics::gauge!("pavane_dead_letters_listed", "class" => class).set(count);
+        }
+        render()
+    }))
+}
+
+/// Binds before anything is served, so that an address that is taken is known at once.
+fn bind<B>(parts: &Parts<'_, B>) -> Result<(TcpListener, SocketAddr), Failure> {
     let wanted = parts.listen;
     let unbound = |error: std::io::Error| {
         Failure::from_error(&format!("{wanted} can not be listened on"), &error)
@@ -166,14 +212,21 @@ fn start_gateway<B: Broker>(crew: &mut Crew, parts: &Parts<'_, B>) -> Result<Soc
     };
     let listener = parts.runtime.block_on(TcpListener::bind(wanted)).map_err(unbound)?;
     let address = listener.local_addr().map_err(unbound)?;
-    let settings = gateway::Settings { serves_schemas: parts.serves_schemas, ..Default::default() };
-    let metrics = parts.metrics.clone();
+    Ok((listener, address))
+}
+
+fn start_gateway<B: Broker>(
+    crew: &mut Crew,
+    parts: &Parts<'_, B>,
+    render: gateway::RenderMetrics,
+    listener: TcpListener,
+) -> Result<(), Failure> {
+    let settings =
+        gateway::Settings { serves_schemas: parts.serves_schemas, ..gateway::Settings::default() };
     let (broker, runtime) = (Arc::clone(parts.broker), Arc::clone(parts.runtime));
+    let clock = Arc::new(SystemClock);
     crew.start("gateway", move |stop| {
-        let render: gateway::RenderMetrics = Arc::new(move || metrics.render());
-        let clock = Arc::new(SystemClock);
         let served = gateway::serve(broker, clock, settings, render, listener, stop.clone());
         runtime.block_on(served).map_err(|error| chain(&error))
-    })?;
-    Ok(address)
+    })
 }

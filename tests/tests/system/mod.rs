@@ -104,9 +104,11 @@ impl System {
             .append(true)
             .open(self.folder.path().join(format!("{role}.log")))
             .unwrap();
+        // Every role answers for its health; only the gateway's address is asked for.
+        let listen = if role.contains("gateway") { &self.listen } else { "127.0.0.1:0" };
         let child = self
             .command()
-            .args(["run", role, "--kafka", &self.kafka, "--listen", &self.listen])
+            .args(["run", role, "--kafka", &self.kafka, "--listen", listen])
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(log)

@@ -77,7 +77,7 @@ const ALONE: &[(&str, &str)] = &[
     ("fjall", "pavane-local pavane-orders"),
     ("cel", "pavane-saga"),
     ("saphyr-parser", "pavane-saga"),
-    ("axum", "pavane-gateway"),
+    ("axum", "pavane-gateway pavane"),
 ];
 
 struct Edge {

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "the helpers of tests")]
 
 mod edges;
+mod pages;
 mod prose;
 mod source;
 mod tree;

@@ -5,7 +5,7 @@ use kafka::Kafka;
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _};
 use stream::{Broker as _, LaneId, Log as _, LogError, Snapshots as _, Source};
 
-use crate::ground::{foreign, fresh, fresh_config, until};
+use crate::ground::{foreign, fresh, fresh_config, to, until};
 
 const STEP: Duration = Duration::from_secs(20);
 
@@ -43,8 +43,9 @@ fn an_inbox_record_that_was_rolled_back_is_never_read() {
     });
     assert_eq!(records.len(), 1);
     assert_eq!(records[0].value, Some(Bytes::from_static(b"kept")));
-    // Transactions leave markers in the offsets; reading goes on behind them.
     let next = records[0].place.offset + 1;
+    assert_eq!(log.read(Source::Inbox, next, Duration::ZERO).unwrap(), [], "a marker is nothing");
+    // Transactions leave markers in the offsets; reading goes on behind them.
     begin(&somebody, inbox.as_str(), "k", "next");
     somebody.commit_transaction(STEP).unwrap();
     let records = until("the next record", || {
@@ -52,6 +53,28 @@ fn an_inbox_record_that_was_rolled_back_is_never_read() {
         (!records.is_empty()).then_some(records)
     });
     assert_eq!(records[0].value, Some(Bytes::from_static(b"next")));
+}
+
+/// A lane fires its timers once a read has come back empty.
+#[test]
+fn an_empty_answer_means_that_there_is_nothing_even_without_a_wait() {
+    let kafka = fresh("empty");
+    let inbox = kafka.topics().inbox();
+    for round in 0..20 {
+        let mut record = to(&inbox, "k", "v");
+        record.partition = Some(0);
+        let place = kafka.put(record).unwrap();
+        // Opened anew, nothing has been fetched yet.
+        let mut log = kafka.open(LaneId(0)).unwrap();
+        let found = log.read(Source::Inbox, place.offset, Duration::ZERO).unwrap();
+        assert_eq!(found.len(), 1, "round {round}");
+        let next = place.offset + 1;
+        assert_eq!(log.read(Source::Inbox, next, Duration::ZERO).unwrap(), []);
+        let mut record = to(&inbox, "k", "w");
+        record.partition = Some(0);
+        kafka.put(record).unwrap();
+        assert_eq!(log.read(Source::Inbox, next, Duration::ZERO).unwrap().len(), 1);
+    }
 }
 
 #[test]

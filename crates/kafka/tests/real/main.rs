@@ -4,6 +4,8 @@
 mod bench;
 #[cfg(test)]
 mod lanes;
+#[cfg(all(test, feature = "secured-kafka"))]
+mod secured;
 #[cfg(test)]
 mod sending;
 #[cfg(test)]

@@ -7,10 +7,11 @@ use super::Draft;
 use super::task::error;
 use crate::event::{Body, Rest, Skip};
 use crate::limits::COMMAND_BYTES_MAX;
+use crate::phase::{Phase, TaskError};
 use crate::plan::{Kind, Slot};
 use crate::react::by_itself;
 use crate::scope::WorkflowScope;
-use crate::workflow::{Origin, Phase, Stage, TaskError, Trouble};
+use crate::workflow::{Origin, Stage, Trouble};
 
 impl Draft<'_> {
     /// Draws what follows, until nothing more does.

@@ -8,8 +8,9 @@ use super::{Draft, Stop, invalid};
 use crate::event::Body;
 use crate::input::{Answer, Effects, Failure, Known};
 use crate::limits::LATE_UNDO;
+use crate::phase::Phase;
 use crate::plan::{Kind, Slot};
-use crate::workflow::{Phase, Stage};
+use crate::workflow::Stage;
 
 pub(super) fn answer(
     draft: &mut Draft<'_>,
@@ -225,6 +226,7 @@ fn failed(draft: &mut Draft<'_>, slot: Slot, failure: &Failure, is_last: bool) -
     if !is_last {
         return Err(Stop::Ignored("late_failure"));
     }
+    let failure = &speaking(draft, slot, failure);
     let was_broken = draft.task(slot).error.as_ref().is_some_and(|error| error.code == "schema");
     match (draft.task(slot).phase, failure.effects) {
         (Phase::Running { .. } | Phase::Retrying { doubt: true, .. }, _) => {
@@ -261,6 +263,15 @@ fn failed(draft: &mut Draft<'_>, slot: Slot, failure: &Failure, is_last: bool) -
         ) => return Err(Stop::Ignored("late_failure")),
     }
     Ok(())
+}
+
+/// A participant that refuses a do unseen, because it is old, does not speak for attempts before.
+fn speaking(draft: &Draft<'_>, slot: Slot, failure: &Failure) -> Failure {
+    let is_unseen = matches!(failure.code.as_str(), "expired" | "superseded");
+    if is_unseen && draft.task(slot).unsure {
+        return Failure { effects: Effects::Unknown, ..failure.clone() };
+    }
+    failure.clone()
 }
 
 /// The answer to a cancel.

@@ -4,7 +4,7 @@ use super::{Held, Stop, invalid};
 use crate::definition::{Severity, check};
 use crate::event::{About, Event};
 use crate::input::Deploy;
-use crate::workflow::{Newest, Source, State, definition_key, newest_key};
+use crate::state::{Newest, Source, State, definition_key, newest_key};
 
 pub(super) fn deploy(held: &dyn Held, deploy: &Deploy) -> Result<Vec<Event>, Stop> {
     let Deploy { saga, version, revision, text, ce_id } = deploy;

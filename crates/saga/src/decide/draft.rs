@@ -8,8 +8,9 @@ use events::{By, Problem, Timestamp};
 
 use crate::event::{About, Body, Event, WorkflowEvent};
 use crate::evolve::{Fold, begin, fold};
+use crate::phase::{Command, Phase, Task, TaskError, TaskRef};
 use crate::plan::{Plan, Slot, TaskPlan};
-use crate::workflow::{Command, Head, Phase, Stage, Task, TaskError, TaskRef, Workflow};
+use crate::workflow::{Head, Stage, Workflow};
 
 /// A decision in the making.
 pub(crate) struct Draft<'a> {

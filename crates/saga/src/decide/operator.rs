@@ -6,8 +6,9 @@ use super::undo::Why;
 use super::{Draft, Stop, invalid};
 use crate::event::{Body, Skip};
 use crate::input::{Outcome, Verb};
+use crate::phase::{Phase, TaskRef};
 use crate::plan::Slot;
-use crate::workflow::{Origin, Phase, Stage, TaskRef, Trouble};
+use crate::workflow::{Origin, Stage, Trouble};
 
 pub(super) fn operator(draft: &mut Draft<'_>, verb: &Verb, by: &By) -> Result<(), Stop> {
     draft.by = Some(by.clone());

@@ -4,12 +4,12 @@ use std::sync::Arc;
 
 use events::{Class, Json, Run, Timestamp, Version};
 
-use super::{Draft, Held, Stop, invalid, refused, shown};
+use super::{Draft, Held, Stop, invalid, refused};
 use crate::event::{Body, Event, WorkflowEvent};
 use crate::input::Start;
 use crate::limits::BUSINESS_KEY_BYTES_MAX;
 use crate::plan::{OnDuplicate, Plan};
-use crate::workflow::{State, definition_key, newest_key};
+use crate::state::{State, definition_key, newest_key};
 
 pub(super) fn start(held: &dyn Held, start: &Start, now: Timestamp) -> Result<Vec<Event>, Stop> {
     let held_workflow = match held.state(start.workflow.as_str()) {
@@ -26,8 +26,8 @@ pub(super) fn start(held: &dyn Held, start: &Start, now: Timestamp) -> Result<Ve
             OnDuplicate::Ignore => Err(Stop::Ignored("known_workflow")),
             OnDuplicate::Reject => {
                 let message = format!(
-                    "{} was started by another record; its saga rejects a second start",
-                    shown(&start.workflow)
+                    "`{}` was started by another record; its saga rejects a second start",
+                    start.workflow
                 );
                 invalid("duplicate_start", message)
             }
@@ -83,7 +83,7 @@ fn plan_for(held: &dyn Held, start: &Start) -> Result<(Version, Arc<Plan>), Stop
 /// The inputs as the workflow will see them, under the key that they give.
 fn admit(start: &Start, plan: &Plan) -> Result<Json, Stop> {
     let Some((saga, key)) = start.workflow.parts() else {
-        return invalid("bad_workflow_id", format!("{} is no workflow id", shown(&start.workflow)));
+        return invalid("bad_workflow_id", format!("`{}` is no workflow id", start.workflow));
     };
     let inputs = match plan.admit(&start.inputs.value()) {
         Ok(inputs) => inputs,
@@ -95,8 +95,8 @@ fn admit(start: &Start, plan: &Plan) -> Result<Json, Stop> {
     };
     if saga != start.saga.as_str() || given.as_deref().is_some_and(|given| given != key) {
         let message = format!(
-            "the record's key is {}, but saga and inputs give `{}:{}`",
-            shown(&start.workflow),
+            "the record's key is `{}`, but saga and inputs give `{}:{}`",
+            start.workflow,
             start.saga,
             given.as_deref().unwrap_or("<any>")
         );

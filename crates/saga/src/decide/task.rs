@@ -7,10 +7,11 @@ use super::Draft;
 use crate::event::{Body, Doubt};
 use crate::input::{Effects, Failure};
 use crate::limits::{COMMAND_BYTES_MAX, QUERY_FOR, UNDO_BYTES_MAX};
+use crate::phase::{Command, TaskError};
 use crate::plan::{InDoubt, Inputs, Kind, Slot};
 use crate::retry::chance;
 use crate::scope::WorkflowScope;
-use crate::workflow::{Command, Stage, TaskError};
+use crate::workflow::Stage;
 
 /// An error with its code and its text.
 pub(super) fn error(code: &str, message: impl Into<String>) -> TaskError {
@@ -167,7 +168,9 @@ impl Draft<'_> {
             InDoubt::Undo => self.in_doubt(slot, Doubt::Undo, error),
             InDoubt::Hold => self.hold(slot, error),
             InDoubt::Query => {
-                let until = self.task_deadline(slot).unwrap_or(self.now.after(QUERY_FOR));
+                // A deadline that is over is no time to ask in.
+                let deadline = self.task_deadline(slot).filter(|at| *at > self.now);
+                let until = deadline.unwrap_or(self.now.after(QUERY_FOR));
                 self.in_doubt(slot, Doubt::Query { until }, error);
                 self.query(slot, until);
             }

@@ -10,8 +10,9 @@ use super::{Draft, Stop};
 use crate::event::{About, Body, Event, WorkflowEvent};
 use crate::input::{Effects, Failure};
 use crate::limits::{LATE_UNDO, POSTPONED_FOR, REMEMBERED};
+use crate::phase::Phase;
 use crate::plan::Slot;
-use crate::workflow::{Head, Origin, Phase, Stage, Trouble};
+use crate::workflow::{Head, Origin, Stage, Trouble};
 
 /// Fires everything that is due, the earliest first.
 pub(super) fn fire(draft: &mut Draft<'_>) -> Result<(), Stop> {

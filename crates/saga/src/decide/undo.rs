@@ -7,10 +7,11 @@ use super::task::error;
 use crate::event::Body;
 use crate::input::Failure;
 use crate::limits::UNDO_BYTES_MAX;
+use crate::phase::{Command, Phase, TaskError};
 use crate::plan::{OnBlocked, Slot, UndoPlan};
 use crate::retry::chance;
 use crate::scope::WorkflowScope;
-use crate::workflow::{Command, Phase, Stage, TaskError};
+use crate::workflow::Stage;
 
 /// Why an undo is sent.
 pub(super) enum Why {

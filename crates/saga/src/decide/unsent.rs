@@ -6,7 +6,7 @@ use super::task::error;
 use super::{Draft, Stop, Unsent};
 use crate::input::{Effects, Failure};
 use crate::limits::cut;
-use crate::workflow::Phase;
+use crate::phase::Phase;
 
 const CODE: &str = "undeliverable";
 
@@ -36,7 +36,9 @@ pub(super) fn unsent(
         // The time that it was given to answer goes on.
         _ if is_cancel => return Err(Stop::Ignored("unsent_cancel")),
         (CommandKind::Do, Phase::Running { .. }, Unsent::Never) if subject.n == task.attempt => {
-            draft.attempt_failed(slot, &failure(Effects::None));
+            // Nobody has spoken for the attempts before.
+            let effects = if task.unsure { Effects::Unknown } else { Effects::None };
+            draft.attempt_failed(slot, &failure(effects));
         }
         (CommandKind::Do, Phase::Running { deadline, .. }, Unsent::InDoubt)
             if subject.n == task.attempt =>

@@ -2,10 +2,10 @@
 
 use events::{AgentName, TaskId, Topic, Version};
 
+use super::computed;
 use super::draft::{Draft, InputsDraft, TaskDraft, TopicDraft, TriggerDraft, UndoDraft};
 use super::findings::Findings;
 use super::graph::Graph;
-use super::read;
 use crate::plan::{InputPlan, Inputs, Kind, OutputPlan, Plan, TaskPlan, TriggerPlan, UndoPlan};
 
 /// `None` would be an error that no finding tells of; the checks before see to it that there is none.
@@ -46,7 +46,7 @@ pub(super) fn plan(draft: Draft, graph: &Graph, version: Version) -> Option<Plan
 fn trigger_plan(trigger: TriggerDraft, topics: &[TopicDraft]) -> Option<TriggerPlan> {
     let alias = trigger.alias.and_then(|at| topics.get(at));
     let event_name = match alias.and_then(|topic| topic.event_name.as_ref()) {
-        Some((_, node)) => Some(read::template(node, &mut Findings::of(""))?.template),
+        Some((_, node)) => Some(computed::template(node, &mut Findings::of(""))?.template),
         None => None,
     };
     let filter = match trigger.filter.map(|filter| filter.template) {

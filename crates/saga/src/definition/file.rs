@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use super::computed;
 use super::draft::{At, Draft, InputDraft, OutputDraft, TopicDraft, TriggerDraft, Written};
 use super::findings::{Finding, Findings, Span};
 use super::keys::{self, not_in_this_build};
@@ -111,7 +112,7 @@ fn read_name(node: &Node, findings: &mut Findings) -> Option<At<String>> {
 }
 
 fn read_key(node: &Node, findings: &mut Findings) -> Option<Written> {
-    let written = read::template(node, findings)?;
+    let written = computed::template(node, findings)?;
     if matches!(written.template, Template::Computed(_) | Template::Text(_)) {
         return Some(written);
     }
@@ -223,9 +224,9 @@ fn read_topics(node: &Node, findings: &mut Findings) -> Vec<TopicDraft> {
                 None
             }
         };
-        let event_name = value
-            .get("event_name")
-            .and_then(|name| Some((read::computed("event_name", name, findings)?, name.clone())));
+        let event_name = value.get("event_name").and_then(|name| {
+            Some((computed::computed("event_name", name, findings)?, name.clone()))
+        });
         if let Some(topic) = topic {
             let alias = At { it: key.clone(), span: *key_span };
             topics.push(TopicDraft { alias, topic, event_name });
@@ -255,9 +256,9 @@ fn read_trigger(
 ) -> Option<TriggerDraft> {
     let entries = read::map("a trigger", node, findings)?;
     keys::TRIGGER.check(entries, findings);
-    let filter = node.get("where").and_then(|node| read::computed("where", node, findings));
+    let filter = node.get("where").and_then(|node| computed::computed("where", node, findings));
     let inputs = match node.get("inputs") {
-        Some(inputs) => read::template(inputs, findings),
+        Some(inputs) => computed::template(inputs, findings),
         None => Some(whole_value(node.span)),
     };
     let is_other = node.get("schedule").is_some() || node.get("webhook").is_some();
@@ -328,7 +329,7 @@ fn read_outputs(node: &Node, findings: &mut Findings) -> Vec<OutputDraft> {
 fn read_from(node: &Node, findings: &mut Findings) -> Option<Written> {
     let path = match node.text() {
         Some(text) if !text.contains("${") => text.trim(),
-        _ => return read::template(node, findings),
+        _ => return computed::template(node, findings),
     };
     let is_path = path.split('.').count() > 1
         && path.split('.').all(|part| {

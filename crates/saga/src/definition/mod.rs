@@ -1,6 +1,7 @@
 //! From a saga file's text to a plan, or to everything that is wrong with it.
 
 mod build;
+mod computed;
 mod draft;
 mod file;
 mod findings;
@@ -8,6 +9,7 @@ mod graph;
 mod hash;
 mod keys;
 mod kinds;
+mod lookup;
 mod names;
 mod read;
 mod render;

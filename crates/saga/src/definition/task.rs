@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::computed;
 use super::draft::{At, InputDraft, InputsDraft, TaskDraft, UndoDraft, Written};
 use super::file::{given_twice, lacks, read_field_type};
 use super::findings::{Finding, Findings};
@@ -279,12 +280,12 @@ impl Tasks<'_> {
     fn read_inputs(&mut self, node: &Node) -> Option<InputsDraft> {
         let Some(node) = node.get("inputs") else { return Some(InputsDraft::Absent) };
         if node.entries().is_some() {
-            return Some(InputsDraft::Computed(Box::new(read::template(node, self.findings)?)));
+            return Some(InputsDraft::Computed(Box::new(computed::template(node, self.findings)?)));
         }
         let Some(list) = node.list() else {
             // One `${...}` gives a whole map.
             if node.text().is_some_and(|text| text.contains("${")) {
-                let whole = read::computed("inputs", node, self.findings)?;
+                let whole = computed::computed("inputs", node, self.findings)?;
                 return Some(InputsDraft::Computed(Box::new(whole)));
             }
             let finding = read::must_be("inputs", "a map or a list of names", node);
@@ -378,7 +379,7 @@ impl Tasks<'_> {
         if let Some(inputs) = node.get("inputs") {
             undo.inputs = Some(match inputs.list() {
                 Some(list) => self.read_names(inputs, list)?,
-                None => read::template(inputs, self.findings)?,
+                None => computed::template(inputs, self.findings)?,
             });
         }
         if let Some(timeout) = node.get("timeout") {

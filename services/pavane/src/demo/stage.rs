@@ -114,6 +114,7 @@ fn publish<B: Broker>(
     if late.is_empty() {
         return Ok(());
     }
+    audience.watch_until(Audience::early_have_ended)?;
     shop.stop(Service::Fulfillment);
     audience.picture.say("fulfilment is down")?;
     for order in late {
@@ -201,6 +202,11 @@ impl<'a, B: Broker> Audience<'a, B> {
 
     fn all_have_ended(&self) -> bool {
         self.journeys.iter().all(|journey| journey.end.is_some())
+    }
+
+    fn early_have_ended(&self) -> bool {
+        let mut both = self.orders.iter().zip(&self.journeys);
+        both.all(|(order, journey)| order.plot == Plot::Outage || journey.end.is_some())
     }
 
     fn somebody_waits(&self) -> bool {

@@ -65,6 +65,7 @@ fn measure<B: Broker>(
     let parts = Parts { broker, roles: &ALL, listen, metrics, runtime, serves_schemas: true };
     let mut system = System::start(&parts)?;
     system.await_ready(wish)?;
+    system.serve(&parts)?;
     let api = Api::new(&system.url())?;
     api.post_yaml("/v1/sagas", saga_file(given.steps))?.map_err(Failure::from)?;
     let load = Load {

@@ -56,6 +56,7 @@ fn perform<B: Broker>(
     let parts = Parts { broker, roles: &ALL, listen, metrics, runtime, serves_schemas: true };
     let mut system = System::start(&parts)?;
     system.await_ready(wish)?;
+    system.serve(&parts)?;
     let is_fresh = given.place.data.is_none() && given.place.kafka.is_none();
     let tag = match is_fresh {
         true => String::new(),

@@ -16,12 +16,12 @@ pub(crate) fn workflow(
     output: Output,
 ) -> Result<(), Failure> {
     let path = format!("/v1/workflows/{}/{verb}", segment(&order.id));
-    send(&path, &json!({"reason": order.reason}), &order.id, verb, api, output)
+    send(&path, &word(&order.reason), &order.id, verb, api, output)
 }
 
 /// `retry`
 pub(crate) fn retry(order: &TaskOrder, api: &Api, output: Output) -> Result<(), Failure> {
-    send(&path(order, "retry"), &json!({"reason": order.reason}), &order.id, "retry", api, output)
+    send(&path(order, "retry"), &word(&order.reason), &order.id, "retry", api, output)
 }
 
 /// `skip` or `resolve`.
@@ -31,7 +31,7 @@ pub(crate) fn outcome(
     api: &Api,
     output: Output,
 ) -> Result<(), Failure> {
-    let mut body = json!({"reason": given.order.reason});
+    let mut body = word(&given.order.reason);
     if let Some(body) = body.as_object_mut() {
         body.extend(given.outcome.clone().map(|outcome| ("outcome".to_owned(), outcome.into())));
         if let Some(text) = &given.output {
@@ -39,6 +39,12 @@ pub(crate) fn outcome(
         }
     }
     send(&path(&given.order, verb), &body, &given.order.id, verb, api, output)
+}
+
+/// The reason, and who gives it.
+fn word(reason: &str) -> Value {
+    let actor = ["USER", "LOGNAME"].into_iter().find_map(|name| std::env::var(name).ok());
+    json!({"reason": reason, "actor": actor.as_deref().unwrap_or("command line")})
 }
 
 fn path(order: &TaskOrder, verb: &str) -> String {

@@ -112,12 +112,20 @@ fn keep<B: Broker>(
         serves_schemas: config.schema_registry.url.is_none(),
     };
     let mut system = System::start(&parts)?;
-    system.await_ready(wish)?;
+    if roles == ALL {
+        system.await_ready(wish)?;
+    }
+    system.serve(&parts)?;
     let url = system.url();
-    output.either(&json!({"on": on, "url": url}), || {
+    let names: Vec<String> = roles.iter().map(|role| role.name()).collect();
+    output.either(&json!({"on": on, "url": url, "services": names}), || {
+        let services = names.join(", ");
+        if !roles.contains(&Role::Gateway) {
+            return format!("{services} on {on}\nhealth and metrics at {url}\nCtrl-C stops it.");
+        }
         format!(
-            "pavane is up on {on}\n{url}\n\nnext:\n  pavane deploy \
-             sagas/order-processing.yaml --url {url}\n  pavane list --url {url}\nCtrl-C stops it."
+            "{services} on {on}\n{url}\n\nnext:\n  pavane deploy sagas/order-processing.yaml --url \
+             {url}\n  pavane list --url {url}\nCtrl-C stops it."
         )
     })?;
     system.crew.wait(wish);

@@ -12,6 +12,10 @@ use crate::verbs::shown;
 pub(crate) fn run(watch: &Watch, api: &Api, output: Output) -> Result<(), Failure> {
     let query: Vec<_> = watch.id.iter().map(|id| ("workflow", id.clone())).collect();
     api.stream("/v1/stream", &query, |event| {
+        if let Some(missed) = event.get("missed") {
+            return Err(Failure::failed(format!("fell behind and missed {missed} events"))
+                .next("pavane history ID, which has them all"));
+        }
         let workflow = shown(&event, "workflow");
         if watch.id.as_ref().is_some_and(|id| *id != workflow) {
             return Ok(true);

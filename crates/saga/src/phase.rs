@@ -1,0 +1,267 @@
+//! One task of a workflow, and where it is.
+
+use events::{AgentName, Json, TaskId, Timestamp};
+use minicbor::{Decode, Encode};
+
+use crate::plan::Slot;
+
+/// A task by its place in the plan, and its id for whoever reads.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub(crate) struct TaskRef {
+    #[n(0)]
+    pub(crate) slot: u32,
+    #[n(1)]
+    pub(crate) id: TaskId,
+}
+
+impl TaskRef {
+    pub(crate) fn index(&self) -> Slot {
+        // Lossless on the 32 and 64 bit targets that there are.
+        self.slot as Slot
+    }
+}
+
+/// One task of a workflow.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub(crate) struct Task {
+    #[n(0)]
+    pub(crate) phase: Phase,
+    /// The last attempt's number; 0: never sent.
+    #[n(1)]
+    pub(crate) attempt: u32,
+    /// Attempts up to this one do not count against the plan's bound: an operator ordered more.
+    #[n(2)]
+    pub(crate) attempts_from: u32,
+    /// The last query's number.
+    #[n(3)]
+    pub(crate) queries: u32,
+    /// The last undo's number.
+    #[n(4)]
+    pub(crate) undos: u32,
+    /// Undos up to this one do not count against the plan's bound.
+    #[n(5)]
+    pub(crate) undos_from: u32,
+    /// Answers to undos up to this one say nothing: they went out before a late success was known.
+    #[n(6)]
+    pub(crate) undos_void: u32,
+    /// When it became ready, from where its deadline counts.
+    #[n(7)]
+    pub(crate) ready_at: Option<Timestamp>,
+    /// As sent.
+    #[n(8)]
+    pub(crate) inputs: Option<Json>,
+    /// As the participant or an operator said.
+    #[n(9)]
+    pub(crate) output: Option<Json>,
+    /// The last one.
+    #[n(10)]
+    pub(crate) error: Option<TaskError>,
+    /// The last undo, for the dead letters.
+    #[n(11)]
+    pub(crate) undo: Option<Command>,
+    /// An attempt before the last one may have worked.
+    #[n(12)]
+    pub(crate) unsure: bool,
+}
+
+/// Why a task's last attempt, or its undo's, has failed.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub(crate) struct TaskError {
+    #[n(0)]
+    pub(crate) code: String,
+    #[n(1)]
+    pub(crate) message: String,
+}
+
+/// Where a task is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+pub(crate) enum Phase {
+    #[n(0)]
+    Pending,
+    /// An attempt is out. `heard`: the participant has given a sign of life.
+    #[n(1)]
+    Running {
+        #[n(0)]
+        deadline: Timestamp,
+        #[n(1)]
+        heard: bool,
+    },
+    /// The next attempt is due at `at`. `doubt`: the last one may have worked.
+    #[n(2)]
+    Retrying {
+        #[n(0)]
+        at: Timestamp,
+        #[n(1)]
+        doubt: bool,
+    },
+    /// In doubt: a query is out.
+    #[n(3)]
+    Asking {
+        #[n(0)]
+        deadline: Timestamp,
+        #[n(1)]
+        until: Timestamp,
+    },
+    /// In doubt: the next query is due at `at`.
+    #[n(4)]
+    AskAgain {
+        #[n(0)]
+        at: Timestamp,
+        #[n(1)]
+        until: Timestamp,
+    },
+    /// In doubt: an operator must say.
+    #[n(5)]
+    Held,
+    /// Asked to stop; silence until then is doubt.
+    #[n(6)]
+    Stopping {
+        #[n(0)]
+        until: Timestamp,
+    },
+    /// In doubt, and to be undone.
+    #[n(7)]
+    Doubtful,
+    /// While compensating: to be undone, if it can be.
+    #[n(8)]
+    Done,
+    /// `spreads`: what depends on nothing else is skipped too.
+    #[n(9)]
+    Skipped {
+        #[n(0)]
+        spreads: bool,
+    },
+    /// `accepted`: an operator goes on without it.
+    #[n(10)]
+    Failed {
+        #[n(0)]
+        accepted: bool,
+    },
+    #[n(11)]
+    Cancelled,
+    /// An undo is out.
+    #[n(12)]
+    Undoing {
+        #[n(0)]
+        deadline: Timestamp,
+    },
+    /// The next undo is due at `at`.
+    #[n(13)]
+    UndoRetrying {
+        #[n(0)]
+        at: Timestamp,
+    },
+    /// The undo has failed for good: an operator must choose.
+    #[n(14)]
+    UndoBlocked,
+    #[n(15)]
+    Undone,
+    /// It stands, since an operator gave up its undo.
+    #[n(16)]
+    Kept,
+}
+
+/// A command, with all that its record needs beside the workflow's own names.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub(crate) struct Command {
+    #[n(0)]
+    pub(crate) task: TaskId,
+    #[n(1)]
+    pub(crate) n: u32,
+    #[n(2)]
+    pub(crate) agent: AgentName,
+    #[n(3)]
+    pub(crate) task_type: String,
+    #[n(4)]
+    pub(crate) value: Json,
+    #[n(5)]
+    pub(crate) deadline: Timestamp,
+    #[n(6)]
+    pub(crate) time: Timestamp,
+    #[n(7)]
+    pub(crate) epoch: u32,
+}
+
+impl Task {
+    /// What has not been touched yet.
+    pub(crate) const PENDING: Self = Self {
+        phase: Phase::Pending,
+        attempt: 0,
+        attempts_from: 0,
+        queries: 0,
+        undos: 0,
+        undos_from: 0,
+        undos_void: 0,
+        ready_at: None,
+        inputs: None,
+        output: None,
+        error: None,
+        undo: None,
+        unsure: false,
+    };
+}
+
+impl Phase {
+    /// The public status: docs/saga-file.md section 3.6.
+    pub(crate) const fn word(self) -> &'static str {
+        match self {
+            Self::Pending => "pending",
+            Self::Running { .. } | Self::Stopping { .. } => "running",
+            Self::Retrying { .. } => "retrying",
+            Self::Asking { .. } | Self::AskAgain { .. } | Self::Held | Self::Doubtful => "in_doubt",
+            Self::Done | Self::Kept => "done",
+            Self::Skipped { .. } => "skipped",
+            Self::Failed { .. } => "failed",
+            Self::Cancelled => "cancelled",
+            Self::Undoing { .. } | Self::UndoRetrying { .. } => "undoing",
+            Self::UndoBlocked => "undo_blocked",
+            Self::Undone => "undone",
+        }
+    }
+
+    /// When it wants to be looked at.
+    pub(crate) const fn due(self) -> Option<Timestamp> {
+        match self {
+            Self::Running { deadline, .. }
+            | Self::Asking { deadline, .. }
+            | Self::Undoing { deadline } => Some(deadline),
+            Self::Retrying { at, .. } | Self::AskAgain { at, .. } | Self::UndoRetrying { at } => {
+                Some(at)
+            }
+            Self::Stopping { until } => Some(until),
+            Self::Pending
+            | Self::Held
+            | Self::Doubtful
+            | Self::Done
+            | Self::Skipped { .. }
+            | Self::Failed { .. }
+            | Self::Cancelled
+            | Self::UndoBlocked
+            | Self::Undone
+            | Self::Kept => None,
+        }
+    }
+
+    /// Started, and not settled.
+    pub(crate) const fn in_flight(self) -> bool {
+        match self {
+            Self::Running { .. }
+            | Self::Retrying { .. }
+            | Self::Asking { .. }
+            | Self::AskAgain { .. }
+            | Self::Held
+            | Self::Stopping { .. } => true,
+            Self::Pending
+            | Self::Doubtful
+            | Self::Done
+            | Self::Skipped { .. }
+            | Self::Failed { .. }
+            | Self::Cancelled
+            | Self::Undoing { .. }
+            | Self::UndoRetrying { .. }
+            | Self::UndoBlocked
+            | Self::Undone
+            | Self::Kept => false,
+        }
+    }
+}

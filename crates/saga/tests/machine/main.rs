@@ -1,0 +1,14 @@
+//! The state machine: what follows from each input, as text; and random schedules against an oracle.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a test may panic; clippy knows only functions marked as tests"
+)]
+
+mod parse;
+mod random;
+mod records;
+mod scenarios;
+mod table;
+mod world;

@@ -1,0 +1,207 @@
+//! Pages that are made from what they describe. `PAVANE_WRITE_DOCS=1 cargo test -p pavane-tests --test
+//! tidy pages` writes them anew.
+
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
+use std::fs;
+
+use serde_json::Value;
+
+use crate::tree::{root, texts_ending};
+
+/// That a page reads so, or makes it so where that is asked for.
+fn reads(page: &str, expected: &str) {
+    let path = root().join(page);
+    if std::env::var_os("PAVANE_WRITE_DOCS").is_some() {
+        fs::write(path, expected).unwrap();
+        return;
+    }
+    let found = fs::read_to_string(path).unwrap();
+    let differs = found.lines().zip(expected.lines()).position(|(found, wanted)| found != wanted);
+    assert!(
+        found == expected,
+        "{page} is not what it is made from, from line {} on; PAVANE_WRITE_DOCS=1 writes it anew",
+        differs.unwrap_or(found.lines().count().min(expected.lines().count())) + 1
+    );
+}
+
+const MARK: &str = "<!-- file: ";
+
+/// The page with each mark followed by the file that it names.
+fn with_files(text: &str) -> String {
+    let mut out = String::new();
+    let mut lines = text.lines().peekable();
+    while let Some(line) = lines.next() {
+        let _ = writeln!(out, "{line}");
+        let Some(path) = line.strip_prefix(MARK).and_then(|rest| rest.strip_suffix(" -->")) else {
+            continue;
+        };
+        let language = match path.rsplit('.').next() {
+            Some("py") => "python",
+            Some("sh") => "bash",
+            Some("yaml") => "yaml",
+            Some(_) | None => "text",
+        };
+        let file = fs::read_to_string(root().join(path)).unwrap();
+        let _ = write!(out, "```{language}\n{file}```\n");
+        if lines.peek().is_some_and(|next| next.starts_with("```")) {
+            lines.next();
+            lines.by_ref().take_while(|line| *line != "```").for_each(drop);
+        }
+    }
+    out
+}
+
+#[test]
+fn files_shown_on_pages_are_the_files() {
+    for page in texts_ending(".md") {
+        if page.text.contains(MARK) {
+            reads(&page.path, &with_files(&page.text));
+        }
+    }
+}
+
+/// A type as a reader would say it.
+fn type_of(node: &Value) -> String {
+    match node {
+        Value::String(name) => name.clone(),
+        Value::Array(branches) => {
+            let names: Vec<String> = branches.iter().map(type_of).collect();
+            names.join(" or ")
+        }
+        Value::Object(of) => match (of.get("logicalType"), of.get("type"), of.get("symbols")) {
+            (Some(logical), ..) => {
+                format!("{}, {}", type_of(&of["type"]), logical.as_str().unwrap())
+            }
+            (_, Some(Value::String(kind)), _) if kind == "array" => {
+                format!("list of {}", type_of(&of["items"]))
+            }
+            (_, Some(Value::String(kind)), Some(symbols)) if kind == "enum" => {
+                let symbols: Vec<&str> =
+                    symbols.as_array().unwrap().iter().map(|it| it.as_str().unwrap()).collect();
+                format!("one of {}", symbols.join(", "))
+            }
+            (_, Some(Value::String(kind)), _) if kind == "record" => {
+                let fields = of["fields"].as_array().unwrap().iter();
+                let fields: Vec<String> = fields
+                    .map(|it| format!("{}: {}", it["name"].as_str().unwrap(), type_of(&it["type"])))
+                    .collect();
+                format!("{{{}}}", fields.join("; "))
+            }
+            (_, inner, _) => type_of(inner.unwrap()),
+        },
+        Value::Null | Value::Bool(_) | Value::Number(_) => panic!("no type: {node}"),
+    }
+}
+
+fn rows(fields: &[Value], out: &mut String) {
+    let _ = writeln!(out, "| field | type | |\n|---|---|---|");
+    for field in fields {
+        let (name, doc) = (field["name"].as_str().unwrap(), field["doc"].as_str().unwrap());
+        let _ = writeln!(out, "| `{name}` | {} | {doc} |", type_of(&field["type"]));
+    }
+}
+
+const COMMON_FIELDS: usize = 6;
+
+fn events_page() -> String {
+    let mut out = fs::read_to_string(root().join("tests/tests/tidy/events.head.txt")).unwrap();
+    for (place, schema) in events::schemas().iter().enumerate() {
+        let parsed: Value = serde_json::from_str(schema.text).unwrap();
+        let fields = parsed["fields"].as_array().unwrap();
+        if place == 0 {
+            out.push_str("\n## Fields of every event\n\n");
+            rows(&fields[..COMMON_FIELDS], &mut out);
+            out.push_str("\n## Events\n");
+        }
+        let short = parsed["name"].as_str().unwrap();
+        let file = format!("{short}.v{}.avsc", schema.version);
+        let doc = parsed["doc"].as_str().unwrap();
+        let _ = write!(
+            out,
+            "\n### {short}\n\n{doc} Schema [{file}](../../schemas/{file}), id {} in the built-in \
+             registry.\n\n",
+            schema.id
+        );
+        rows(&fields[COMMON_FIELDS..], &mut out);
+    }
+    out
+}
+
+#[test]
+fn the_events_page_is_what_the_schemas_say() {
+    reads("docs/reference/events.md", &events_page());
+}
+
+/// The names in backticks that begin with `pavane_`, and those in the code's metrics.
+#[test]
+fn the_metrics_page_names_every_metric() {
+    let page = fs::read_to_string(root().join("docs/reference/metrics.md")).unwrap();
+    let documented: BTreeSet<String> = page
+        .lines()
+        .filter_map(|line| line.strip_prefix("| `")?.split('`').next())
+        .map(str::to_owned)
+        .collect();
+    let mut counted = BTreeSet::new();
+    for file in texts_ending(".rs") {
+        for kind in ["counter!(", "gauge!(", "histogram!("] {
+            for call in file.text.split(kind).skip(1) {
+                let name = call.trim_start().strip_prefix('"').and_then(|it| it.split('"').next());
+                counted.extend(name.filter(|it| it.starts_with("pavane_")).map(str::to_owned));
+            }
+        }
+    }
+    assert!(counted.len() > 10, "the code's metrics were not found: {counted:?}");
+    assert_eq!(documented, counted);
+}
+
+/// Every limit of the language is told, and every key that a saga file may have.
+#[test]
+fn the_page_of_dead_letters_names_every_class() {
+    let page = fs::read_to_string(root().join("docs/reference/dead-letters.md")).unwrap();
+    for class in events::Class::ALL {
+        assert!(page.contains(&format!("| `{class}` |")), "{class}");
+    }
+}
+
+/// `saga` refuses what is in the language but not in this build by the lists in `keys.rs`: the page
+/// names all that stand there.
+#[test]
+fn the_page_of_the_saga_file_names_every_key() {
+    let page = fs::read_to_string(root().join("docs/reference/saga-file.md")).unwrap();
+    let keys = fs::read_to_string(root().join("crates/saga/src/definition/keys.rs")).unwrap();
+    let lists = keys.split("impl Keys").next().unwrap();
+    let words: BTreeSet<&str> = lists
+        .lines()
+        .map(str::trim)
+        .flat_map(|line| match line.strip_prefix("(\"") {
+            Some(absent) => absent.split('"').take(1).collect::<Vec<_>>(),
+            None if line.starts_with('"') || line.starts_with("here: &[") => {
+                line.split('"').skip(1).step_by(2).collect()
+            }
+            None => Vec::new(),
+        })
+        .filter(|word| word.chars().all(|it| it.is_ascii_lowercase() || it == '_'))
+        .collect();
+    assert!(words.len() > 60, "the lists were not found: {words:?}");
+    let told: BTreeSet<&str> =
+        page.split(|it: char| !it.is_ascii_alphanumeric() && it != '_').collect();
+    let missing: Vec<&&str> = words.difference(&told).collect();
+    assert!(missing.is_empty(), "docs/reference/saga-file.md does not name {missing:?}");
+}
+
+#[test]
+fn the_configuration_page_names_every_key() {
+    let page = fs::read_to_string(root().join("docs/reference/configuration.md")).unwrap();
+    let source = fs::read_to_string(root().join("services/pavane/src/config/keys.rs")).unwrap();
+    let (_, table) = source.split_once("const KEYS").unwrap();
+    let mut keys = BTreeSet::new();
+    for call in table.split("key(").chain(table.split("secret(")).skip(1) {
+        let first = call.trim_start().strip_prefix('"').and_then(|it| it.split('"').next());
+        keys.extend(first.filter(|it| it.contains('.') && !it.contains(' ')));
+    }
+    assert!(keys.len() > 20, "the keys were not found: {keys:?}");
+    let documented: BTreeSet<&str> =
+        page.lines().filter_map(|line| line.strip_prefix("| `")?.split('`').next()).collect();
+    assert_eq!(documented, keys);
+}
