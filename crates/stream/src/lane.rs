@@ -2,19 +2,22 @@
 //! turns the states in memory are the fold of what is confirmed; any doubt ends the epoch, and memory is
 //! dropped and rebuilt, never repaired (`fold-only`).
 
+mod commit;
+mod park;
+
 use std::collections::{BTreeSet, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
 use events::{Class, Offset, Record, Refusal, Timestamp, partition_of};
 
-use crate::broker::{Clock, Key, LaneId, Log, LogError, Snapshots, Source};
-use crate::journal::{Body, Kept, Origin, Owner, Stand, Written, reactions};
+use crate::broker::{Clock, Key, LaneId, Log, Snapshots, Source};
+use crate::journal::{Body, Kept, Origin, Owner, Stand, reactions};
 use crate::limits::Limits;
 use crate::outbox::{Outbox, Unsent};
-use crate::proposal::{Proposal, Proposed};
-use crate::reader::{Context, Ruling};
-use crate::service::{Cause, Parked, Service, Verdict};
+use crate::proposal::Proposal;
+use crate::reader::Context;
+use crate::service::{Cause, Service, Verdict};
 use crate::snapshot::{Camera, Writer};
 use crate::states::States;
 use crate::takeover::{End, Won, evolve_all, journal_now};
@@ -359,68 +362,6 @@ impl<'a, S: Service, L: Log, N: Snapshots + 'static> Lane<'a, S, L, N> {
         proposal.push_eventless(Origin::Input(offset), body, offset + 1);
     }
 
-    /// Takes what could not be sent into its state, where retry or failure is decided.
-    fn park(&mut self, proposal: &mut Proposal<S::Event>) -> Result<(), End> {
-        while let Some(unsent) = self.unsent.pop_front() {
-            let parked = self.find(&unsent)?;
-            if !matches!(parked.record.to, events::Destination::Tasks(_)) {
-                return Err(End::Lost(format!(
-                    "a record for `{:?}` can not be sent: {}",
-                    parked.record.to, parked.error
-                )));
-            }
-            tracing::warn!(key = %parked.key, error = %parked.error, "parked a command");
-            let now = proposal.now();
-            let verdict = catch_unwind(AssertUnwindSafe(|| {
-                self.given.service.decide(&self.states, Cause::Parked(&parked), now)
-            }))
-            .map_err(|_| End::CrashedTimer(parked.key.clone()))?;
-            let index = u32::try_from(unsent.index).unwrap_or(u32::MAX);
-            let origin = Origin::Parked(unsent.offset, index);
-            let taken = match verdict {
-                Verdict::Accepted(events) => {
-                    self.accept(origin.clone(), &events, self.position, proposal)
-                }
-                Verdict::Ignored(_) | Verdict::DeadLetter(_) => false,
-            };
-            if !taken {
-                proposal.push_eventless(origin, Body::Nothing, self.position);
-            }
-        }
-        Ok(())
-    }
-
-    /// The record that could not be sent, formatted anew from the journal.
-    fn find(&mut self, unsent: &Unsent) -> Result<Parked, End> {
-        let records = self.log.read(Source::Journal, unsent.offset, Duration::from_secs(5))?;
-        let decide = records
-            .first()
-            .filter(|record| record.place.offset == unsent.offset)
-            .and_then(|record| Written::decode(record.value.as_deref().unwrap_or_default()).ok());
-        let Some(Written::Decide(decide)) = decide else {
-            return Err(End::Lost(format!(
-                "the journal record at offset {} could not be read again",
-                unsent.offset
-            )));
-        };
-        let stand = Stand { lane: self.given.lane, lanes: self.given.lanes, offset: unsent.offset };
-        let events = decide.body.events::<S::Event>().map_err(End::Refused)?;
-        let record = reactions::<S>(&decide, &events, stand).into_iter().nth(unsent.index);
-        let key = events
-            .iter()
-            .scan(0, |end, event| {
-                *end += S::react(event).len();
-                Some((*end, crate::service::Journaled::key(event)))
-            })
-            .find_map(|(end, key)| (unsent.index < end).then_some(key));
-        let Some(record) = record else {
-            return Err(End::Lost(format!("{unsent:?} is not among what follows from its record")));
-        };
-        let error = unsent.error.clone();
-        let key = key.unwrap_or_else(|| Key::from(""));
-        Ok(Parked { key, offset: unsent.offset, record, error })
-    }
-
     /// Where only ignored inputs, or nothing, came for a while, position and cursor are written down.
     fn skip_ahead(&mut self, proposal: &mut Proposal<S::Event>, now: Timestamp) {
         if !proposal.is_empty() {
@@ -438,158 +379,12 @@ impl<'a, S: Service, L: Log, N: Snapshots + 'static> Lane<'a, S, L, N> {
         }
     }
 
-    /// Appends, confirms, and only then acts (`acts-after-ack`).
-    fn commit(&mut self, proposal: Proposal<S::Event>) -> Result<(), End> {
-        if proposal.is_empty() {
-            return Ok(());
-        }
-        let started = self.given.clock.now();
-        let (proposed, entries) = proposal.into_parts();
-        let offsets = self.log.append(&entries)?;
-        self.confirmed_at = self.given.clock.now();
-        metrics::histogram!("pavane_lane_append_duration_seconds")
-            .record(self.confirmed_at.since(started).as_secs_f64());
-        metrics::counter!("pavane_journal_records_total").increment(entries.len() as u64);
-        let placed = self.confirm(&proposed, &offsets)?;
-        self.journalled_at = self.confirmed_at;
-        self.resting = proposed.iter().all(|proposed| proposed.decide.source == Origin::Skip);
-        self.act(&proposed, &placed)
-    }
-
-    /// An acknowledgement confirms if its offset is the one expected and its record the next in sequence.
-    /// Gives back where each decision stands.
-    fn confirm(
-        &mut self,
-        proposed: &[Proposed<S::Event>],
-        offsets: &[Option<Offset>],
-    ) -> Result<Vec<Offset>, End> {
-        let expected = self.context.next..;
-        let below = offsets.iter().flatten().zip(expected.clone()).any(|(at, want)| *at < want);
-        if below {
-            return Err(End::Refused(format!(
-                "an append was acknowledged at {offsets:?}, below the expected {}: the journal was cut off",
-                self.context.next
-            )));
-        }
-        let as_expected = offsets.len() == proposed.len()
-            && offsets.iter().zip(expected).all(|(at, want)| *at == Some(want));
-        if !as_expected {
-            return self.read_back(proposed);
-        }
-        let mut placed = Vec::with_capacity(proposed.len());
-        for one in proposed {
-            let offset = self.context.next;
-            let ruling = self.context.judge_decide(offset, &one.decide)?;
-            assert_eq!(
-                ruling,
-                Ruling::Valid,
-                "one-epoch: an own record at the expected offset holds"
-            );
-            placed.push(offset);
-        }
-        Ok(placed)
-    }
-
-    /// Reads the journal from the next offset to its end: a higher announcement, or an own record void or
-    /// missing, ends the epoch; else the own ones are confirmed where they stand.
-    fn read_back(&mut self, outstanding: &[Proposed<S::Event>]) -> Result<Vec<Offset>, End> {
-        metrics::counter!("pavane_lane_read_backs_total").increment(1);
-        let end = self.log.kept(Source::Journal)?.end;
-        if end < self.context.next {
-            return Err(End::Refused(format!(
-                "the journal ends at offset {end}, below the expected {}: it was cut off",
-                self.context.next
-            )));
-        }
-        let mut placed = Vec::with_capacity(outstanding.len());
-        while self.context.next < end {
-            let read = self.log.read(Source::Journal, self.context.next, Duration::from_secs(5));
-            let records = read.map_err(|error| match error {
-                // Only a holder trims, and only below its own snapshot: it is another by now.
-                LogError::Gone { .. } => {
-                    End::Superseded("a rival has trimmed the journal".to_owned())
-                }
-                LogError::PastEnd { .. }
-                | LogError::InDoubt(_)
-                | LogError::Fenced
-                | LogError::TooLarge { .. }
-                | LogError::Lost(_) => error.into(),
-            })?;
-            if records.is_empty() {
-                return Err(End::Lost("reading the journal back brought nothing".to_owned()));
-            }
-            for record in &records {
-                let bytes = record.value.as_deref().unwrap_or_default();
-                self.read_back_one(record.place.offset, bytes, outstanding, &mut placed)?;
-            }
-        }
-        if placed.len() != outstanding.len() {
-            return Err(End::Lost("an own record is missing from the journal".to_owned()));
-        }
-        Ok(placed)
-    }
-
-    fn read_back_one(
-        &mut self,
-        offset: Offset,
-        bytes: &[u8],
-        outstanding: &[Proposed<S::Event>],
-        placed: &mut Vec<Offset>,
-    ) -> Result<(), End> {
-        let written = Written::decode(bytes)
-            .map_err(|what| crate::reader::ReadError::Unknown { at: offset, what })?;
-        match (self.context.judge(offset, &written)?, &written) {
-            (Ruling::Announced, _) => {
-                Err(End::Superseded(format!("a rival announced itself at journal offset {offset}")))
-            }
-            (Ruling::Valid, Written::Decide(decide))
-                if outstanding.get(placed.len()).is_some_and(|own| own.decide == *decide) =>
-            {
-                placed.push(offset);
-                Ok(())
-            }
-            (Ruling::Valid, _) => Err(End::Lost(format!(
-                "the journal record at offset {offset} holds, but was not proposed now"
-            ))),
-            (Ruling::Void(_), Written::Decide(decide)) if decide.owner == self.owner => {
-                Err(End::Lost(format!("the own record at journal offset {offset} is void")))
-            }
-            (Ruling::Void(_), _) => Ok(()),
-        }
-    }
-
-    fn act(&mut self, proposed: &[Proposed<S::Event>], placed: &[Offset]) -> Result<(), End> {
-        for (Proposed { decide, events }, offset) in proposed.iter().zip(placed) {
-            if let Origin::Parked(at, _) = decide.source {
-                self.outbox.parked(at);
-            }
-            let stand = Stand { lane: self.given.lane, lanes: self.given.lanes, offset: *offset };
-            let records = reactions::<S>(decide, events, stand);
-            let fresh_for = self.given.limits.confirm_fresh_for;
-            if self.given.clock.now().since(self.confirmed_at) >= fresh_for {
-                // Somebody paused this process: a rival may have taken over and sent all this long ago.
-                self.look()?;
-            }
-            self.outbox.send(&mut self.log, *offset, records)?;
-        }
-        Ok(())
-    }
-
     fn look_if_idle(&mut self, now: Timestamp) -> Result<(), End> {
         if now.since(self.looked_at.max(self.confirmed_at)) < self.given.limits.look_every {
             return Ok(());
         }
         self.looked_at = now;
         self.look()
-    }
-
-    /// Compares the journal's end with the own next offset: an idle owner would never find out.
-    pub(crate) fn look(&mut self) -> Result<(), End> {
-        if self.log.kept(Source::Journal)?.end != self.context.next {
-            self.read_back(&[])?;
-        }
-        self.confirmed_at = self.given.clock.now();
-        Ok(())
     }
 }
 

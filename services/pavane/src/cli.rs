@@ -17,14 +17,14 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 )]
 pub(crate) struct Cli {
     #[command(flatten)]
-    pub(crate) common: Common,
+    pub(crate) common: Everywhere,
     #[command(subcommand)]
     pub(crate) verb: Verb,
 }
 
 /// Flags of every verb.
 #[derive(Debug, Args)]
-pub(crate) struct Common {
+pub(crate) struct Everywhere {
     /// Configuration file [default: pavane.toml, where there is one]
     #[arg(long, global = true, value_name = "FILE", env = "PAVANE_CONFIG")]
     pub(crate) config: Option<PathBuf>,
