@@ -268,7 +268,7 @@ impl<'a, S: Service, L: Log, N: Snapshots + 'static> Lane<'a, S, L, N> {
         Ok(())
     }
 
-    /// Folds and proposes; says whether the record fits into the journal.
+    /// Folds and proposes; says whether the record fits into the journal, as both we and the broker bound it.
     fn accept(
         &mut self,
         origin: Origin,
@@ -277,7 +277,8 @@ impl<'a, S: Service, L: Log, N: Snapshots + 'static> Lane<'a, S, L, N> {
         proposal: &mut Proposal<S::Event>,
     ) -> bool {
         assert!(!events.is_empty(), "one-verdict: an accepted cause has events");
-        let fits = proposal.push(origin, events, position, self.given.limits);
+        let bytes_max = self.given.limits.journal_record_bytes_max.min(self.log.entry_bytes_max());
+        let fits = proposal.push(origin, events, position, bytes_max);
         if fits {
             evolve_all::<S>(&mut self.states, events);
         }

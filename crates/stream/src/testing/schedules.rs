@@ -345,6 +345,27 @@ fn two_records_that_panic_in_one_batch_are_both_refused() {
 }
 
 #[test]
+fn a_decision_larger_than_the_broker_takes_holds_nothing_up() {
+    let memory = Memory::default();
+    let limits = limits();
+    let mut runner = Runner { memory: &memory, limits: &limits, owners: 0 };
+    memory.world().entry_bytes_max = Some(1_000);
+    for what in ["x", "often:200", "y"] {
+        memory.world().put("a", what);
+    }
+    let mut lane = runner.win(Box::leak(Box::default())).unwrap();
+    for _ in 0..10 {
+        lane.turn().unwrap();
+    }
+    assert_eq!(lane.state("a").unwrap().all, ["x", "y"]);
+    let world = memory.world();
+    let letters = world.sent.iter().filter(|record| {
+        record.headers.iter().any(|header| header.value.as_deref() == Some(b"too_large"))
+    });
+    assert_eq!(letters.count(), 1, "the large one is a dead letter");
+}
+
+#[test]
 fn a_command_that_can_never_be_sent_is_parked_into_its_state() {
     let memory = Memory::default();
     let limits = limits();
