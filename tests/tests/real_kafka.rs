@@ -1,6 +1,7 @@
 //! End to end on a real Apache Kafka, named by `PAVANE_TEST_KAFKA`: the services are processes of their own,
 //! clients and participants are foreign. `cargo xtask test` sets up all that this needs.
 #![cfg(feature = "real-kafka")]
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "in a test, that is an assertion")]
 
 mod system;
 
