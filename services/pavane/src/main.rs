@@ -8,7 +8,6 @@ mod config;
 mod crew;
 #[cfg(feature = "demo")]
 mod demo;
-mod diagnostics;
 mod failure;
 mod operations;
 mod output;
