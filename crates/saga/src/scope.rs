@@ -1,4 +1,4 @@
-//! What names stand for in the expressions of a workflow: docs/reference/saga-file.md
+//! What names stand for in the expressions of a workflow: docs/reference/saga-file.md.
 
 use std::collections::BTreeSet;
 
