@@ -17,6 +17,7 @@ use crate::limits::Limits;
 use crate::outbox::{Outbox, Unsent};
 use crate::proposal::Proposal;
 use crate::reader::Context;
+use crate::semconv;
 use crate::service::{Cause, Service, Verdict};
 use crate::snapshot::{Camera, Writer};
 use crate::states::States;
@@ -287,6 +288,7 @@ impl<'a, S: Service, L: Log, N: Snapshots + 'static> Lane<'a, S, L, N> {
 
     /// Gives an inbox record its one verdict (`one-verdict`).
     fn admit(&mut self, record: &Record, proposal: &mut Proposal<S::Event>) -> Result<(), End> {
+        let _span = semconv::process(record, "coordinator").entered();
         let offset = record.place.offset;
         if self.blame.culprit == Some(offset) {
             let refusal = Refusal::new(

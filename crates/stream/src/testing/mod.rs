@@ -58,7 +58,7 @@ impl World {
             timestamp: Timestamp::from_millis(self.now),
             key: Some(Bytes::copy_from_slice(key.as_bytes())),
             value: Some(Bytes::copy_from_slice(value.as_bytes())),
-            headers: vec![Header::text("h", "v")],
+            headers: vec![Header::text("traceparent", "00-trace-01")],
         });
     }
 
