@@ -2,10 +2,11 @@
 //! turns the states in memory are the fold of what is confirmed; any doubt ends the epoch, and memory is
 //! dropped and rebuilt, never repaired (`fold-only`).
 
+mod blame;
 mod commit;
 mod park;
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
@@ -23,18 +24,7 @@ use crate::snapshot::{Camera, Writer};
 use crate::states::States;
 use crate::takeover::{End, Won, evolve_all, journal_now};
 
-/// What outlives an epoch: whom to blame for panics.
-#[derive(Debug, Default)]
-pub(crate) struct Blame {
-    /// The inbox record at this offset panicked: refused in the next epoch's first turn.
-    pub(crate) culprit: Option<Offset>,
-    /// Timers that panicked: not fired again until their state changes.
-    pub(crate) silenced: BTreeSet<Key>,
-    /// Panics with few inputs between them.
-    pub(crate) crashes: u32,
-    /// Inputs decided since the last one.
-    pub(crate) calm: u32,
-}
+pub(crate) use blame::Blame;
 
 /// What a lane is given by its host.
 pub(crate) struct Given<'a, S> {
