@@ -288,6 +288,9 @@ async fn an_operators_verb_goes_to_the_inbox_with_who_and_why() {
     let (status, said) = world.post(&format!("{path}/tasks/ship/resolve"), resolve).await;
     assert_eq!(status, 202, "{said}");
     assert_eq!(world.post(&format!("{path}/tasks/ship/resolve"), json!({})).await.0, 422);
+    let wrong = json!({"reason": "seen", "outcome": "fine"});
+    let (status, refused) = world.post(&format!("{path}/tasks/ship/resolve"), wrong).await;
+    assert_eq!((status, &refused["code"]), (422, &json!("bad_outcome")));
     assert_eq!(world.post(&format!("{path}/tasks/sip/retry"), json!({})).await.0, 404);
     assert_eq!(world.post(&format!("{path}/tasks/ship/undo"), json!({})).await.0, 404);
     assert_eq!(world.post("/v1/workflows/orders:z/cancel", json!({})).await.0, 404);
@@ -397,6 +400,24 @@ async fn commands_are_leased_come_again_and_are_done_when_answered() {
     let (_, polled) = world.get(&format!("{path}/commands?wait=20s")).await;
     assert_eq!(subjects(&polled), ["orders:1/reserve/4.do4"]);
     assert_eq!(world.get("/v1/agents/a%2Fb/commands").await.0, 400);
+    world.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_coordinator_would_refuse_as_too_large_is_refused_at_the_door() {
+    let mut world = World::new(Settings::default()).await;
+    let keyless = SAGA.replace("key: ${inputs.order}\n", "");
+    assert_eq!(world.post_text("/v1/sagas", &keyless).await.0, 201);
+    let before = world.records("pavane.inbox").len();
+    let large = "x".repeat(saga::INBOX_BYTES_MAX);
+    let start = json!({"saga": "orders", "inputs": {"order": large}});
+    let answer =
+        json!({"type": "TaskCompleted", "subject": "orders:1/reserve/4.do1", "value": large});
+    for (path, body) in [("/v1/workflows", start), ("/v1/agents/stock/answers", answer)] {
+        let (status, refused) = world.post(path, body).await;
+        assert_eq!((status, &refused["code"]), (413, &json!("too_large")), "{path}: {refused}");
+    }
+    assert_eq!(world.records("pavane.inbox").len(), before);
     world.stop().await;
 }
 

@@ -7,7 +7,7 @@ use super::Draft;
 use crate::event::{Body, Doubt};
 use crate::input::{Effects, Failure};
 use crate::limits::{COMMAND_BYTES_MAX, QUERY_FOR, UNDO_BYTES_MAX};
-use crate::phase::{Command, TaskError};
+use crate::phase::{Command, Phase, TaskError};
 use crate::plan::{InDoubt, Inputs, Kind, Slot};
 use crate::retry::chance;
 use crate::scope::WorkflowScope;
@@ -229,10 +229,13 @@ impl Draft<'_> {
         self.fail_by(slot, why, by);
     }
 
-    /// Whether a pivot's outcome is still to come.
+    /// Whether a pivot's outcome is still to come. One that waits for its next attempt after a
+    /// definite failure is not out: in trouble it is not sent again.
     pub(super) fn pivot_in_flight(&self) -> bool {
         self.slots().any(|slot| {
-            self.task_plan(slot).kind == Kind::Pivot && self.task(slot).phase.in_flight()
+            let phase = self.task(slot).phase;
+            let waits = matches!(phase, Phase::Retrying { doubt: false, .. });
+            self.task_plan(slot).kind == Kind::Pivot && phase.in_flight() && !waits
         })
     }
 }
