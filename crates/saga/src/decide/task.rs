@@ -92,10 +92,12 @@ impl Draft<'_> {
         self.push(Body::TaskFailed { task: self.name(slot), attempt, error, by });
     }
 
-    /// The task has worked. `by`: an operator says so.
+    /// The task has worked. `by`: an operator says so. A pivot that turns out to have worked once
+    /// undos are under way stands, but does not close the way back.
     pub(super) fn succeed(&mut self, slot: Slot, output: Json, by: Option<By>) {
         let attempt = self.task(slot).attempt;
-        let pivot = self.task_plan(slot).kind == Kind::Pivot;
+        let is_forward = matches!(self.head.stage, Stage::Forward | Stage::Deferred(_));
+        let pivot = is_forward && self.task_plan(slot).kind == Kind::Pivot;
         self.push(Body::TaskCompleted { task: self.name(slot), attempt, output, by, pivot });
     }
 

@@ -204,6 +204,23 @@ fn a_cancel_between_two_attempts_of_the_pivot_does_not_wait() {
 }
 
 #[test]
+fn a_pivot_that_turns_out_done_while_compensating_stands_and_the_undos_go_on() {
+    assert_snapshot!(order(
+        r#"
+        start order 1 {"id":"1"}
+        stock done {"r":"r1"}
+        card done {"p":"p1"}
+        ship failed declined
+        stock.undo failed busy
+        ship done "late"
+        card.undo done
+        wait
+        stock.undo done
+    "#
+    ));
+}
+
+#[test]
 fn past_the_pivot_a_failure_waits_for_an_operator() {
     assert_snapshot!(order(
         r#"
