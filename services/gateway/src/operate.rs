@@ -94,13 +94,14 @@ pub(crate) async fn task<B: Broker>(
     if verb == "resolve" {
         match word.outcome.as_deref() {
             Some("done" | "not_done" | "undone") => {}
+            Some(other) => {
+                let what =
+                    format!("`{other}` is no `outcome`; there are done, not_done and undone");
+                return Err(Problem::refused("bad_outcome", what));
+            }
             None => {
                 let what = "resolve needs `outcome`: done, not_done or undone";
                 return Err(Problem::refused("no_outcome", what));
-            }
-            Some(other) => {
-                let what = format!("`{other}` is no outcome; there are done, not_done and undone");
-                return Err(Problem::refused("bad_outcome", what));
             }
         }
     }
