@@ -404,6 +404,24 @@ async fn commands_are_leased_come_again_and_are_done_when_answered() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_the_coordinator_would_refuse_as_too_large_is_refused_at_the_door() {
+    let mut world = World::new(Settings::default()).await;
+    let keyless = SAGA.replace("key: ${inputs.order}\n", "");
+    assert_eq!(world.post_text("/v1/sagas", &keyless).await.0, 201);
+    let before = world.records("pavane.inbox").len();
+    let large = "x".repeat(saga::INBOX_BYTES_MAX);
+    let start = json!({"saga": "orders", "inputs": {"order": large}});
+    let answer =
+        json!({"type": "TaskCompleted", "subject": "orders:1/reserve/4.do1", "value": large});
+    for (path, body) in [("/v1/workflows", start), ("/v1/agents/stock/answers", answer)] {
+        let (status, refused) = world.post(path, body).await;
+        assert_eq!((status, &refused["code"]), (413, &json!("too_large")), "{path}: {refused}");
+    }
+    assert_eq!(world.records("pavane.inbox").len(), before);
+    world.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn values_are_published_as_the_table_says() {
     let mut world = World::new(Settings::default()).await;
     let path = "/v1/topics/shop.orders/records";

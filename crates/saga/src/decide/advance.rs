@@ -235,8 +235,27 @@ impl Draft<'_> {
         }
         let rest = self.rest();
         self.push(Body::CompensationCompleted { undone: rest.undone.clone() });
-        let gave_up = self.slots().any(|slot| self.task(slot).phase == Phase::Kept);
-        let how = if gave_up { How::Partial } else { How::Compensated };
+        // An undo that was given up, or a pivot that has worked after it was said to have failed.
+        let stands = self.slots().any(|slot| match self.task(slot).phase {
+            Phase::Kept => true,
+            Phase::Done => self.task_plan(slot).kind == Kind::Pivot,
+            Phase::Pending
+            | Phase::Running { .. }
+            | Phase::Retrying { .. }
+            | Phase::Asking { .. }
+            | Phase::AskAgain { .. }
+            | Phase::Held
+            | Phase::Stopping { .. }
+            | Phase::Doubtful
+            | Phase::Skipped { .. }
+            | Phase::Failed { .. }
+            | Phase::Cancelled
+            | Phase::Undoing { .. }
+            | Phase::UndoRetrying { .. }
+            | Phase::UndoBlocked
+            | Phase::Undone => false,
+        });
+        let how = if stands { How::Partial } else { How::Compensated };
         let problem = trouble.problem.clone();
         self.push(match trouble.origin.clone() {
             Origin::Cancel(by) => Body::WorkflowCancelled { by, rest },

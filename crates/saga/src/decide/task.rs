@@ -7,7 +7,7 @@ use super::Draft;
 use crate::event::{Body, Doubt};
 use crate::input::{Effects, Failure};
 use crate::limits::{COMMAND_BYTES_MAX, QUERY_FOR, UNDO_BYTES_MAX};
-use crate::phase::{Command, TaskError};
+use crate::phase::{Command, Phase, TaskError};
 use crate::plan::{InDoubt, Inputs, Kind, Slot};
 use crate::retry::chance;
 use crate::scope::WorkflowScope;
@@ -92,10 +92,12 @@ impl Draft<'_> {
         self.push(Body::TaskFailed { task: self.name(slot), attempt, error, by });
     }
 
-    /// The task has worked. `by`: an operator says so.
+    /// The task has worked. `by`: an operator says so. A pivot that turns out to have worked once
+    /// undos are under way stands, but does not close the way back.
     pub(super) fn succeed(&mut self, slot: Slot, output: Json, by: Option<By>) {
         let attempt = self.task(slot).attempt;
-        let pivot = self.task_plan(slot).kind == Kind::Pivot;
+        let is_forward = matches!(self.head.stage, Stage::Forward | Stage::Deferred(_));
+        let pivot = is_forward && self.task_plan(slot).kind == Kind::Pivot;
         self.push(Body::TaskCompleted { task: self.name(slot), attempt, output, by, pivot });
     }
 
@@ -229,10 +231,13 @@ impl Draft<'_> {
         self.fail_by(slot, why, by);
     }
 
-    /// Whether a pivot's outcome is still to come.
+    /// Whether a pivot's outcome is still to come. One that waits for its next attempt after a
+    /// definite failure is not out: in trouble it is not sent again.
     pub(super) fn pivot_in_flight(&self) -> bool {
         self.slots().any(|slot| {
-            self.task_plan(slot).kind == Kind::Pivot && self.task(slot).phase.in_flight()
+            let phase = self.task(slot).phase;
+            let waits = matches!(phase, Phase::Retrying { doubt: false, .. });
+            self.task_plan(slot).kind == Kind::Pivot && phase.in_flight() && !waits
         })
     }
 }

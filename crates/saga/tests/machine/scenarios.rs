@@ -173,6 +173,54 @@ fn a_pivot_that_was_not_done_lets_the_cancel_through() {
 }
 
 #[test]
+fn a_pivot_that_failed_is_not_repeated_when_a_cancel_waits_for_it() {
+    assert_snapshot!(order(
+        r#"
+        start order 1 {"id":"1"}
+        stock done {"r":"r1"}
+        card done {"p":"p1"}
+        cancel
+        ship failed busy
+        card.undo done
+        stock.undo done
+    "#
+    ));
+}
+
+#[test]
+fn a_cancel_between_two_attempts_of_the_pivot_does_not_wait() {
+    assert_snapshot!(order(
+        r#"
+        start order 1 {"id":"1"}
+        stock done {"r":"r1"}
+        card done {"p":"p1"}
+        ship failed busy
+        cancel
+        wait
+        card.undo done
+        stock.undo done
+    "#
+    ));
+}
+
+#[test]
+fn a_pivot_that_turns_out_done_while_compensating_stands_and_the_undos_go_on() {
+    assert_snapshot!(order(
+        r#"
+        start order 1 {"id":"1"}
+        stock done {"r":"r1"}
+        card done {"p":"p1"}
+        ship failed declined
+        stock.undo failed busy
+        ship done "late"
+        card.undo done
+        wait
+        stock.undo done
+    "#
+    ));
+}
+
+#[test]
 fn past_the_pivot_a_failure_waits_for_an_operator() {
     assert_snapshot!(order(
         r#"
