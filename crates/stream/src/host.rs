@@ -276,7 +276,7 @@ impl<S: Service, B: Broker> Keeper<S, B> {
         let mut active = Lane::begin(given, won, self.writer.clone(), blame)?;
         let took = clock.now().since(started);
         metrics::histogram!("pavane_lane_takeover_duration_seconds").record(took.as_secs_f64());
-        let (states, took_ms) = (active.held(), took.as_secs_f64() * 1e3);
+        let (states, took_ms) = (active.held(), took.as_millis());
         tracing::info!(lane = lane.0, epoch, states, took_ms, "lane is active");
         board.set(lane, LaneStatus::Active);
         *failures = 0;
