@@ -47,8 +47,8 @@ impl Remarks {
     /// A line of librdkafka's own.
     pub(crate) fn line(&self, level: RDKafkaLogLevel, about: &str, line: &str) {
         match level {
-            // A failed connection: it comes as an error too.
-            _ if about == "FAIL" => debug!(about, line, "librdkafka"),
+            // A failed connection, which comes as an error too; a partition whose leader is being found.
+            _ if matches!(about, "FAIL" | "METADATAUPDATE") => debug!(about, line, "librdkafka"),
             // Nobody has to act on what librdkafka calls an error: it goes on, or a call fails.
             RDKafkaLogLevel::Emerg
             | RDKafkaLogLevel::Alert
