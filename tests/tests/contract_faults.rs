@@ -254,6 +254,10 @@ impl Log for With<LocalLog> {
         }
     }
 
+    fn entry_bytes_max(&self) -> usize {
+        self.inner.entry_bytes_max()
+    }
+
     fn append(&mut self, entries: &[Entry]) -> Result<Vec<Option<Offset>>, LogError> {
         if self.fault == Fault::EntriesAreReversed {
             let reversed: Vec<Entry> = entries.iter().rev().cloned().collect();

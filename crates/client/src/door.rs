@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use events::{Outgoing, Place, Record, dead_letter, partition_of};
 use stream::{Broker, Clock, Fed, Feed, LogError, Outlet, Purpose, SendError, Share, Stop};
-use tracing::{info, warn};
+use tracing::{Span, info, warn};
 
 use crate::answer::Reply;
 use crate::command::{Command, Unreadable};
@@ -133,6 +133,7 @@ pub fn serve<B: Broker, A: Agent + ?Sized>(
 struct Work {
     place: Place,
     command: Command,
+    span: Span,
 }
 
 /// What the reader and the workers share.
@@ -187,7 +188,10 @@ impl<A: Agent + ?Sized, O: Outlet + Send> Desk<'_, A, O> {
     fn admit(&self, record: &Record, queues: &[SyncSender<Work>]) -> Result<(), ServeError> {
         self.outbox().begin(&record.place);
         match Command::from_record(record) {
-            Ok(command) => self.hand_over(Work { place: record.place.clone(), command }, queues),
+            Ok(command) => {
+                let span = stream::semconv::process(record, self.agent.name().as_str());
+                self.hand_over(Work { place: record.place.clone(), command, span }, queues)
+            }
             Err(unreadable) => self.refuse(record, *unreadable),
         }
     }
@@ -232,10 +236,11 @@ impl<A: Agent + ?Sized, O: Outlet + Send> Desk<'_, A, O> {
     }
 
     fn work_off(&self, queue: &Receiver<Work>) {
-        while let Ok(Work { place, command }) = queue.recv() {
+        while let Ok(Work { place, command, span }) = queue.recv() {
             if self.is_over() {
                 return;
             }
+            let _entered = span.enter();
             let done = match self.agent.answer(&command) {
                 Ok(answer) => {
                     let Command { subject_text: subject, traceparent, .. } = command;

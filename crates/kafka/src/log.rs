@@ -100,6 +100,10 @@ impl Log for KafkaLog {
         }
     }
 
+    fn entry_bytes_max(&self) -> usize {
+        self.entry_bytes_max
+    }
+
     fn append(&mut self, entries: &[Entry]) -> Result<Vec<Option<Offset>>, LogError> {
         let longest = entries.iter().map(|Entry(bytes)| bytes.len()).max().unwrap_or_default();
         if longest > self.entry_bytes_max {

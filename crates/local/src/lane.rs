@@ -56,9 +56,13 @@ impl Log for LocalLog {
         self.reader(source).read(&self.shared, from, wait)
     }
 
-    fn append(&mut self, entries: &[Entry]) -> Result<Vec<Option<Offset>>, LogError> {
+    fn entry_bytes_max(&self) -> usize {
         let inbox = self.shared.options.record_bytes_max;
-        let most = limits::record_bytes_max(Purpose::Journal, inbox, inbox);
+        limits::record_bytes_max(Purpose::Journal, inbox, inbox)
+    }
+
+    fn append(&mut self, entries: &[Entry]) -> Result<Vec<Option<Offset>>, LogError> {
+        let most = self.entry_bytes_max();
         if let Some(Entry(large)) = entries.iter().find(|Entry(bytes)| bytes.len() > most) {
             return Err(LogError::TooLarge { bytes: large.len() });
         }

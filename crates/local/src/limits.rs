@@ -51,7 +51,7 @@ pub(crate) const SWEEP_RECORDS_MAX: usize = 256;
 pub(crate) fn record_bytes_max(purpose: Purpose, of_source: usize, inbox: usize) -> usize {
     match purpose {
         Purpose::Inbox | Purpose::User => inbox,
-        Purpose::Journal | Purpose::Snapshots => 4 * inbox + 2 * ENVELOPE_EXTRA,
+        Purpose::Journal | Purpose::Snapshots => 8 * inbox,
         Purpose::Events | Purpose::Tasks | Purpose::Definitions | Purpose::Redrives => {
             2 * inbox + ENVELOPE_EXTRA
         }

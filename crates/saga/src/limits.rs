@@ -10,7 +10,7 @@ pub const COMMAND_BYTES_MAX: usize = 900 * 1024;
 /// The largest value of an UndoTask or a QueryTask, bytes: a task's inputs and its output, and the
 /// names around them.
 pub const UNDO_BYTES_MAX: usize = COMMAND_BYTES_MAX + INBOX_BYTES_MAX + 64 * 1024;
-/// The longest business key, bytes: docs/interfaces.md.
+/// The longest business key, bytes: docs/reference/records.md.
 pub const BUSINESS_KEY_BYTES_MAX: usize = 512;
 /// The longest workflow id, bytes: a saga's name of up to 100 characters, `:`, a business key.
 pub(crate) const WORKFLOW_ID_BYTES_MAX: usize = 400 + 1 + BUSINESS_KEY_BYTES_MAX;

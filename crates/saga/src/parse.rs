@@ -1,4 +1,4 @@
-//! From an inbox record to what it says: the table of docs/interfaces.md.
+//! From an inbox record to what it says: the table of docs/reference/records.md.
 
 use events::{
     By, Class, CommandKind, Json, Record, Refusal, SagaName, Subject, TaskId, Version, WorkflowId,

@@ -202,7 +202,7 @@ impl Task {
 }
 
 impl Phase {
-    /// The public status: docs/saga-file.md section 3.6.
+    /// The public status: docs/reference/saga-file.md.
     pub(crate) const fn word(self) -> &'static str {
         match self {
             Self::Pending => "pending",

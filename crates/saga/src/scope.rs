@@ -1,4 +1,4 @@
-//! What names stand for in the expressions of a workflow: docs/saga-file.md section 2.5.
+//! What names stand for in the expressions of a workflow: docs/reference/saga-file.md.
 
 use std::collections::BTreeSet;
 

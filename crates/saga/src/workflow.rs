@@ -165,7 +165,7 @@ impl Workflow {
         Some(self.head.not_before.map_or(due, |at| due.max(at)))
     }
 
-    /// The public status: docs/saga-file.md section 3.6.
+    /// The public status: docs/reference/saga-file.md.
     #[must_use]
     pub fn status(&self) -> &'static str {
         let blocked = || self.tasks.iter().any(|task| task.phase == Phase::UndoBlocked);

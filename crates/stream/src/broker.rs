@@ -254,6 +254,9 @@ pub trait Log: Outlet {
         wait: Duration,
     ) -> Result<Vec<Record>, LogError>;
 
+    /// The largest entry that [`Log::append`] takes, bytes. Does not change while the log is open.
+    fn entry_bytes_max(&self) -> usize;
+
     /// Appends to the journal and blocks until all are acknowledged durable. Keeps their order; a gap
     /// between the offsets is for the caller to judge. `None`: stored, but the broker did not say where.
     ///

@@ -17,6 +17,7 @@ use crate::limits::Limits;
 use crate::outbox::{Outbox, Unsent};
 use crate::proposal::Proposal;
 use crate::reader::Context;
+use crate::semconv;
 use crate::service::{Cause, Service, Verdict};
 use crate::snapshot::{Camera, Writer};
 use crate::states::States;
@@ -268,7 +269,7 @@ impl<'a, S: Service, L: Log, N: Snapshots + 'static> Lane<'a, S, L, N> {
         Ok(())
     }
 
-    /// Folds and proposes; says whether the record fits into the journal.
+    /// Folds and proposes; says whether the record fits into the journal, as both we and the broker bound it.
     fn accept(
         &mut self,
         origin: Origin,
@@ -277,7 +278,8 @@ impl<'a, S: Service, L: Log, N: Snapshots + 'static> Lane<'a, S, L, N> {
         proposal: &mut Proposal<S::Event>,
     ) -> bool {
         assert!(!events.is_empty(), "one-verdict: an accepted cause has events");
-        let fits = proposal.push(origin, events, position, self.given.limits);
+        let bytes_max = self.given.limits.journal_record_bytes_max.min(self.log.entry_bytes_max());
+        let fits = proposal.push(origin, events, position, bytes_max);
         if fits {
             evolve_all::<S>(&mut self.states, events);
         }
@@ -286,6 +288,7 @@ impl<'a, S: Service, L: Log, N: Snapshots + 'static> Lane<'a, S, L, N> {
 
     /// Gives an inbox record its one verdict (`one-verdict`).
     fn admit(&mut self, record: &Record, proposal: &mut Proposal<S::Event>) -> Result<(), End> {
+        let _span = semconv::process(record, "coordinator").entered();
         let offset = record.place.offset;
         if self.blame.culprit == Some(offset) {
             let refusal = Refusal::new(

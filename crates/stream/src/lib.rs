@@ -12,6 +12,7 @@ mod limits;
 mod outbox;
 mod proposal;
 mod reader;
+pub mod semconv;
 mod service;
 mod snapshot;
 mod states;

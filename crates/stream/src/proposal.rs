@@ -55,16 +55,16 @@ impl<E: Journaled> Proposal<E> {
             || self.bytes >= limits.proposal_bytes_max
     }
 
-    /// Adds the record of these events if the journal can hold it; says whether it can.
+    /// Adds the record of these events if it has `bytes_max` at most; says whether it has.
     pub(crate) fn push(
         &mut self,
         source: Origin,
         events: &[E],
         position: Offset,
-        limits: &Limits,
+        bytes_max: usize,
     ) -> bool {
         let (decide, bytes) = self.record(source, Body::of(events), position);
-        let fits = bytes.len() <= limits.journal_record_bytes_max;
+        let fits = bytes.len() <= bytes_max;
         if fits {
             self.add(decide, events.to_vec(), bytes);
         }

@@ -6,6 +6,7 @@ use std::io::IsTerminal;
 use metrics_exporter_prometheus::{BuildError, PrometheusBuilder, PrometheusHandle};
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::ParseError;
+use tracing_subscriber::fmt::format::FmtSpan;
 use tracing_subscriber::util::{SubscriberInitExt, TryInitError};
 
 /// How log lines look.
@@ -57,6 +58,8 @@ pub fn log(filter: &str, format: Format) -> Result<(), TelemetryError> {
     let colour = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
     let lines = tracing_subscriber::fmt()
         .with_env_filter(env)
+        // At the level `debug`, each hop of an event says how long it took.
+        .with_span_events(FmtSpan::CLOSE)
         .with_writer(std::io::stderr)
         .with_ansi(colour);
     match format {

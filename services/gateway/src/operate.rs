@@ -91,9 +91,19 @@ pub(crate) async fn task<B: Broker>(
         }
     };
     let word = word(&body)?;
-    if verb == "resolve" && word.outcome.is_none() {
-        let what = "resolve needs `outcome`: done, not_done or undone";
-        return Err(Problem::refused("no_outcome", what));
+    if verb == "resolve" {
+        match word.outcome.as_deref() {
+            Some("done" | "not_done" | "undone") => {}
+            Some(other) => {
+                let what =
+                    format!("`{other}` is no `outcome`; there are done, not_done and undone");
+                return Err(Problem::refused("bad_outcome", what));
+            }
+            None => {
+                let what = "resolve needs `outcome`: done, not_done or undone";
+                return Err(Problem::refused("no_outcome", what));
+            }
+        }
     }
     let workflow = shown(&api, &id)?;
     if !workflow.tasks.iter().any(|of| of.id == task) {

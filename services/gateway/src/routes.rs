@@ -20,7 +20,7 @@ use crate::{agents, letters, operate, operations, publish, registry, sse, start,
 
 /// Bytes of any body.
 const BODY_BYTES_MAX: usize = 1 << 20;
-/// Bytes of a saga file: saga-file.md section 1.
+/// Bytes of a saga file: docs/reference/saga-file.md.
 const FILE_BYTES_MAX: usize = 256 << 10;
 
 /// All routes.

@@ -21,7 +21,7 @@ use crate::sagas::Known;
 use crate::view::{Entry, Start};
 use crate::workflows::{path_of, shown};
 
-/// Bytes of a business key: interfaces.md, Ids.
+/// Bytes of a business key: docs/reference/records.md.
 const KEY_BYTES_MAX: usize = 512;
 
 #[derive(Deserialize)]

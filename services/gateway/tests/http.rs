@@ -288,6 +288,9 @@ async fn an_operators_verb_goes_to_the_inbox_with_who_and_why() {
     let (status, said) = world.post(&format!("{path}/tasks/ship/resolve"), resolve).await;
     assert_eq!(status, 202, "{said}");
     assert_eq!(world.post(&format!("{path}/tasks/ship/resolve"), json!({})).await.0, 422);
+    let strange = json!({"reason": "seen", "outcome": "perhaps"});
+    let (status, said) = world.post(&format!("{path}/tasks/ship/resolve"), strange).await;
+    assert_eq!((status, said["code"].as_str()), (422, Some("bad_outcome")), "{said}");
     assert_eq!(world.post(&format!("{path}/tasks/sip/retry"), json!({})).await.0, 404);
     assert_eq!(world.post(&format!("{path}/tasks/ship/undo"), json!({})).await.0, 404);
     assert_eq!(world.post("/v1/workflows/orders:z/cancel", json!({})).await.0, 404);

@@ -212,6 +212,7 @@ impl<'a, B: Broker> Desk<'a, B> {
     }
 
     fn consider(&mut self, record: Record, sagas: &Sagas<B::Follow>) -> Result<(), LogError> {
+        let _span = stream::semconv::process(&record, GROUP).entered();
         let topic = record.place.topic.clone();
         let offset = record.place.offset;
         let part = self.part(&record, sagas);

@@ -113,7 +113,7 @@ pub(crate) enum Verb {
     /// Pass a task over
     #[command(after_help = "Example:\n  pavane skip order-processing:o-17 notification --reason \
                             'told by phone'")]
-    Skip(TaskOutcome),
+    Skip(TaskOutput),
     /// Say how a task in doubt has really ended
     #[command(
         after_help = "Example:\n  pavane resolve order-processing:o-17 payment --outcome done \
@@ -292,17 +292,24 @@ pub(crate) struct TaskOrder {
     pub(crate) reason: String,
 }
 
+/// An operator's order about a task, and what stands for its output.
+#[derive(Debug, Args)]
+pub(crate) struct TaskOutput {
+    #[command(flatten)]
+    pub(crate) order: TaskOrder,
+    /// Its output, as JSON or the file that holds it
+    #[arg(long, value_name = "JSON or @FILE")]
+    pub(crate) output: Option<String>,
+}
+
 /// An operator's word on how a task has ended.
 #[derive(Debug, Args)]
 pub(crate) struct TaskOutcome {
     #[command(flatten)]
-    pub(crate) order: TaskOrder,
-    /// How it has ended
-    #[arg(long)]
-    pub(crate) outcome: Option<String>,
-    /// Its output, as JSON or the file that holds it
-    #[arg(long, value_name = "JSON or @FILE")]
-    pub(crate) output: Option<String>,
+    pub(crate) given: TaskOutput,
+    /// How it has really ended: `undone` is about an undo that is blocked
+    #[arg(long, value_parser = ["done", "not_done", "undone"])]
+    pub(crate) outcome: String,
 }
 
 /// `topics`

@@ -8,7 +8,6 @@ mod config;
 mod crew;
 #[cfg(feature = "demo")]
 mod demo;
-mod diagnostics;
 mod failure;
 mod operations;
 mod output;
@@ -64,8 +63,8 @@ fn run(cli: &Cli) -> Result<(), Failure> {
         Verb::Cancel(order) => verbs::operate::workflow(order, "cancel", &api()?, output),
         Verb::Continue(order) => verbs::operate::workflow(order, "continue", &api()?, output),
         Verb::Retry(order) => verbs::operate::retry(order, &api()?, output),
-        Verb::Skip(order) => verbs::operate::outcome(order, "skip", &api()?, output),
-        Verb::Resolve(order) => verbs::operate::outcome(order, "resolve", &api()?, output),
+        Verb::Skip(order) => verbs::operate::skip(order, &api()?, output),
+        Verb::Resolve(order) => verbs::operate::resolve(order, &api()?, output),
         Verb::Dlq(dlq) => verbs::dlq::run(dlq, &api()?, output),
         Verb::Config(settings) if settings.keys => verbs::config::keys(output),
         Verb::Config(_) => verbs::config::run(&layers, output),

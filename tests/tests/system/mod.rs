@@ -18,7 +18,7 @@ use tempfile::TempDir;
 const PATIENCE: Duration = Duration::from_secs(120);
 
 /// A process that is killed when the test ends.
-pub struct Process(Child);
+pub(crate) struct Process(Child);
 
 impl Drop for Process {
     fn drop(&mut self) {
@@ -27,7 +27,7 @@ impl Drop for Process {
     }
 }
 
-pub struct System {
+pub(crate) struct System {
     kafka: String,
     prefix: String,
     listen: String,
@@ -70,7 +70,7 @@ fn wait_for<T>(what: &str, mut found: impl FnMut() -> Option<T>) -> T {
 
 impl System {
     /// Makes the topics and starts the services.
-    pub fn start(name: &str) -> Self {
+    pub(crate) fn start(name: &str) -> Self {
         let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap();
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let mut system = Self {
@@ -90,7 +90,7 @@ impl System {
     }
 
     /// A user's topic of this test's own.
-    pub fn topic(&self, name: &str) -> String {
+    pub(crate) fn topic(&self, name: &str) -> String {
         let topic = format!("{}{name}", self.prefix);
         let broker = self.broker();
         broker.create(&topic.as_str().into(), stream::Purpose::Tasks).unwrap();
@@ -98,7 +98,7 @@ impl System {
     }
 
     /// Starts a role as a process of its own.
-    pub fn run(&mut self, role: &'static str) {
+    pub(crate) fn run(&mut self, role: &'static str) {
         let log = File::options()
             .create(true)
             .append(true)
@@ -118,7 +118,7 @@ impl System {
     }
 
     /// `kill -9`.
-    pub fn kill(&mut self, role: &'static str) {
+    pub(crate) fn kill(&mut self, role: &'static str) {
         drop(self.processes.remove(role).unwrap());
     }
 
@@ -138,7 +138,7 @@ impl System {
     }
 
     /// Runs a verb; gives what it printed.
-    pub fn pavane(&self, arguments: &[&str]) -> String {
+    pub(crate) fn pavane(&self, arguments: &[&str]) -> String {
         let output = self.try_pavane(arguments);
         let said = String::from_utf8_lossy(&output.stderr);
         assert!(output.status.success(), "pavane {arguments:?}: {said}{}", self.logs());
@@ -158,20 +158,25 @@ impl System {
         logs.map(|path| format!("\n--- {}\n{}", path.display(), read(&path))).collect()
     }
 
-    pub fn deploy(&self, saga: &str) {
+    pub(crate) fn deploy(&self, saga: &str) {
         let file = self.folder.path().join("saga.yaml");
         std::fs::write(&file, saga).unwrap();
         self.pavane(&["deploy", file.to_str().unwrap()]);
     }
 
-    pub fn start_workflow(&self, saga: &str, inputs: &Value) -> Value {
-        let inputs = inputs.to_string();
-        let output = self.try_pavane(&["start", saga, "--inputs", &inputs, "--wait"]);
-        let text = String::from_utf8(output.stdout).unwrap();
-        serde_json::from_str(&text).unwrap_or_else(|error| {
-            let said = String::from_utf8_lossy(&output.stderr);
-            panic!("start {saga}: {error}: {text}{said}{}", self.logs())
-        })
+    /// Starts a workflow and waits for its end.
+    pub(crate) fn start_workflow(&self, saga: &str, inputs: &Value) -> Value {
+        let started = self.json(&["start", saga, "--inputs", &inputs.to_string()]);
+        let id = started["id"].as_str().unwrap();
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let workflow = self.json(&["get", id]);
+            if workflow["ended_at"].is_string() {
+                return workflow;
+            }
+            assert!(Instant::now() < deadline, "{workflow} does not end{}", self.logs());
+            std::thread::park_timeout(Duration::from_millis(50));
+        }
     }
 
     fn broker(&self) -> kafka::Kafka {
@@ -181,7 +186,7 @@ impl System {
     }
 
     /// The five services, in this process, straight on Kafka.
-    pub fn shop(&self) -> Shop {
+    pub(crate) fn shop(&self) -> Shop {
         let door =
             OverBroker { broker: Arc::new(self.broker()), serving: client::Serving::default() };
         let mut shop = Shop::open(&self.folder.path().join("books"), Arc::new(door)).unwrap();
@@ -190,7 +195,7 @@ impl System {
     }
 
     /// A participant in Python that answers for these agents.
-    pub fn participant(&self, agents: &[&str]) -> Process {
+    pub(crate) fn participant(&self, agents: &[&str]) -> Process {
         let child = Command::new(python())
             .arg(script("participant.py"))
             .args([&self.kafka, &self.prefix])
@@ -201,7 +206,7 @@ impl System {
     }
 
     /// Publishes with a client in Python.
-    pub fn publish(&self, topic: &str, lines: &[Value]) {
+    pub(crate) fn publish(&self, topic: &str, lines: &[Value]) {
         let mut child = Command::new(python())
             .arg(script("publish.py"))
             .args([&self.kafka, topic])
@@ -225,11 +230,7 @@ impl System {
         listed
     }
 
-    pub fn ended(&self, saga: &str) -> usize {
-        self.at_rest(saga).len()
-    }
-
-    pub fn wait_for_ended(&self, saga: &str, count: usize) -> Vec<Value> {
+    pub(crate) fn wait_for_ended(&self, saga: &str, count: usize) -> Vec<Value> {
         let deadline = Instant::now() + PATIENCE;
         loop {
             let ended = self.at_rest(saga);
@@ -242,16 +243,7 @@ impl System {
         }
     }
 
-    /// Waits until some more have ended, but not all.
-    pub fn wait_for_progress(&self, saga: &str, all: usize) {
-        let before = self.ended(saga);
-        wait_for("progress", || {
-            let ended = self.ended(saga);
-            (ended > before + 20 || ended >= all).then_some(())
-        });
-    }
-
-    pub fn dead_letters(&self, topic: &str, count: usize) -> Vec<Value> {
+    pub(crate) fn dead_letters(&self, topic: &str, count: usize) -> Vec<Value> {
         wait_for("dead letters", || {
             let listed = self.json(&["dlq", "list"]);
             let items = listed["items"].as_array().unwrap().iter();
@@ -264,7 +256,7 @@ impl System {
     }
 
     /// The public history, read and decoded by a client in Python.
-    pub fn history(&self, ended: usize) -> Vec<Value> {
+    pub(crate) fn history(&self, ended: usize) -> Vec<Value> {
         let output = Command::new(python())
             .arg(script("history.py"))
             .args([&self.kafka, &format!("{}events", self.prefix), &ended.to_string()])
@@ -278,7 +270,7 @@ impl System {
     }
 
     /// All commands that were sent to these agents: the distinct bodies, `pavane_fence` included, of each id.
-    pub fn commands(&self, agents: &[&str]) -> BTreeMap<String, BTreeSet<String>> {
+    pub(crate) fn commands(&self, agents: &[&str]) -> BTreeMap<String, BTreeSet<String>> {
         let broker = self.broker();
         let topic = |agent: &&str| broker.topics().tasks(&(*agent).into());
         let from = agents.iter().map(|agent| (topic(agent), Start::Earliest)).collect();
@@ -299,7 +291,7 @@ impl System {
 }
 
 /// What was sold moved once, and nothing else did. An order is one piece for 20.00.
-pub fn assert_books(totals: &Totals, sold: usize) {
+pub(crate) fn assert_books(totals: &Totals, sold: usize) {
     let sold = u64::try_from(sold).unwrap();
     let Totals { inventory, payment, fulfillment, notification, .. } = totals;
     assert_eq!(inventory.available + inventory.reserved, inventory.opening, "{totals:?}");

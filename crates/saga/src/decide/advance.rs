@@ -126,7 +126,7 @@ impl Draft<'_> {
         }
     }
 
-    /// What the tasks before this one say: docs/saga-file.md section 2.4.
+    /// What the tasks before this one say: docs/reference/saga-file.md.
     fn join(&self, slot: Slot) -> Join {
         let before = &self.task_plan(slot).depends_on;
         let phase = |slot: &Slot| self.task(*slot).phase;

@@ -1,5 +1,5 @@
 //! What a participant says of a command. Every answer is a question of what stands in the table of
-//! statuses: `docs/saga-file.md` sections 3.1 to 3.3.
+//! statuses: docs/reference/saga-file.md.
 
 use events::{CommandKind, Json, Subject};
 

@@ -15,6 +15,8 @@ pub(super) struct Graph {
     pub(super) order: Vec<usize>,
     /// Whether each has a place in the order.
     ordered: Vec<bool>,
+    /// Whether each depends on something that there is not.
+    astray: Vec<bool>,
 }
 
 impl Graph {
@@ -28,6 +30,12 @@ impl Graph {
         self.ordered.get(task).copied().unwrap_or(false)
     }
 
+    /// Whether all that it comes after, directly or not, is known.
+    pub(super) fn is_known(&self, task: usize) -> bool {
+        let mut astray = self.astray.iter().enumerate().filter(|(_, astray)| **astray);
+        !astray.any(|(at, _)| at == task || self.is_before(at, task))
+    }
+
     pub(super) fn before(&self, task: usize) -> &[usize] {
         self.before.get(task).map_or(&[], Vec::as_slice)
     }
@@ -38,11 +46,15 @@ pub(super) fn check(draft: &Draft, findings: &mut Findings) -> Graph {
     let count = draft.tasks.len();
     let mut before: Vec<Vec<usize>> = vec![Vec::new(); count];
     let mut after: Vec<Vec<usize>> = vec![Vec::new(); count];
+    let mut astray = vec![false; count];
     for (at, (task, mine)) in draft.tasks.iter().zip(&mut before).enumerate() {
         for name in &task.depends_on {
             let Some(other) = draft.tasks.iter().position(|other| other.id.it == name.it) else {
                 if draft.ids.contains(&name.it) {
                     continue;
+                }
+                if let Some(is) = astray.get_mut(at) {
+                    *is = true;
                 }
                 let ids = draft.ids.iter().map(String::as_str);
                 let ids: Vec<&str> = ids.filter(|id| *id != task.id.it).collect();
@@ -71,7 +83,7 @@ pub(super) fn check(draft: &Draft, findings: &mut Findings) -> Graph {
         }
     }
     let reach = reach(&before, &order);
-    let graph = Graph { before, after, reach, order, ordered };
+    let graph = Graph { before, after, reach, order, ordered, astray };
     if graph.order.len() < count {
         report_cycle(draft, &graph, findings);
     }

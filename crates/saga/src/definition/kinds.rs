@@ -1,4 +1,4 @@
-//! What may be said of undoing a task: saga-file.md 3.3 and 3.4.
+//! What may be said of undoing a task.
 
 use super::draft::{Draft, TaskDraft};
 use super::findings::{Finding, Findings};
@@ -79,7 +79,8 @@ fn beside(
     let (t, p) = places;
     let (id, of) = (&task.id.it, &pivot.id.it);
     let is_after = graph.is_before(p, t);
-    let is_beside = !is_after && !graph.is_before(t, p);
+    // A name that was not found may have been what puts one before the other.
+    let is_beside = !is_after && !graph.is_before(t, p) && graph.is_known(t) && graph.is_known(p);
     let (code, message, help) = match task.kind {
         Kind::Compensatable if is_after => (
             "E401",

@@ -36,7 +36,7 @@ pub enum Severity {
     Warning,
 }
 
-/// One finding: docs/saga-file.md section 6.
+/// One finding; docs/reference/saga-file.md lists the codes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Diagnostic {
     /// `E203`, `W01`...

@@ -1,4 +1,4 @@
-//! Findings as text, in the form of saga-file.md section 6, and as JSON.
+//! Findings as text, each with its place and its line of the file, and as JSON.
 
 use std::fmt::Write;
 

@@ -1,4 +1,4 @@
-//! What an expression may cost, known before it runs: saga-file.md 2.5.
+//! What an expression may cost, known before it runs: docs/reference/saga-file.md.
 
 use std::collections::BTreeMap;
 

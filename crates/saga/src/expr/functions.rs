@@ -1,4 +1,4 @@
-//! The functions that an expression may call: CEL's own and those of saga-file.md 2.5.
+//! The functions that an expression may call: CEL's own and those of docs/reference/saga-file.md.
 
 use std::sync::{Arc, LazyLock};
 

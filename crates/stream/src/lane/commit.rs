@@ -9,6 +9,7 @@ use crate::broker::{Log, LogError, Snapshots, Source};
 use crate::journal::{Origin, Stand, Written, reactions};
 use crate::proposal::{Proposal, Proposed};
 use crate::reader::{ReadError, Ruling};
+use crate::semconv;
 use crate::service::Service;
 use crate::takeover::End;
 
@@ -20,7 +21,8 @@ impl<S: Service, L: Log, N: Snapshots + 'static> Lane<'_, S, L, N> {
         }
         let started = self.given.clock.now();
         let (proposed, entries) = proposal.into_parts();
-        let offsets = self.log.append(&entries)?;
+        let offsets = semconv::append("journal", self.given.lane.0, entries.len())
+            .in_scope(|| self.log.append(&entries))?;
         self.confirmed_at = self.given.clock.now();
         metrics::histogram!("pavane_lane_append_duration_seconds")
             .record(self.confirmed_at.since(started).as_secs_f64());

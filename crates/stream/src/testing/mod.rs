@@ -46,6 +46,8 @@ pub(crate) struct World {
     /// The next sends are lost and never acknowledged, as when the process dies right after handing over.
     pub(crate) drop_sends: bool,
     pub(crate) refuse_topic: Option<&'static str>,
+    /// The largest journal entry, bytes; `None`: any.
+    pub(crate) entry_bytes_max: Option<usize>,
 }
 
 impl World {
@@ -56,7 +58,7 @@ impl World {
             timestamp: Timestamp::from_millis(self.now),
             key: Some(Bytes::copy_from_slice(key.as_bytes())),
             value: Some(Bytes::copy_from_slice(value.as_bytes())),
-            headers: vec![Header::text("h", "v")],
+            headers: vec![Header::text("traceparent", "00-trace-01")],
         });
     }
 
@@ -218,7 +220,15 @@ impl Log for MemoryLog {
         Ok(records)
     }
 
+    fn entry_bytes_max(&self) -> usize {
+        self.memory.world().entry_bytes_max.unwrap_or(usize::MAX)
+    }
+
     fn append(&mut self, entries: &[Entry]) -> Result<Vec<Option<Offset>>, LogError> {
+        let most = self.entry_bytes_max();
+        if let Some(Entry(large)) = entries.iter().find(|Entry(bytes)| bytes.len() > most) {
+            return Err(LogError::TooLarge { bytes: large.len() });
+        }
         let mut world = self.memory.world();
         let fate = world.fate.take().unwrap_or(Fate::Lands);
         let doubt = Err(LogError::InDoubt(format!("{fate:?}")));

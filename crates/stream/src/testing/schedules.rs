@@ -318,6 +318,48 @@ fn a_record_that_makes_the_service_panic_is_refused_in_the_next_epoch() {
     assert!(letter.headers.iter().any(|header| header.value.as_deref() == Some(b"crashed")));
 }
 
+/// shows: J3
+#[test]
+fn each_hop_of_an_event_is_a_span_that_names_its_place_and_its_trace() {
+    let (written, out) = std::sync::mpsc::channel();
+    let log = tracing_subscriber::fmt()
+        .with_max_level(tracing::Level::DEBUG)
+        .with_span_events(tracing_subscriber::fmt::format::FmtSpan::CLOSE)
+        .with_ansi(false)
+        .with_writer(move || Line(written.clone()))
+        .finish();
+    let memory = Memory::default();
+    let limits = limits();
+    let mut runner = Runner { memory: &memory, limits: &limits, owners: 0 };
+    memory.world().put("a", "x");
+    tracing::subscriber::with_default(log, || {
+        let mut lane = runner.win(Box::leak(Box::default())).unwrap();
+        lane.turn().unwrap();
+    });
+    let lines: String = out.try_iter().collect();
+    for part in [
+        "messaging.destination.name=\"pavane.inbox\"",
+        "messaging.kafka.offset=0",
+        "link=\"00-trace-01\"",
+        "append{",
+        "messaging.batch.message_count=1",
+    ] {
+        assert!(lines.contains(part), "{part} is not in:\n{lines}");
+    }
+}
+
+struct Line(std::sync::mpsc::Sender<String>);
+
+impl std::io::Write for Line {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.send(String::from_utf8_lossy(bytes).into_owned()).ok();
+        Ok(bytes.len())
+    }
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
 #[test]
 fn two_records_that_panic_in_one_batch_are_both_refused() {
     let memory = Memory::default();
@@ -342,6 +384,27 @@ fn two_records_that_panic_in_one_batch_are_both_refused() {
         lane.turn().unwrap();
     }
     assert_eq!(lane.state("a").unwrap().all, ["x", "y", "z"]);
+}
+
+#[test]
+fn a_decision_larger_than_the_broker_takes_holds_nothing_up() {
+    let memory = Memory::default();
+    let limits = limits();
+    let mut runner = Runner { memory: &memory, limits: &limits, owners: 0 };
+    memory.world().entry_bytes_max = Some(1_000);
+    for what in ["x", "often:200", "y"] {
+        memory.world().put("a", what);
+    }
+    let mut lane = runner.win(Box::leak(Box::default())).unwrap();
+    for _ in 0..10 {
+        lane.turn().unwrap();
+    }
+    assert_eq!(lane.state("a").unwrap().all, ["x", "y"]);
+    let world = memory.world();
+    let letters = world.sent.iter().filter(|record| {
+        record.headers.iter().any(|header| header.value.as_deref() == Some(b"too_large"))
+    });
+    assert_eq!(letters.count(), 1, "the large one is a dead letter");
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! A small service to test lanes with: per key, the list of values added, in order. An input's value says
 //! what it does: a text is added; `later:<ms>` adds `rang` at that time; `again` is ignored where the last
-//! value is `again` already; `poison` is refused; `panic` panics; `task` sends a command.
+//! value is `again` already; `poison` is refused; `panic` panics; `task` sends a command; `often:<n>` is
+//! added n times.
 
 use bytes::Bytes;
 use events::{AgentName, Class, Destination, Outgoing, Payload, Record, Refusal, Timestamp};
@@ -66,7 +67,9 @@ impl Service for Tally {
         }
         assert_ne!(what, "panic", "as the input says");
         let n = held.get(key).map_or(0, |list| list.all.len());
-        Verdict::Accepted(vec![Added { key: key.clone(), what, n }])
+        let times = what.strip_prefix("often:").map_or(1, |times| times.parse().unwrap());
+        let added = (n..n + times).map(|n| Added { key: key.clone(), what: what.clone(), n });
+        Verdict::Accepted(added.collect())
     }
 
     fn evolve(state: &mut Option<List>, event: &Added) {

@@ -47,7 +47,7 @@ impl Picture {
             Self::Plain(output) => {
                 let Some(end) = &journey.end else { return Ok(()) };
                 output.line(format!(
-                    "{:<13} {:<22} {:<12} {:>5} ms  {}",
+                    "{:<5} {:<22} {:<12} {:>5} ms  {}",
                     order.id,
                     order.plot.words(),
                     end.status,
@@ -97,7 +97,7 @@ impl Live {
                 let style = ProgressStyle::with_template("{prefix} {msg}")
                     .unwrap_or_else(|_| ProgressStyle::default_spinner());
                 line.set_style(style);
-                line.set_prefix(format!("{:<13} {:<22}", order.id, order.plot.words()));
+                line.set_prefix(format!("{:<5} {:<22}", order.id, order.plot.words()));
                 self.lines.push_back((order.id.clone(), line));
                 let Some((_, line)) = self.lines.back() else { return };
                 line

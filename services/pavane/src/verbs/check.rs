@@ -4,7 +4,6 @@ use saga::Severity;
 use serde_json::{Value, json};
 
 use crate::cli::Check;
-use crate::diagnostics;
 use crate::failure::Failure;
 use crate::output::Output;
 use crate::verbs::read_text;
@@ -22,12 +21,10 @@ pub(crate) fn run(check: &Check, output: Output) -> Result<(), Failure> {
         };
         errors += count(Severity::Error);
         warnings += count(Severity::Warning);
-        for diagnostic in &checked.diagnostics {
-            if output.is_json() {
-                found.push(diagnostics::value(&shown, diagnostic));
-            } else {
-                output.line(diagnostics::text(&shown, &source, diagnostic))?;
-            }
+        if output.is_json() {
+            found.push(saga::to_json(&shown, &checked));
+        } else if !checked.diagnostics.is_empty() {
+            output.line(saga::render(&shown, &source, &checked).trim_end())?;
         }
         if let Some(plan) = checked.plan.filter(|_| !output.is_json()) {
             let tasks = plan.tasks.len();
@@ -38,7 +35,8 @@ pub(crate) fn run(check: &Check, output: Output) -> Result<(), Failure> {
     let sound = errors == 0 && (warnings == 0 || !strict);
     if output.is_json() {
         output.value(&json!({
-            "ok": sound, "errors": errors, "warnings": warnings, "diagnostics": found,
+            "ok": sound, "errors": errors, "warnings": warnings,
+            "diagnostics": found.iter().filter_map(Value::as_array).flatten().collect::<Vec<_>>(),
         }))?;
     }
     if sound {

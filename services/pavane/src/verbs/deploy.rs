@@ -4,7 +4,6 @@ use serde_json::Value;
 
 use crate::api::Api;
 use crate::cli::Files;
-use crate::diagnostics;
 use crate::failure::Failure;
 use crate::output::Output;
 use crate::verbs::{read_text, shown};
@@ -17,8 +16,8 @@ pub(crate) fn run(files: &Files, api: &Api, output: Output) -> Result<(), Failur
         let name = file.display().to_string();
         // The gateway judges; a look from here first shows the lines of the file as it is called here.
         let checked = saga::check(&source);
-        for diagnostic in &checked.diagnostics {
-            Output::note(diagnostics::text(&name, &source, diagnostic));
+        if !checked.diagnostics.is_empty() {
+            Output::note(saga::render(&name, &source, &checked).trim_end());
         }
         if checked.plan.is_none() {
             return Err(Failure::failed(format!("{name} has errors and was not deployed"))

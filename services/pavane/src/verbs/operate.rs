@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::api::{Api, segment};
-use crate::cli::{Order, TaskOrder, TaskOutcome};
+use crate::cli::{Order, TaskOrder, TaskOutcome, TaskOutput};
 use crate::failure::{Failure, Kind};
 use crate::output::Output;
 use crate::verbs::json_argument;
@@ -24,21 +24,28 @@ pub(crate) fn retry(order: &TaskOrder, api: &Api, output: Output) -> Result<(), 
     send(&path(order, "retry"), &word(&order.reason), &order.id, "retry", api, output)
 }
 
-/// `skip` or `resolve`.
-pub(crate) fn outcome(
-    given: &TaskOutcome,
-    verb: &str,
-    api: &Api,
-    output: Output,
-) -> Result<(), Failure> {
-    let mut body = word(&given.order.reason);
+/// `skip`
+pub(crate) fn skip(given: &TaskOutput, api: &Api, output: Output) -> Result<(), Failure> {
+    send(&path(&given.order, "skip"), &stated(given)?, &given.order.id, "skip", api, output)
+}
+
+/// `resolve`
+pub(crate) fn resolve(ended: &TaskOutcome, api: &Api, output: Output) -> Result<(), Failure> {
+    let TaskOutcome { given, outcome } = ended;
+    let mut body = stated(given)?;
     if let Some(body) = body.as_object_mut() {
-        body.extend(given.outcome.clone().map(|outcome| ("outcome".to_owned(), outcome.into())));
-        if let Some(text) = &given.output {
-            body.insert("output".to_owned(), json_argument("--output", text)?);
-        }
+        body.insert("outcome".to_owned(), outcome.as_str().into());
     }
-    send(&path(&given.order, verb), &body, &given.order.id, verb, api, output)
+    send(&path(&given.order, "resolve"), &body, &given.order.id, "resolve", api, output)
+}
+
+/// The reason and, where it is given, the output.
+fn stated(given: &TaskOutput) -> Result<Value, Failure> {
+    let mut body = word(&given.order.reason);
+    if let (Some(body), Some(text)) = (body.as_object_mut(), &given.output) {
+        body.insert("output".to_owned(), json_argument("--output", text)?);
+    }
+    Ok(body)
 }
 
 /// The reason, and who gives it.
