@@ -19,6 +19,7 @@ use rdkafka::{ClientConfig, TopicPartitionList};
 use stream::{Created, LogError};
 
 use crate::reader::Plain;
+use crate::remarks::Remarks;
 use crate::settings;
 
 /// The administrative client.
@@ -31,8 +32,8 @@ pub(crate) struct Standing {
 }
 
 impl Admin {
-    pub(crate) fn new(settings: &ClientConfig) -> Result<Self, ClientError> {
-        AdminClient::from_config_and_context(settings, Plain).map(Self)
+    pub(crate) fn new(settings: &ClientConfig, remarks: Remarks) -> Result<Self, ClientError> {
+        AdminClient::from_config_and_context(settings, Plain(remarks)).map(Self)
     }
 
     pub(crate) fn metadata(

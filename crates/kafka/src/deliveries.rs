@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use events::{Header, Offset, Topic};
-use rdkafka::config::FromClientConfigAndContext as _;
+use rdkafka::config::{FromClientConfigAndContext as _, RDKafkaLogLevel};
 use rdkafka::error::{KafkaError as ClientError, RDKafkaErrorCode as Code};
 use rdkafka::message::{DeliveryResult, Header as NativeHeader, Message as _, OwnedHeaders};
 use rdkafka::producer::{BaseRecord, Producer as _, ProducerContext, ThreadedProducer};
@@ -14,6 +14,7 @@ use rdkafka::{ClientConfig, ClientContext};
 use stream::{LogError, SendError, Settled, Ticket};
 use tracing::{debug, warn};
 
+use crate::remarks::Remarks;
 use crate::{raw, settings};
 
 /// Takes a lock whose holder may have panicked: each state behind ours is changed in one step.
@@ -24,6 +25,7 @@ pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 /// A producer with its own polling thread, replaced when librdkafka has declared it dead.
 pub(crate) struct SharedProducer {
     settings: ClientConfig,
+    deliveries: Deliveries,
     current: Mutex<Arc<Sender>>,
     met: Mutex<HashSet<Topic>>,
 }
@@ -32,9 +34,15 @@ pub(crate) struct SharedProducer {
 pub(crate) type Sender = ThreadedProducer<Deliveries>;
 
 impl SharedProducer {
-    pub(crate) fn new(settings: ClientConfig) -> Result<Self, ClientError> {
-        let current = Mutex::new(Arc::new(Sender::from_config_and_context(&settings, Deliveries)?));
-        Ok(Self { settings, current, met: Mutex::default() })
+    pub(crate) fn new(settings: ClientConfig, remarks: Remarks) -> Result<Self, ClientError> {
+        let deliveries = Deliveries(remarks);
+        let sender = Sender::from_config_and_context(&settings, deliveries.clone())?;
+        Ok(Self {
+            settings,
+            deliveries,
+            current: Mutex::new(Arc::new(sender)),
+            met: Mutex::default(),
+        })
     }
 
     /// A producer that works. One with a fatal error (its epoch was lost, say) fails all it holds and
@@ -44,7 +52,7 @@ impl SharedProducer {
         if let Some((code, reason)) = current.client().fatal_error() {
             warn!(%code, reason, "a producer is dead; making a new one");
             metrics::counter!("pavane_kafka_producers_replaced_total").increment(1);
-            let fresh = Sender::from_config_and_context(&self.settings, Deliveries)
+            let fresh = Sender::from_config_and_context(&self.settings, self.deliveries.clone())
                 .map_err(|error| LogError::Lost(format!("no new producer: {error}")))?;
             *current = Arc::new(fresh);
             lock(&self.met).clear();
@@ -69,7 +77,8 @@ impl SharedProducer {
 }
 
 /// Brings each delivery report to its record's sender.
-pub(crate) struct Deliveries;
+#[derive(Clone)]
+pub(crate) struct Deliveries(Remarks);
 
 /// What travels with a record through librdkafka.
 pub(crate) enum Delivery {
@@ -82,9 +91,12 @@ pub(crate) enum Delivery {
 }
 
 impl ClientContext for Deliveries {
+    fn log(&self, level: RDKafkaLogLevel, about: &str, line: &str) {
+        self.0.line(level, about, line);
+    }
+
     fn error(&self, error: ClientError, reason: &str) {
-        // librdkafka reconnects by itself; what it means for a record is said by its report.
-        warn!(%error, reason, "kafka producer");
+        self.0.error(&error, reason);
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, mpsc};
 use std::time::{Duration, Instant};
 
 use events::{Offset, Outgoing, Partition, Topic};
-use rdkafka::config::FromClientConfigAndContext as _;
+use rdkafka::config::{FromClientConfigAndContext as _, RDKafkaLogLevel};
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer, ConsumerContext};
 use rdkafka::error::{KafkaError as ClientError, KafkaResult};
 use rdkafka::types::RDKafkaRespErr;
@@ -16,7 +16,8 @@ use tracing::{debug, error, info, warn};
 use crate::Shared;
 use crate::deliveries::lock;
 use crate::outlet::KafkaOutlet;
-use crate::reader::{Gathered, Trouble, kept, native_partition, record, report, trouble};
+use crate::reader::{Gathered, Trouble, kept, native_partition, record, trouble};
+use crate::remarks::Remarks;
 use crate::settings;
 
 /// A partition of a topic.
@@ -40,6 +41,7 @@ enum Kind {
 /// What the group has given to this member, kept by the calls that librdkafka makes while it is polled.
 struct Membership {
     kind: Kind,
+    remarks: Remarks,
     state: Mutex<Held>,
 }
 
@@ -57,8 +59,12 @@ struct Held {
 }
 
 impl ClientContext for Membership {
+    fn log(&self, level: RDKafkaLogLevel, about: &str, line: &str) {
+        self.remarks.line(level, about, line);
+    }
+
     fn error(&self, error: ClientError, reason: &str) {
-        report(&error, reason);
+        self.remarks.error(&error, reason);
     }
 }
 
@@ -167,7 +173,8 @@ impl KafkaFeed {
     pub(crate) fn join(shared: Arc<Shared>, group: &str, share: Share) -> Result<Self, LogError> {
         let (kind, topics, starts) = wanted(&shared, share);
         let held = Held { starts, ..Held::default() };
-        let membership = Membership { kind, state: Mutex::new(held) };
+        let membership =
+            Membership { kind, remarks: shared.remarks.clone(), state: Mutex::new(held) };
         let settings = settings::member(&shared.config, group);
         let consumer = BaseConsumer::from_config_and_context(&settings, membership)
             .map_err(|error| LogError::Lost(format!("no member of the group {group}: {error}")))?;

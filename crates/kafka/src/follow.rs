@@ -44,7 +44,7 @@ impl KafkaFollow {
             }
         }
         let consumer = settings::committed_reader(&shared.config)
-            .create_with_context(Plain)
+            .create_with_context(Plain(shared.remarks.clone()))
             .map_err(|error| LogError::Lost(format!("no consumer: {error}")))?;
         let follow = Self { shared, consumer, next };
         follow.assign()?;

@@ -14,6 +14,7 @@ mod outlet;
 mod raw;
 mod reader;
 mod registry;
+mod remarks;
 mod settings;
 mod snapshots;
 pub mod topics;
@@ -37,6 +38,7 @@ pub use snapshots::KafkaSnapshots;
 use admin::Admin;
 use deliveries::SharedProducer;
 use reader::Plain;
+use remarks::Remarks;
 
 /// A connection to a Kafka.
 #[derive(Clone)]
@@ -48,6 +50,7 @@ pub struct Kafka {
 struct Shared {
     config: Config,
     topics: Topics,
+    remarks: Remarks,
     schema_ids: registry::Ids,
     admin: Admin,
     /// Answers what is kept, to a reader of what was committed.
@@ -67,16 +70,18 @@ impl Kafka {
     pub fn connect(config: Config, schemas: &[Schema]) -> Result<Self, KafkaError> {
         config.check()?;
         let refused = |error: ClientError| KafkaError::Refused(error.to_string());
+        let remarks = Remarks::default();
         let asking = |isolation| {
             let settings = settings::asking(&config, isolation);
-            settings.create_with_context(Plain).map(Arc::new).map_err(refused)
+            settings.create_with_context(Plain(remarks.clone())).map(Arc::new).map_err(refused)
         };
         let committed = asking("read_committed")?;
         let uncommitted = asking("read_uncommitted")?;
-        let admin = Admin::new(&settings::asking(&config, "read_uncommitted")).map_err(refused)?;
-        let journal = SharedProducer::new(settings::journal_producer(&config)).map_err(refused)?;
-        let dispatch =
-            SharedProducer::new(settings::dispatch_producer(&config)).map_err(refused)?;
+        let settings = settings::asking(&config, "read_uncommitted");
+        let admin = Admin::new(&settings, remarks.clone()).map_err(refused)?;
+        let producer = |settings| SharedProducer::new(settings, remarks.clone()).map_err(refused);
+        let journal = producer(settings::journal_producer(&config))?;
+        let dispatch = producer(settings::dispatch_producer(&config))?;
         admin.metadata(None, settings::ASK).map_err(|error| KafkaError::Unreachable {
             bootstrap: config.bootstrap.clone(),
             seconds: settings::ASK.as_secs(),
@@ -87,8 +92,17 @@ impl Kafka {
             None => registry::built_in(schemas),
         };
         let topics = Topics::with_prefix(&config.prefix);
-        let shared =
-            Shared { config, topics, schema_ids, admin, committed, uncommitted, journal, dispatch };
+        let shared = Shared {
+            config,
+            topics,
+            remarks,
+            schema_ids,
+            admin,
+            committed,
+            uncommitted,
+            journal,
+            dispatch,
+        };
         Ok(Self { shared: Arc::new(shared) })
     }
 }

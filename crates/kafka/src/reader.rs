@@ -5,30 +5,28 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use events::{Offset, Partition, Place, Record, Timestamp, Topic};
+use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::{BaseConsumer, Consumer as _, ConsumerContext};
 use rdkafka::error::{KafkaError as ClientError, RDKafkaErrorCode as Code};
 use rdkafka::message::{BorrowedMessage, Message as _};
 use rdkafka::{ClientConfig, ClientContext, TopicPartitionList};
 use std::ops::Range;
 use stream::LogError;
-use tracing::{debug, warn};
+use tracing::debug;
 
+use crate::remarks::Remarks;
 use crate::{raw, settings};
 
-/// Logs what librdkafka reports on the side; it reconnects by itself.
-pub(crate) struct Plain;
+/// Logs what librdkafka says on the side; it reconnects by itself.
+pub(crate) struct Plain(pub(crate) Remarks);
 
 impl ClientContext for Plain {
-    fn error(&self, error: ClientError, reason: &str) {
-        report(&error, reason);
+    fn log(&self, level: RDKafkaLogLevel, about: &str, line: &str) {
+        self.0.line(level, about, line);
     }
-}
 
-/// Logs what a consumer says on the side. rdkafka counts the end of a partition among the errors, and
-/// it is met after nearly every record.
-pub(crate) fn report(error: &ClientError, reason: &str) {
-    if error.rdkafka_error_code() != Some(Code::PartitionEOF) {
-        warn!(%error, reason, "kafka consumer");
+    fn error(&self, error: ClientError, reason: &str) {
+        self.0.error(&error, reason);
     }
 }
 
@@ -146,12 +144,13 @@ impl Reader {
     /// `asking` answers what is kept, with the isolation that `settings` have.
     pub(crate) fn new(
         settings: &ClientConfig,
+        remarks: &Remarks,
         asking: Arc<BaseConsumer<Plain>>,
         topic: Topic,
         partition: Partition,
     ) -> Result<Self, LogError> {
         let consumer = settings
-            .create_with_context(Plain)
+            .create_with_context(Plain(remarks.clone()))
             .map_err(|error| LogError::Lost(format!("no consumer for {topic}: {error}")))?;
         Ok(Self { consumer, asking, topic, partition, next: None, at_end: false, hollow: None })
     }

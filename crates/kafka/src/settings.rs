@@ -8,6 +8,8 @@ use rdkafka::config::RDKafkaLogLevel;
 
 use crate::config::Config;
 
+/// How often it is told that brokers do not answer.
+pub(crate) const TELL_OUTAGE_EVERY: Duration = Duration::from_secs(10);
 /// How long one question to a broker may take (metadata, watermarks, topics).
 pub(crate) const ASK: Duration = Duration::from_secs(10);
 /// How long one look at what is being fetched takes.

@@ -8,16 +8,16 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use events::Topic;
 use rdkafka::ClientContext;
-use rdkafka::config::FromClientConfigAndContext as _;
+use rdkafka::config::{FromClientConfigAndContext as _, RDKafkaLogLevel};
 use rdkafka::error::{KafkaError as ClientError, RDKafkaErrorCode as Code};
 use rdkafka::message::DeliveryResult;
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _, ProducerContext};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use stream::{Key, LaneId, LogError, Snapshot, Snapshots};
-use tracing::warn;
 
 use crate::Shared;
 use crate::reader::{Reader, native_partition};
+use crate::remarks::Remarks;
 use crate::settings;
 
 /// Keys that no workflow can have: a workflow id does not begin with a colon.
@@ -37,13 +37,18 @@ pub struct KafkaSnapshots {
 /// known to be stored.
 #[derive(Default)]
 struct Reports {
+    remarks: Remarks,
     delivered: AtomicUsize,
     failed: AtomicUsize,
 }
 
 impl ClientContext for Reports {
+    fn log(&self, level: RDKafkaLogLevel, about: &str, line: &str) {
+        self.remarks.line(level, about, line);
+    }
+
     fn error(&self, error: ClientError, reason: &str) {
-        warn!(%error, reason, "kafka snapshot producer");
+        self.remarks.error(&error, reason);
     }
 }
 
@@ -64,8 +69,8 @@ impl KafkaSnapshots {
             LogError::Lost(format!("taking the snapshots {topic}/{partition}: {error}"))
         };
         let settings = settings::snapshot_producer(&shared.config, partition);
-        let producer =
-            BaseProducer::from_config_and_context(&settings, Reports::default()).map_err(lost)?;
+        let reports = Reports { remarks: shared.remarks.clone(), ..Reports::default() };
+        let producer = BaseProducer::from_config_and_context(&settings, reports).map_err(lost)?;
         // Waits for a connection: without one, looking for the coordinator begins with a pause of half a
         // second. And the topic is learnt now rather than within the first transaction.
         producer.client().fetch_metadata(Some(topic.as_str()), settings::ASK).map_err(lost)?;
@@ -157,6 +162,7 @@ impl Snapshots for KafkaSnapshots {
         let LaneId(partition) = self.lane;
         let mut reader = Reader::new(
             &settings::loading_reader(&self.shared.config),
+            &self.shared.remarks,
             Arc::clone(&self.shared.committed),
             self.topic.clone(),
             partition,

@@ -6,7 +6,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use crate::broker::{Broker, Chance, Clock, Fed, Feed, LaneId, LogError, Share};
+use events::Destination;
+
+use crate::broker::{Broker, Chance, Clock, Created, Fed, Feed, LaneId, LogError, Purpose, Share};
 use crate::journal::Owner;
 use crate::lane::{Blame, Given, Lane};
 use crate::limits::Limits;
@@ -14,6 +16,9 @@ use crate::service::Service;
 use crate::snapshot::Writer;
 use crate::stop::Stop;
 use crate::takeover::{End, take_over};
+
+/// So many tries in a row to send one record are no matter for an operator.
+const ALARM_AFTER: u32 = 4;
 
 /// How a lane is doing in this process.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -255,10 +260,13 @@ impl<S: Service, B: Broker> Keeper<S, B> {
                     tracing::warn!(lane, why, "superseded");
                     self.wait_for_confirmation(generation);
                 }
+                End::Unsent { to, why } => {
+                    self.make_good(&to, &why, failures);
+                    self.pause(&mut failures);
+                }
                 End::Lost(why) => {
                     tracing::warn!(lane, why, "lost the lane; taking it over anew");
-                    failures = failures.saturating_add(1);
-                    let _stopping = self.stop.wait(self.back_off(failures));
+                    self.pause(&mut failures);
                 }
             }
         }
@@ -276,13 +284,17 @@ impl<S: Service, B: Broker> Keeper<S, B> {
         let mut active = Lane::begin(given, won, self.writer.clone(), blame)?;
         let took = clock.now().since(started);
         metrics::histogram!("pavane_lane_takeover_duration_seconds").record(took.as_secs_f64());
-        let (states, took_ms) = (active.held(), took.as_secs_f64() * 1e3);
+        let (states, took_ms) = (active.held(), took.as_millis());
         tracing::info!(lane = lane.0, epoch, states, took_ms, "lane is active");
         board.set(lane, LaneStatus::Active);
-        *failures = 0;
+        let settled = limits.back_off_max;
         let mut generation = self.generation.load(Ordering::Relaxed);
         while !self.stop.requested() {
             active.turn()?;
+            // Not at once: a lane that ends soon after each takeover waits longer and longer.
+            if *failures > 0 && clock.now().since(started) >= settled {
+                *failures = 0;
+            }
             let newest = self.generation.load(Ordering::Relaxed);
             if newest != generation {
                 generation = newest;
@@ -314,6 +326,37 @@ impl<S: Service, B: Broker> Keeper<S, B> {
         tracing::error!(lane = self.lane.0, why, "the lane refuses to go on: an operator must act");
         self.host.board.set(self.lane, LaneStatus::Refused(why));
         while !self.stop.wait(Duration::from_secs(3600)) {}
+    }
+
+    /// Makes a topic of dead letters that is missing. Any other is for an operator.
+    fn make_good(&self, to: &Destination, why: &str, failures: u32) {
+        let Host { broker, .. } = &*self.host;
+        let (lane, topic) = (self.lane.0, broker.topics().resolve(to));
+        let made = match to {
+            Destination::DeadLetters(_) => broker.create(&topic, Purpose::DeadLetters),
+            Destination::Inbox
+            | Destination::Events
+            | Destination::Tasks(_)
+            | Destination::Definitions
+            | Destination::Named(_) => Ok(Created::Before),
+        };
+        match made {
+            Ok(Created::Now) => tracing::warn!(lane, %topic, "made a topic that was missing"),
+            // Another lane has made it just now, or it comes by itself.
+            Ok(Created::Before) if failures < ALARM_AFTER => {
+                tracing::warn!(lane, %topic, why, "a record could not be sent, and is tried again");
+            }
+            Ok(Created::Before) => tracing::error!(
+                lane, %topic, why,
+                "a record can not be sent, and the lane waits for it: `pavane topics verify` may say more"
+            ),
+            Err(error) => tracing::warn!(lane, %topic, why, %error, "a record can not be sent"),
+        }
+    }
+
+    fn pause(&self, failures: &mut u32) {
+        *failures = failures.saturating_add(1);
+        let _stopping = self.stop.wait(self.back_off(*failures));
     }
 
     /// Doubles from `back_off` to `back_off_max`, half of it by chance.

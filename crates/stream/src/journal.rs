@@ -2,13 +2,14 @@
 
 use bytes::Bytes;
 use events::{
-    Destination, Header, Offset, Outgoing, Partition, Payload, Place, Record, Refusal, Timestamp,
-    Topic, dead_letter, header, partition_of,
+    Destination, Header, Offset, Outgoing, Partition, Place, Record, Refusal, Timestamp, Topic,
+    dead_letter, header,
 };
 use minicbor::bytes::ByteVec;
 use minicbor::{Decode, Encode};
 
 use crate::broker::LaneId;
+use crate::forward::{KEYED, as_it_came, forwarded};
 use crate::service::{Journaled, Service};
 
 /// The number of this build's journal format. A reader that meets a higher one refuses.
@@ -163,7 +164,10 @@ impl Kept {
     /// The same with this key, where it has none.
     #[must_use]
     pub fn keyed(mut self, key: &str) -> Self {
-        self.key.get_or_insert_with(|| ByteVec::from(key.as_bytes().to_vec()));
+        if self.key.is_none() {
+            self.key = Some(ByteVec::from(key.as_bytes().to_vec()));
+            self.headers.push((KEYED.to_owned(), None));
+        }
         self
     }
 
@@ -284,29 +288,10 @@ pub fn reactions<S: Service>(decide: &Decide, events: &[S::Event], stand: Stand)
         Body::Refused(record, refusal) => {
             vec![Outgoing {
                 to: Destination::Inbox.dead_letters(),
-                ..dead_letter(&record.record(), refusal, "coordinator", decide.time)
+                ..dead_letter(&as_it_came(record.record()), refusal, "coordinator", decide.time)
             }]
         }
-        Body::Forwarded(record) => vec![forward(record.record(), stand.lanes)],
+        Body::Forwarded(record) => vec![forwarded(record.record(), stand.lanes)],
         Body::Nothing => Vec::new(),
-    }
-}
-
-/// The record again, to the partition that its key belongs to. Without an id of its own it is given the
-/// one that it had by its place, so that it is still told apart by it.
-fn forward(record: Record, lanes: u32) -> Outgoing {
-    let place = record.place.to_string();
-    let mut headers = record.headers.clone();
-    if record.header(header::ID).is_none() {
-        headers.push(Header::text(header::ID, place.as_str()));
-    }
-    headers.push(Header::text(header::FORWARDED, place));
-    let partition = record.key.as_ref().map(|key| partition_of(key, lanes));
-    Outgoing {
-        to: Destination::Inbox,
-        partition,
-        key: record.key,
-        value: record.value.map_or(Payload::Null, Payload::Bytes),
-        headers,
     }
 }

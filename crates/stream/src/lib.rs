@@ -4,6 +4,7 @@
 //! decides, and only then sends what follows. [`Host`] tends the lanes of a process.
 
 mod broker;
+mod forward;
 mod host;
 mod journal;
 mod lane;

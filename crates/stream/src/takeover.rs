@@ -6,7 +6,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
 use bytes::Bytes;
-use events::{Offset, Record, Timestamp};
+use events::{Destination, Offset, Record, Timestamp};
 
 use crate::broker::{
     Broker, Clock, Entry, Key, LaneId, Log, LogError, Snapshot, Snapshots, Source,
@@ -24,6 +24,14 @@ pub(crate) enum End {
     /// The broker is unwell, or the outcome of an append is unknown: taken over anew after a while.
     #[error("lost: {0}")]
     Lost(String),
+    /// The broker refuses a record that must be sent, for good: its topic is not there, say.
+    #[error("a record for `{to:?}` can not be sent: {why}")]
+    Unsent {
+        /// Where it was to go.
+        to: Destination,
+        /// What the broker says.
+        why: String,
+    },
     /// A rival has announced a newer epoch, or holds the fence.
     #[error("superseded: {0}")]
     Superseded(String),

@@ -50,10 +50,19 @@ enum Answer {
 
 /// Judges `record` for these sagas, each of which has a trigger on its topic.
 pub(crate) fn judge(record: &Record, listeners: &[Listener]) -> Judged {
-    let Some(bytes) = &record.value else { return Judged::passed("tombstone") };
-    let value = match serde_json::from_slice::<Value>(bytes) {
-        Ok(value) => value,
-        Err(error) => return Judged::refused(undecodable(bytes, &error)),
+    let named = record.header(header::TYPE);
+    if let Some(Err(error)) = named.map(|name| std::str::from_utf8(name)) {
+        let what = format!("the header {} is not UTF-8: {error}", header::TYPE);
+        return Judged::refused(Refusal::new(Class::Undecodable, "utf8", what));
+    }
+    let value = match &record.value {
+        Some(bytes) => match serde_json::from_slice::<Value>(bytes) {
+            Ok(value) => value,
+            Err(error) => return Judged::refused(undecodable(bytes, &error)),
+        },
+        // An event says its name; a compacted topic's tombstone does not.
+        None if named.is_some() => Value::Null,
+        None => return Judged::passed("tombstone"),
     };
     let mut event = Event::of(record, value);
     let answers: Vec<(&Listener, Answer)> = listeners

@@ -17,10 +17,8 @@ impl<S: Service, L: Log, N: Snapshots + 'static> Lane<'_, S, L, N> {
         while let Some(unsent) = self.unsent.pop_front() {
             let parked = self.find(&unsent)?;
             if !matches!(parked.record.to, events::Destination::Tasks(_)) {
-                return Err(End::Lost(format!(
-                    "a record for `{:?}` can not be sent: {}",
-                    parked.record.to, parked.error
-                )));
+                let why = parked.error.to_string();
+                return Err(End::Unsent { to: parked.record.to, why });
             }
             tracing::warn!(key = %parked.key, error = %parked.error, "parked a command");
             let now = proposal.now();

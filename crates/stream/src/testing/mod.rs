@@ -2,7 +2,7 @@
 //! it, and faults on demand. Single-threaded and deterministic.
 
 mod schedules;
-mod tally;
+pub(crate) mod tally;
 
 use std::collections::BTreeMap;
 use std::ops::Range;

@@ -426,6 +426,29 @@ fn a_command_that_can_never_be_sent_is_parked_into_its_state() {
 }
 
 #[test]
+fn a_dead_letter_without_a_topic_ends_the_epoch_by_name_and_is_sent_in_the_next() {
+    let memory = Memory::default();
+    let limits = limits();
+    let mut runner = Runner { memory: &memory, limits: &limits, owners: 0 };
+    memory.world().refuse_topic = Some("pavane.inbox.dlq");
+    memory.world().put("a", "panic");
+    let blame: &mut Blame = Box::leak(Box::default());
+    blame.culprit = Some(0);
+    let mut lane = runner.win(blame).unwrap();
+    let end = (0..10).find_map(|_| lane.turn().err()).unwrap();
+    let End::Unsent { to, .. } = end else { panic!("{end}") };
+    assert_eq!(to, Destination::Inbox.dead_letters());
+    drop(lane);
+    memory.world().refuse_topic = None;
+    let mut lane = runner.win(Box::leak(Box::default())).unwrap();
+    for _ in 0..10 {
+        lane.turn().unwrap();
+    }
+    let world = memory.world();
+    assert_eq!(world.sent.iter().filter(|record| record.to == to).count(), 1);
+}
+
+#[test]
 fn a_timer_waits_for_what_the_inbox_held_before_it_was_due() {
     let memory = Memory::default();
     let limits = limits();
