@@ -18,6 +18,8 @@ consumer = Consumer({
     "group.id": prefix + "python",
     "auto.offset.reset": "earliest",
     "enable.auto.commit": False,
+    # The topic may be made later, when a saga that names the agent is deployed; the default is five minutes.
+    "topic.metadata.refresh.interval.ms": 1000,
 })
 # This client's own partitioner is not Java's: an answer may land on another partition than its workflow's.
 producer = Producer({"bootstrap.servers": bootstrap, "linger.ms": 0})

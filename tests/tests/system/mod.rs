@@ -164,14 +164,19 @@ impl System {
         self.pavane(&["deploy", file.to_str().unwrap()]);
     }
 
+    /// Starts a workflow and waits for its end.
     pub(crate) fn start_workflow(&self, saga: &str, inputs: &Value) -> Value {
-        let inputs = inputs.to_string();
-        let output = self.try_pavane(&["start", saga, "--inputs", &inputs, "--wait"]);
-        let text = String::from_utf8(output.stdout).unwrap();
-        serde_json::from_str(&text).unwrap_or_else(|error| {
-            let said = String::from_utf8_lossy(&output.stderr);
-            panic!("start {saga}: {error}: {text}{said}{}", self.logs())
-        })
+        let started = self.json(&["start", saga, "--inputs", &inputs.to_string()]);
+        let id = started["id"].as_str().unwrap();
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let workflow = self.json(&["get", id]);
+            if workflow["ended_at"].is_string() {
+                return workflow;
+            }
+            assert!(Instant::now() < deadline, "{workflow} does not end{}", self.logs());
+            std::thread::park_timeout(Duration::from_millis(50));
+        }
     }
 
     fn broker(&self) -> kafka::Kafka {
@@ -225,10 +230,6 @@ impl System {
         listed
     }
 
-    pub(crate) fn ended(&self, saga: &str) -> usize {
-        self.at_rest(saga).len()
-    }
-
     pub(crate) fn wait_for_ended(&self, saga: &str, count: usize) -> Vec<Value> {
         let deadline = Instant::now() + PATIENCE;
         loop {
@@ -240,15 +241,6 @@ impl System {
             assert!(now < deadline, "{} of {count} ended{}", ended.len(), self.logs());
             std::thread::park_timeout(Duration::from_millis(100));
         }
-    }
-
-    /// Waits until some more have ended, but not all.
-    pub(crate) fn wait_for_progress(&self, saga: &str, all: usize) {
-        let before = self.ended(saga);
-        wait_for("progress", || {
-            let ended = self.ended(saga);
-            (ended > before + 20 || ended >= all).then_some(())
-        });
     }
 
     pub(crate) fn dead_letters(&self, topic: &str, count: usize) -> Vec<Value> {
