@@ -22,7 +22,7 @@ pub mod topics;
 use std::ops::Range;
 use std::sync::Arc;
 
-use events::{Offset, Outgoing, Place, Topic, Topics};
+use events::{Offset, Outgoing, Place, Schema, Topic, Topics};
 use rdkafka::consumer::BaseConsumer;
 use rdkafka::error::KafkaError as ClientError;
 use stream::{Broker, Created, LaneId, LogError, Purpose, SendError, Share, Start};
@@ -32,7 +32,7 @@ pub use feed::KafkaFeed;
 pub use follow::KafkaFollow;
 pub use log::KafkaLog;
 pub use outlet::KafkaOutlet;
-pub use registry::{Schema, register_all};
+pub use registry::register_all;
 pub use snapshots::KafkaSnapshots;
 
 use admin::Admin;

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use events::SchemaName;
+use events::{Schema, SchemaName};
 use schema_registry_converter::async_impl::schema_registry::{
     SrSettings, perform_sr_call, post_schema,
 };
@@ -11,17 +11,6 @@ use schema_registry_converter::error::SRCError;
 use schema_registry_converter::schema_registry_common::{SchemaType, SrCall, SuppliedSchema};
 
 use crate::config::{KafkaError, SchemaRegistry};
-
-/// A schema of ours.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Schema {
-    /// The record's full name, which is its subject.
-    pub name: SchemaName,
-    /// Its id where no registry is used.
-    pub id: u32,
-    /// The schema as JSON.
-    pub text: &'static str,
-}
 
 /// The id of each schema.
 pub(crate) type Ids = HashMap<SchemaName, u32>;
@@ -132,8 +121,18 @@ mod tests {
     use super::*;
 
     const SCHEMAS: &[Schema] = &[
-        Schema { name: "pavane.One", id: 1, text: r#"{"type":"record","name":"One","fields":[]}"# },
-        Schema { name: "pavane.Two", id: 2, text: r#"{"type":"record","name":"Two","fields":[]}"# },
+        Schema {
+            name: "pavane.One",
+            id: 1,
+            version: 1,
+            text: r#"{"type":"record","name":"One","fields":[]}"#,
+        },
+        Schema {
+            name: "pavane.Two",
+            id: 2,
+            version: 1,
+            text: r#"{"type":"record","name":"Two","fields":[]}"#,
+        },
     ];
 
     /// A registry that answers so many requests as Confluent's documentation says, each by its first

@@ -296,11 +296,9 @@ impl<'a, S: Service, L: Log, N: Snapshots + 'static> Lane<'a, S, L, N> {
             Judged::Decided(Verdict::Accepted(events)) => {
                 count("accepted");
                 if !self.accept(Origin::Input(offset), &events, offset + 1, proposal) {
-                    let refusal = Refusal::new(
-                        Class::TooLarge,
-                        "decision",
-                        "what follows from this record is larger than a journal record may be",
-                    );
+                    let why =
+                        "what follows from this record is larger than a journal record may be";
+                    let refusal = Refusal::new(Class::TooLarge, "decision", why);
                     self.refuse(record, refusal, proposal);
                 }
             }

@@ -64,13 +64,13 @@ pub(crate) fn connect(config: &Config) -> Result<Kafka, Failure> {
         properties: properties(&config.kafka)?,
         schema_registry: registry(config),
     };
-    Kafka::connect(wanted, &schemas()).map_err(refused)
+    Kafka::connect(wanted, events::schemas()).map_err(refused)
 }
 
 /// Registers the schemas where a registry is configured; says how many, and where.
 pub(crate) fn register(config: &Config) -> Result<Option<(usize, String)>, Failure> {
     let Some(registry) = registry(config) else { return Ok(None) };
-    let ids = kafka::register_all(&registry, &schemas()).map_err(refused)?;
+    let ids = kafka::register_all(&registry, events::schemas()).map_err(refused)?;
     Ok(Some((ids.len(), registry.url)))
 }
 
@@ -112,13 +112,6 @@ fn unopened(folder: &Path, error: &LocalError) -> Failure {
 /// What a broker said, as a verb's failure.
 pub(crate) fn lost(what: &str, error: &LogError) -> Failure {
     Failure::from_error(what, error)
-}
-
-/// The schemas of the events that are sent.
-fn schemas() -> Vec<kafka::Schema> {
-    let ours = events::schemas().iter();
-    ours.map(|schema| kafka::Schema { name: schema.name, id: schema.id, text: schema.text })
-        .collect()
 }
 
 /// The id that a schema has where no registry gives it one.

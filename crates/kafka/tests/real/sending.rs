@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use events::{AgentName, Destination, Payload, Topic};
-use kafka::{Kafka, Schema};
+use kafka::Kafka;
 use stream::{Broker as _, Outlet as _, SendError, Settled, Start, Ticket};
 
 use crate::ground::{foreign, fresh, fresh_config, send, to, until};
@@ -38,7 +38,7 @@ fn a_record_above_the_topics_bound_is_never_sent_and_the_next_one_is() {
 #[test]
 fn a_datum_goes_out_in_confluents_framing_with_its_schemas_id() {
     let config = fresh_config("framing");
-    let schema = Schema { name: "pavane.WorkflowStarted", id: 258, text: "" };
+    let schema = events::Schema { name: "pavane.WorkflowStarted", id: 258, version: 1, text: "" };
     let kafka = Kafka::connect(config, &[schema]).unwrap();
     kafka::topics::create_all(&kafka, 2).unwrap();
     let topic = kafka.topics().events();
