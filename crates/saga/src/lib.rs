@@ -32,7 +32,7 @@ pub use expr::{Expr, ExprError, Piece, Scope, Template};
 pub use input::{Answer, Deploy, Effects, Failure, Input, Known, Outcome, Start, Verb};
 pub use limits::{
     BUSINESS_KEY_BYTES_MAX, COMMAND_BYTES_MAX, INBOX_BYTES_MAX, LATE_UNDO, REMEMBERED,
-    UNDO_BYTES_MAX,
+    UNDO_BYTES_MAX, WORKFLOW_BYTES_MAX,
 };
 pub use parse::parse;
 pub use plan::{

@@ -10,6 +10,10 @@ pub const COMMAND_BYTES_MAX: usize = 900 * 1024;
 /// The largest value of an UndoTask or a QueryTask, bytes: a task's inputs and its output, and the
 /// names around them.
 pub const UNDO_BYTES_MAX: usize = COMMAND_BYTES_MAX + INBOX_BYTES_MAX + 64 * 1024;
+/// The inputs and outputs that one workflow holds, together, bytes. Its state, in which a task's undo holds
+/// both once more, and any decision about it then fit into a record of 8 MiB. A task that would exceed it fails,
+/// or is in doubt, with `too_large`.
+pub const WORKFLOW_BYTES_MAX: usize = 3 * 1024 * 1024;
 /// The longest business key, bytes: docs/reference/records.md.
 pub const BUSINESS_KEY_BYTES_MAX: usize = 512;
 /// The longest workflow id, bytes: a saga's name of up to 100 characters, `:`, a business key.

@@ -227,7 +227,11 @@ fn failed(draft: &mut Draft<'_>, slot: Slot, failure: &Failure, is_last: bool) -
         return Err(Stop::Ignored("late_failure"));
     }
     let failure = &speaking(draft, slot, failure);
-    let was_broken = draft.task(slot).error.as_ref().is_some_and(|error| error.code == "schema");
+    let was_broken = draft
+        .task(slot)
+        .error
+        .as_ref()
+        .is_some_and(|error| matches!(error.code.as_str(), "schema" | "too_large"));
     match (draft.task(slot).phase, failure.effects) {
         (Phase::Running { .. } | Phase::Retrying { doubt: true, .. }, _) => {
             draft.attempt_failed(slot, failure);

@@ -210,7 +210,7 @@ fn resolve(
 /// What a person states must have the shape that the file declares.
 fn fits(draft: &Draft<'_>, slot: Slot, output: &Json) -> Result<(), Stop> {
     match draft.broken(slot, output) {
-        Some(error) => invalid("schema", error.message),
+        Some(error) => invalid(&error.code, error.message),
         None => Ok(()),
     }
 }

@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 use super::Draft;
 use crate::event::{Body, Doubt};
 use crate::input::{Effects, Failure};
-use crate::limits::{COMMAND_BYTES_MAX, QUERY_FOR, UNDO_BYTES_MAX};
+use crate::limits::{COMMAND_BYTES_MAX, QUERY_FOR, UNDO_BYTES_MAX, WORKFLOW_BYTES_MAX};
 use crate::phase::{Command, Phase, TaskError};
 use crate::plan::{InDoubt, Inputs, Kind, Slot};
 use crate::retry::chance;
@@ -79,6 +79,9 @@ impl Draft<'_> {
                 format!("inputs of {bytes} bytes exceed {COMMAND_BYTES_MAX}; pass a reference");
             return Err(error("too_large", message));
         }
+        if let Some(too_large) = self.overflow("inputs", bytes) {
+            return Err(too_large);
+        }
         Ok(inputs)
     }
 
@@ -101,8 +104,33 @@ impl Draft<'_> {
         self.push(Body::TaskCompleted { task: self.name(slot), attempt, output, by, pivot });
     }
 
-    /// What is wrong with an output, where the file declares its shape.
+    /// The inputs and outputs that the workflow holds, bytes.
+    fn held_bytes(&self) -> usize {
+        let bytes = |json: &Option<Json>| json.as_ref().map_or(0, |json| json.as_str().len());
+        let of_tasks = self.slots().map(|slot| {
+            let task = self.task(slot);
+            bytes(&task.inputs) + bytes(&task.output)
+        });
+        self.head.inputs.as_str().len() + of_tasks.sum::<usize>()
+    }
+
+    /// Why so many more bytes are too many for the workflow to hold.
+    fn overflow(&self, what: &str, bytes: usize) -> Option<TaskError> {
+        let all = self.held_bytes() + bytes;
+        (all > WORKFLOW_BYTES_MAX).then(|| {
+            let message = format!(
+                "with {what} of {bytes} bytes the workflow would hold {all}, and at most \
+                 {WORKFLOW_BYTES_MAX} are allowed; pass a reference"
+            );
+            error("too_large", message)
+        })
+    }
+
+    /// What is wrong with an output: its size, or its shape where the file declares one.
     pub(super) fn broken(&self, slot: Slot, output: &Json) -> Option<TaskError> {
+        if let Some(too_large) = self.overflow("an output", output.as_str().len()) {
+            return Some(too_large);
+        }
         let returns = self.task_plan(slot).returns.as_ref()?;
         returns.accept(&output.value(), "output").err().map(|why| error("schema", why))
     }

@@ -142,6 +142,22 @@ fn inputs_too_large_for_a_command_fail_their_task() {
 }
 
 #[test]
+fn a_workflow_holds_no_more_than_its_state_can_be_stored_with() {
+    let tasks: String = (0..6)
+        .map(|n| format!("  - {{id: t{n}, agent: x, kind: readonly, inputs: {{}}}}\n"))
+        .collect();
+    let mut world = World::deploy(&format!("version: \"2.0\"\nname: many\ntasks:\n{tasks}"));
+    _ = world.start("many", "k", "{}");
+    let output = format!("\"{}\"", "y".repeat(700 * 1024));
+    for n in 0..4 {
+        let told = show(&world.play(&format!("t{n} done {output}")));
+        assert!(told.contains(&format!("TaskCompleted t{n}")), "{told}");
+    }
+    let told = show(&world.play(&format!("t4 done {output}")));
+    assert!(told.contains("TaskFailed t4 1 too_large"), "{told}");
+}
+
+#[test]
 fn unknown_events_and_states_are_errors() {
     let mut world = World::deploy(TWO);
     _ = world.play("start two k {}");
