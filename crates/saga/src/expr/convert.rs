@@ -84,33 +84,9 @@ pub(super) fn to_json(value: &dyn Val) -> Result<Value, String> {
     unbounded_json(value, &mut 0, 0)
 }
 
-/// The same for a value that never was CEL's.
-pub(super) fn bounded(value: Value) -> Result<Value, String> {
-    weigh(&value, &mut 0)?;
-    Ok(value)
-}
-
 /// The value of an argument of ours.
 pub(super) fn argument(value: &dyn Val) -> Result<Value, String> {
     to_json(value)
-}
-
-fn weigh(value: &Value, bytes: &mut usize) -> Result<(), String> {
-    match value {
-        Value::Null | Value::Bool(_) | Value::Number(_) => charge(bytes, 8),
-        Value::String(text) => charge(bytes, text.len() + 2),
-        Value::Array(list) => {
-            charge(bytes, list.len() + 2)?;
-            list.iter().try_for_each(|value| weigh(value, bytes))
-        }
-        Value::Object(map) => {
-            charge(bytes, 2)?;
-            map.iter().try_for_each(|(name, value)| {
-                charge(bytes, name.len() + 4)?;
-                weigh(value, bytes)
-            })
-        }
-    }
 }
 
 fn charge(bytes: &mut usize, more: usize) -> Result<(), String> {
