@@ -133,10 +133,9 @@ fn an_expression_is_bounded() {
     let loops = Expr::compile("inputs.l.map(a, inputs.l.map(b, 0))").unwrap();
     let error = loops.eval(&scope_of_loops).unwrap_err();
     assert!(error.to_string().contains("more than 1000000 turns"), "{error}");
-    for (expression, expect) in [
-        ("size(inputs.long)", "a list of 10001"),
-        ("inputs.text + 'x'", "more than 256 KiB"),
-    ] {
+    for (expression, expect) in
+        [("size(inputs.long)", "a list of 10001"), ("inputs.text + 'x'", "more than 256 KiB")]
+    {
         let error = Expr::compile(expression).unwrap().eval(&scope).unwrap_err();
         assert!(error.to_string().contains(expect), "{expression}: {error}");
     }
