@@ -92,14 +92,11 @@ mod tests {
         let refusal = Refusal::new(Class::Invalid, "bad_start", "no");
         let on = reaction(Body::Forwarded(Kept::from(&sent).keyed("order:7")));
         assert_eq!(on.key, Some(Bytes::from_static(b"order:7")));
-        let value = match on.value {
-            Payload::Bytes(bytes) => Some(bytes),
-            other => panic!("{other:?}"),
-        };
+        let Payload::Bytes(value) = on.value else { panic!("{:?}", on.value) };
         let come = Record {
             place: place(on.partition.unwrap(), 4),
             key: on.key,
-            value,
+            value: Some(value),
             headers: on.headers,
             ..sent.clone()
         };

@@ -174,13 +174,16 @@ impl World {
     }
 }
 
+/// Event name, value, and the class and code of its dead letter.
+type Poison = (&'static [u8], Option<&'static [u8]>, &'static str, &'static str);
+
 #[test]
 fn poison_goes_to_the_dead_letters_and_no_good_record_waits() {
     let mut world = World::new();
     world.deploy("orders", "OrderPlaced", 1, world.ends());
     world.run();
     let named: &[u8] = b"OrderPlaced";
-    let poison: [(&[u8], Option<&[u8]>, &str, &str); 7] = [
+    let poison: [Poison; 7] = [
         (named, Some(b"{\"order\":"), "undecodable", "json"),
         (named, Some(b"\xff\xfe\x00"), "undecodable", "utf8"),
         (named, Some(b"{}"), "invalid", "expression"),
