@@ -1,10 +1,11 @@
 //! The broker over a durable log in one directory: topics, groups and snapshots of one process, kept
 //! by a storage library, acknowledged once they are on the disk.
 //!
-//! Everything that is written goes through one writer, which makes one batch and one `fdatasync` of all
-//! that has come in meanwhile, and only then lets it be seen. Whoever must wait for its own write and
-//! finds the writer free writes at once, itself; else a thread does. Readers take from the storage
-//! library directly, up to what may be seen, and are woken at once.
+//! Everything that is written goes through one writer, which makes one batch of all that has come in
+//! meanwhile, lets it be seen, and acknowledges it after one `fdatasync`, for which sends wait a moment so
+//! that they share it with an append. Whoever must wait for its own write and finds the writer free writes
+//! at once, itself; else a thread does. Readers take from the storage library directly, up to what may be
+//! seen, and are woken at once.
 
 mod answer;
 mod codec;
@@ -23,6 +24,7 @@ mod request;
 mod retention;
 mod snapshots;
 mod store;
+mod tail;
 mod topics;
 mod view;
 mod writer;

@@ -17,9 +17,10 @@ use crate::group::Groups;
 use crate::limits::LANES_MAX;
 use crate::request::{Queue, Reply, Request};
 use crate::store::Store;
+use crate::tail::{Tail, TopicTail};
 use crate::topics::{self, Described};
 use crate::view::{Published, View, lock};
-use crate::writer::{self, Tail, TopicTail, Writer};
+use crate::writer::{self, Writer};
 use crate::{Options, codec, journal_file, retention};
 
 /// Of what stands in the folder.
@@ -169,7 +170,8 @@ fn prepare(dir: &Path, storage: &Path, options: &Options) -> Result<(), LocalErr
     batch.insert(&store.meta, FORMAT_KEY, FORMAT.to_be_bytes());
     batch.insert(&store.meta, LANES_KEY, options.lanes.to_be_bytes());
     let failed = |what| LocalError::Storage { folder: making.clone(), what };
-    store.commit(batch).map_err(failed)?;
+    store.write(batch).map_err(failed)?;
+    store.sync().map_err(failed)?;
     drop(store);
     std::fs::rename(&making, storage).map_err(LocalError::io("rename", &making))?;
     let synced = File::open(dir).and_then(|dir| dir.sync_all());
@@ -249,6 +251,8 @@ fn load(store: Arc<Store>, options: Options) -> Result<Writer, String> {
         holders,
         commits: BTreeMap::new(),
         commits_since: None,
+        unsynced: Vec::new(),
+        unsynced_since: None,
         sweep_at: Instant::now(),
     })
 }

@@ -5,7 +5,8 @@ use minicbor::{Decode, Encode};
 
 use crate::codec::{self, TopicId};
 use crate::limits::{self, SWEEP_RECORDS_MAX};
-use crate::writer::{Group, Tail, Writer};
+use crate::tail::Tail;
+use crate::writer::{Group, Writer};
 
 /// Where a partition begins.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

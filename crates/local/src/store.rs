@@ -3,7 +3,7 @@
 //! Three of its habits shape this file (`docs/decisions/0006-damage-in-the-embedded-log.md`): a range read directly
 //! from a keyspace can see half of a batch that is being applied, so what must be seen whole is read
 //! through a snapshot; a batch that is committed without a sync can be seen before it is durable, so
-//! every batch that matters is synced within its commit; its error for a damaged table does not name
+//! nothing is acknowledged before a sync behind it; its error for a damaged table does not name
 //! the file, so we look for it.
 
 use std::fs::File;
@@ -79,16 +79,26 @@ impl Store {
         self.database.batch()
     }
 
-    /// Commits a batch whole, and has it on the disk before it can be seen.
+    /// Writes a batch whole. It is in the system's hands, and survives the death of this process.
     ///
     /// # Errors
     /// The reason. The library takes no batch after it.
-    pub(crate) fn commit(&self, batch: OwnedWriteBatch) -> Result<(), String> {
-        let mode = match self.durability {
-            Durability::Disk => PersistMode::SyncData,
-            Durability::Os => PersistMode::Buffer,
-        };
-        batch.durability(Some(mode)).commit().map_err(|error| self.say(&error))
+    pub(crate) fn write(&self, batch: OwnedWriteBatch) -> Result<(), String> {
+        batch.durability(Some(PersistMode::Buffer)).commit().map_err(|error| self.say(&error))
+    }
+
+    /// Has all that was written on the disk: the library's journal is one file after another, written in
+    /// order, so what is on the disk is always a beginning of what was written.
+    ///
+    /// # Errors
+    /// The reason. The library takes no batch after it.
+    pub(crate) fn sync(&self) -> Result<(), String> {
+        match self.durability {
+            Durability::Disk => {
+                self.database.persist(PersistMode::SyncData).map_err(|error| self.say(&error))
+            }
+            Durability::Os => Ok(()),
+        }
     }
 
     /// All pairs whose keys begin with `prefix`, as of one moment.

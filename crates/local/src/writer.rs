@@ -1,44 +1,26 @@
-//! Writing: takes all that has come in, makes one durable batch of it, lets it be seen, answers.
+//! Writing: takes all that has come in, writes it as one batch, lets it be seen, has it on the disk, and only
+//! then answers. A record may be seen before it is on the disk: whoever acts on it for good appends to the
+//! journal first, which syncs all that was written before; what is lost with the machine is sent again.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
 use bytes::Bytes;
-use events::{Offset, Partition, Place, Timestamp, Topic, partition_of};
+use events::{Offset, Partition, Place, Topic, partition_of};
 use fjall::OwnedWriteBatch;
 use stream::{Created, LogError, Purpose, SendError, Settled, Ticket};
 
 use crate::answer::{Answer, answer};
 use crate::codec::{self, TopicId};
-use crate::limits::{COMMITS_WAIT, SWEEP_EVERY, TOPICS_MAX};
+use crate::limits::{COMMITS_WAIT, SENDS_WAIT, SWEEP_EVERY, TOPICS_MAX};
 use crate::outlet::Tray;
 use crate::request::{Queue, Reply, Request, Sending};
 use crate::store::Store;
+use crate::tail::{Tail, TopicTail};
 use crate::topics::{self, Described};
 use crate::view::{Published, View};
 use crate::{Options, retention};
-
-/// Where a partition's records begin and end.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Tail {
-    /// Below it, records may still be on the disk; nobody sees them.
-    pub(crate) swept: Offset,
-    pub(crate) first: Offset,
-    pub(crate) next: Offset,
-    pub(crate) time: Timestamp,
-}
-
-/// A topic as the writer knows it.
-#[derive(Clone, Debug)]
-pub(crate) struct TopicTail {
-    pub(crate) name: Topic,
-    pub(crate) purpose: Purpose,
-    pub(crate) record_bytes_max: usize,
-    pub(crate) partitions: Vec<Tail>,
-    /// Where the next record without a key goes.
-    pub(crate) turn: u32,
-}
 
 /// The writer's knowledge of the log, ahead of what may be seen by the batch that it is making.
 pub(crate) struct Writer {
@@ -52,6 +34,9 @@ pub(crate) struct Writer {
     /// What groups have done and is not yet written.
     pub(crate) commits: BTreeMap<Vec<u8>, Offset>,
     pub(crate) commits_since: Option<Instant>,
+    /// What is to be said of batches that are written and not yet on the disk.
+    pub(crate) unsynced: Vec<Answer>,
+    pub(crate) unsynced_since: Option<Instant>,
     pub(crate) sweep_at: Instant,
 }
 
@@ -110,7 +95,8 @@ impl Writer {
     /// When the writer's thread looks, even if it is not called.
     fn due(&self) -> Instant {
         let commits = self.commits_since.map(|since| since + COMMITS_WAIT);
-        commits.map_or(self.sweep_at, |commits| commits.min(self.sweep_at))
+        let unsynced = self.unsynced_since.map(|since| since + SENDS_WAIT);
+        [commits, unsynced].into_iter().flatten().fold(self.sweep_at, Instant::min)
     }
 
     pub(crate) fn group(&self) -> Group {
@@ -123,7 +109,7 @@ impl Writer {
         }
     }
 
-    /// Commits, lets it be seen, answers.
+    /// Writes, lets it be seen, and answers once it is on the disk: at once where somebody waits.
     pub(crate) fn finish(&mut self, group: Group) -> Result<(), String> {
         let Group { mut batch, touched, made, answers, flush } = group;
         let begun = Instant::now();
@@ -134,25 +120,34 @@ impl Writer {
                 batch.insert(&self.store.meta, key, offset.to_be_bytes());
             }
         }
-        let committed = match batch.is_empty() {
-            true => Ok(()),
-            false => self.store.commit(batch),
-        };
-        metrics::histogram!("pavane_local_commit_duration_seconds").record(begun.elapsed());
-        if committed.is_ok() {
+        let is_written = !batch.is_empty();
+        let written = if is_written { self.store.write(batch) } else { Ok(()) };
+        if written.is_ok() {
             let kept = touched.into_iter().map(|(topic, partition)| {
                 let tail = self.tail(topic, partition).copied().unwrap_or_default();
                 (topic, partition, tail.first..tail.next)
             });
             self.view.publish(Published { made, kept: kept.collect() });
         }
+        let is_urgent = answers.iter().any(Answer::is_urgent);
+        self.unsynced.extend(answers);
+        if is_written || !self.unsynced.is_empty() {
+            self.unsynced_since.get_or_insert(begun);
+        }
+        let overdue = self.unsynced_since.is_some_and(|since| since + SENDS_WAIT <= begun);
+        if written.is_ok() && !is_urgent && !flush && !overdue {
+            return Ok(());
+        }
+        let committed = written.and_then(|()| self.store.sync());
+        self.unsynced_since = None;
+        metrics::histogram!("pavane_local_commit_duration_seconds").record(begun.elapsed());
         if let Err(why) = &committed {
             tracing::error!(why, "the embedded log has stopped");
             // Before anybody is answered, so that whoever asks again is refused.
             self.queue.fail(why);
             self.view.stop(why);
         }
-        answers.into_iter().for_each(|answer| answer.give(&committed));
+        std::mem::take(&mut self.unsynced).into_iter().for_each(|answer| answer.give(&committed));
         committed
     }
 
