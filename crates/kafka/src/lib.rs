@@ -59,6 +59,7 @@ struct Shared {
     uncommitted: Arc<BaseConsumer<Plain>>,
     journal: SharedProducer,
     dispatch: SharedProducer,
+    events: SharedProducer,
 }
 
 impl Kafka {
@@ -82,6 +83,7 @@ impl Kafka {
         let producer = |settings| SharedProducer::new(settings, remarks.clone()).map_err(refused);
         let journal = producer(settings::journal_producer(&config))?;
         let dispatch = producer(settings::dispatch_producer(&config))?;
+        let events = producer(settings::events_producer(&config))?;
         admin.metadata(None, settings::ASK).map_err(|error| KafkaError::Unreachable {
             bootstrap: config.bootstrap.clone(),
             seconds: settings::ASK.as_secs(),
@@ -102,6 +104,7 @@ impl Kafka {
             uncommitted,
             journal,
             dispatch,
+            events,
         };
         Ok(Self { shared: Arc::new(shared) })
     }

@@ -49,7 +49,7 @@ impl KafkaLog {
             partition,
         )?;
         shared.journal.meet(&journal_topic)?;
-        shared.dispatch.meet(&shared.topics.events())?;
+        shared.events.meet(&shared.topics.events())?;
         inbox.warm()?;
         journal.warm()?;
         let entry_bytes_max = shared.admin.record_bytes_max(&journal_topic)?;

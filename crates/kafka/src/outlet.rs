@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::{BufMut as _, Bytes, BytesMut};
-use events::{Outgoing, Partition, Payload, Place, Topic};
+use events::{Destination, Outgoing, Partition, Payload, Place, Topic};
 use stream::{LogError, Outlet, SendError, Settled, Ticket};
 
 use crate::Shared;
@@ -43,8 +43,15 @@ fn hand(
     delivery: Delivery,
 ) -> Result<(), SendError> {
     let value = framed(shared, &record.value)?;
-    let sender =
-        shared.dispatch.meet(topic).map_err(|error| SendError::Never(error.to_string()))?;
+    let producer = match record.to {
+        Destination::Events => &shared.events,
+        Destination::Inbox
+        | Destination::Tasks(_)
+        | Destination::Definitions
+        | Destination::Named(_)
+        | Destination::DeadLetters(_) => &shared.dispatch,
+    };
+    let sender = producer.meet(topic).map_err(|error| SendError::Never(error.to_string()))?;
     let mut native = Native::with_opaque_to(topic.as_str(), Box::new(delivery));
     native.headers = native_headers(&record.headers);
     native.key = record.key.as_deref();
@@ -80,6 +87,7 @@ fn framed(shared: &Shared, value: &Payload) -> Result<Option<Bytes>, SendError> 
 impl Outlet for KafkaOutlet {
     fn send(&mut self, ticket: Ticket, records: Vec<Outgoing>) -> Result<(), LogError> {
         self.shared.dispatch.sender()?;
+        self.shared.events.sender()?;
         self.desk.open(ticket, records.len());
         for (index, record) in records.into_iter().enumerate() {
             let (topic, record) = self.shared.topics.address(record);

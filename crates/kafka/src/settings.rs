@@ -140,12 +140,18 @@ pub(crate) fn journal_producer(config: &Config) -> ClientConfig {
 
 /// Commands, events, dead letters, shared by all outlets of the process.
 pub(crate) fn dispatch_producer(config: &Config) -> ClientConfig {
+    sends(config, "dispatch")
+}
+
+/// Lifecycle events, likewise. A broker answers the requests of one connection one after another, so on the
+/// same one each command would wait for the events before it (measured: 0.7 of 9.6 ms for three steps).
+pub(crate) fn events_producer(config: &Config) -> ClientConfig {
+    sends(config, "events")
+}
+
+fn sends(config: &Config, role: &str) -> ClientConfig {
     // What is older than 30 s is judged by its workflow. Placement as Java's client does it.
-    producer(
-        config,
-        "dispatch",
-        &[("message.timeout.ms", "30000"), ("partitioner", "murmur2_random")],
-    )
+    producer(config, role, &[("message.timeout.ms", "30000"), ("partitioner", "murmur2_random")])
 }
 
 /// A lane's snapshots. Its transactional id is the lane's for all processes: that is the fence.
