@@ -19,18 +19,6 @@ pub(crate) enum Answer {
 }
 
 impl Answer {
-    /// Whether somebody stands and waits for it.
-    pub(crate) fn is_urgent(&self) -> bool {
-        match self {
-            Self::Sent { .. } => false,
-            Self::Appended(..)
-            | Self::Put(..)
-            | Self::Fenced(..)
-            | Self::Written(_)
-            | Self::Made(..) => true,
-        }
-    }
-
     /// Says what has become of it. What was in a batch that failed may be on the disk or not: the
     /// library may have written part of it, or all but the sync.
     pub(crate) fn give(self, committed: &Result<(), String>) {

@@ -2,8 +2,8 @@
 //! by a storage library, acknowledged once they are on the disk.
 //!
 //! Everything that is written goes through one writer, which makes one batch of all that has come in
-//! meanwhile, lets it be seen, and acknowledges it after one `fdatasync`, for which sends wait a moment so
-//! that they share it with an append. Whoever must wait for its own write and finds the writer free writes
+//! meanwhile, lets it be seen, and acknowledges it after one `fdatasync`
+//! (`docs/decisions/0007-seen-before-the-sync.md`). Whoever must wait for its own write and finds the writer free writes
 //! at once, itself; else a thread does. Readers take from the storage library directly, up to what may be
 //! seen, and are woken at once.
 

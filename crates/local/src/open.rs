@@ -251,8 +251,6 @@ fn load(store: Arc<Store>, options: Options) -> Result<Writer, String> {
         holders,
         commits: BTreeMap::new(),
         commits_since: None,
-        unsynced: Vec::new(),
-        unsynced_since: None,
         sweep_at: Instant::now(),
     })
 }

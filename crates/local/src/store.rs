@@ -87,8 +87,8 @@ impl Store {
         batch.durability(Some(PersistMode::Buffer)).commit().map_err(|error| self.say(&error))
     }
 
-    /// Has all that was written on the disk: the library's journal is one file after another, written in
-    /// order, so what is on the disk is always a beginning of what was written.
+    /// Has all that was written on the disk. Called before the next batch is written, so that only the last
+    /// batch of a file can be torn.
     ///
     /// # Errors
     /// The reason. The library takes no batch after it.

@@ -13,7 +13,7 @@ use stream::{Created, LogError, Purpose, SendError, Settled, Ticket};
 
 use crate::answer::{Answer, answer};
 use crate::codec::{self, TopicId};
-use crate::limits::{COMMITS_WAIT, SENDS_WAIT, SWEEP_EVERY, TOPICS_MAX};
+use crate::limits::{COMMITS_WAIT, SWEEP_EVERY, TOPICS_MAX};
 use crate::outlet::Tray;
 use crate::request::{Queue, Reply, Request, Sending};
 use crate::store::Store;
@@ -34,9 +34,6 @@ pub(crate) struct Writer {
     /// What groups have done and is not yet written.
     pub(crate) commits: BTreeMap<Vec<u8>, Offset>,
     pub(crate) commits_since: Option<Instant>,
-    /// What is to be said of batches that are written and not yet on the disk.
-    pub(crate) unsynced: Vec<Answer>,
-    pub(crate) unsynced_since: Option<Instant>,
     pub(crate) sweep_at: Instant,
 }
 
@@ -95,8 +92,7 @@ impl Writer {
     /// When the writer's thread looks, even if it is not called.
     fn due(&self) -> Instant {
         let commits = self.commits_since.map(|since| since + COMMITS_WAIT);
-        let unsynced = self.unsynced_since.map(|since| since + SENDS_WAIT);
-        [commits, unsynced].into_iter().flatten().fold(self.sweep_at, Instant::min)
+        commits.map_or(self.sweep_at, |commits| commits.min(self.sweep_at))
     }
 
     pub(crate) fn group(&self) -> Group {
@@ -109,7 +105,7 @@ impl Writer {
         }
     }
 
-    /// Writes, lets it be seen, and answers once it is on the disk: at once where somebody waits.
+    /// Writes, lets it be seen, and answers once it is on the disk, before the next batch is begun.
     pub(crate) fn finish(&mut self, group: Group) -> Result<(), String> {
         let Group { mut batch, touched, made, answers, flush } = group;
         let begun = Instant::now();
@@ -129,17 +125,10 @@ impl Writer {
             });
             self.view.publish(Published { made, kept: kept.collect() });
         }
-        let is_urgent = answers.iter().any(Answer::is_urgent);
-        self.unsynced.extend(answers);
-        if is_written || !self.unsynced.is_empty() {
-            self.unsynced_since.get_or_insert(begun);
-        }
-        let overdue = self.unsynced_since.is_some_and(|since| since + SENDS_WAIT <= begun);
-        if written.is_ok() && !is_urgent && !flush && !overdue {
-            return Ok(());
-        }
-        let committed = written.and_then(|()| self.store.sync());
-        self.unsynced_since = None;
+        let committed = match is_written {
+            true => written.and_then(|()| self.store.sync()),
+            false => Ok(()),
+        };
         metrics::histogram!("pavane_local_commit_duration_seconds").record(begun.elapsed());
         if let Err(why) = &committed {
             tracing::error!(why, "the embedded log has stopped");
@@ -147,7 +136,7 @@ impl Writer {
             self.queue.fail(why);
             self.view.stop(why);
         }
-        std::mem::take(&mut self.unsynced).into_iter().for_each(|answer| answer.give(&committed));
+        answers.into_iter().for_each(|answer| answer.give(&committed));
         committed
     }
 
