@@ -18,7 +18,8 @@ pub struct Config {
     /// Kafka do not fence each other. Default: the prefix without its last dot.
     #[serde(default)]
     pub application: Option<String>,
-    /// Lanes: partitions of inbox, journal and snapshots, fixed when the topics are made. Default 8.
+    /// Lanes: partitions of inbox, journal and snapshots, fixed when the topics are made. Default 4:
+    /// as many coordinators can share the work, and each lane more makes smaller appends.
     /// Where the topics stand already, theirs counts.
     #[serde(default = "default_partitions")]
     pub partitions: u32,
@@ -118,7 +119,7 @@ fn default_prefix() -> String {
 }
 
 const fn default_partitions() -> u32 {
-    8
+    4
 }
 
 const fn default_replication() -> i32 {

@@ -133,7 +133,7 @@ pub(crate) const KEYS: &[Key] = &[
     key(
         "kafka.partitions",
         Form::Count,
-        Some("8"),
+        Some("4"),
         "partitions of inbox, journal and snapshots when they are made: one lane each, fixed for \
          life, so the most coordinators that can share the work",
     ),
@@ -191,7 +191,7 @@ pub(crate) const KEYS: &[Key] = &[
     key(
         "local.lanes",
         Form::Count,
-        Some("8"),
+        Some("4"),
         "partitions of inbox, journal and snapshots there; fixed when the folder is made",
     ),
     key(
