@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use events::Topic;
 use serde_json::{Map, Value};
 
 use crate::definition::nearest;
@@ -165,39 +166,43 @@ pub enum StartError {
     Input(#[from] InputError),
 }
 
-/// The name of the event in a record of a user's topic: what `event_name` gives where the file says so,
-/// else the header `ce_type` whole, else the field `type` of a JSON object, else the only event that
-/// triggers on that topic name. `None`: it has no name. `scope` holds `event`.
-///
-/// # Errors
-/// `event_name` could not be computed, or gave something other than text.
-pub fn event_name(
-    triggers: &[&TriggerPlan],
-    ce_type: Option<&str>,
-    value: &Value,
-    scope: &dyn Scope,
-) -> Result<Option<String>, ExprError> {
-    if let Some(template) = triggers.iter().find_map(|trigger| trigger.event_name.as_ref()) {
-        return match template.eval(scope)? {
-            Value::String(name) if !name.is_empty() => Ok(Some(name)),
-            Value::Null | Value::String(_) => Ok(None),
-            other @ (Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_)) => {
-                let source_text =
-                    template.exprs().first().map_or("", |expr| expr.source()).to_owned();
-                let reason = format!("`event_name` must give text, found {}", described(&other));
-                Err(ExprError { source_text, reason, at: 0 })
-            }
-        };
+impl Plan {
+    /// The name of the event in a record of a user's topic: what `event_name` gives where the file says so,
+    /// else the header `ce_type` whole, else the field `type` of a JSON object, else the only event that
+    /// triggers on that topic name. `None`: it has no name. `scope` holds `event`.
+    ///
+    /// # Errors
+    /// `event_name` could not be computed, or gave something other than text.
+    pub fn event_name(
+        &self,
+        topic: &Topic,
+        ce_type: Option<&str>,
+        value: &Value,
+        scope: &dyn Scope,
+    ) -> Result<Option<String>, ExprError> {
+        if let Some(template) = self.topic(topic).and_then(|known| known.event_name.as_ref()) {
+            return match template.eval(scope)? {
+                Value::String(name) if !name.is_empty() => Ok(Some(name)),
+                Value::Null | Value::String(_) => Ok(None),
+                other @ (Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_)) => {
+                    let source_text =
+                        template.exprs().first().map_or("", |expr| expr.source()).to_owned();
+                    let reason = format!("`event_name` must give text, found {}", described(&other));
+                    Err(ExprError { source_text, reason, at: 0 })
+                }
+            };
+        }
+        if let Some(name) = ce_type.filter(|name| !name.is_empty()) {
+            return Ok(Some(name.to_owned()));
+        }
+        if let Some(Value::String(name)) = value.get("type").filter(|_| value.is_object())
+            && !name.is_empty()
+        {
+            return Ok(Some(name.clone()));
+        }
+        let triggers = self.triggers.iter().filter(|trigger| trigger.topic == *topic);
+        let mut names = triggers.map(|trigger| trigger.event.as_str());
+        let first = names.next();
+        Ok(first.filter(|first| names.all(|name| name == *first)).map(str::to_owned))
     }
-    if let Some(name) = ce_type.filter(|name| !name.is_empty()) {
-        return Ok(Some(name.to_owned()));
-    }
-    if let Some(Value::String(name)) = value.get("type").filter(|_| value.is_object())
-        && !name.is_empty()
-    {
-        return Ok(Some(name.clone()));
-    }
-    let mut names = triggers.iter().map(|trigger| trigger.event.as_str());
-    let first = names.next();
-    Ok(first.filter(|first| names.all(|name| name == *first)).map(str::to_owned))
 }

@@ -40,6 +40,9 @@ pub enum Cause<'a> {
     Input(&'a Input),
     /// The time that [`crate::wake_at`] named for this key has come.
     Wake(&'a str),
+    /// All records that followed from this event have been acknowledged; asked of those for which
+    /// [`crate::wants_ack`] is true.
+    Sent(&'a Event),
     /// A record that [`crate::react`] gave could not be sent.
     Undeliverable {
         /// The key of the event that it followed from.
@@ -117,6 +120,8 @@ pub fn decide(held: &dyn Held, cause: Cause<'_>, now: Timestamp) -> Decision {
             let decided = with(held, workflow.as_str(), now, |d| operator::operator(d, verb, by));
             (decided, Some(workflow.clone()))
         }
+        Cause::Input(Input::Seen { .. } | Input::Signal { .. } | Input::Unwind { .. })
+        | Cause::Sent(_) => (Err(Stop::Ignored("not_yet")), None),
         Cause::Wake(key) => (woken(held, key, now), None),
         Cause::Undeliverable { key, record, unsent, reason } => {
             let decided = with(held, key, now, |d| unsent::unsent(d, record, unsent, reason));

@@ -361,6 +361,14 @@ pub(crate) struct Rest {
     pub(crate) late: Vec<TaskRef>,
 }
 
+/// Whether [`crate::Cause::Sent`] is to tell when the records that follow from this event have been
+/// acknowledged.
+#[must_use]
+pub fn wants_ack(event: &Event) -> bool {
+    let _ = event;
+    false
+}
+
 impl Event {
     /// The key whose state it changes.
     #[must_use]

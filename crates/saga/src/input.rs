@@ -1,6 +1,6 @@
 //! What comes in at the inbox, decoded.
 
-use events::{By, Json, Offset, SagaName, Subject, TaskId, Version, WorkflowId};
+use events::{By, Json, Offset, SagaName, Subject, TaskId, Timestamp, Version, WorkflowId};
 
 /// A decoded inbox record.
 #[derive(Clone, Debug, PartialEq)]
@@ -25,6 +25,65 @@ pub enum Input {
         /// Who, and why.
         by: By,
     },
+    /// What intake saw on a user's topic.
+    Seen {
+        /// Whose.
+        workflow: WorkflowId,
+        /// What.
+        event: DomainEvent,
+    },
+    /// What a person or a program tells a workflow.
+    Signal {
+        /// Whose.
+        workflow: WorkflowId,
+        /// What.
+        signal: Signal,
+    },
+    /// A parent wants its child undone, or stopped and undone.
+    Unwind {
+        /// The child.
+        workflow: WorkflowId,
+        /// The parent's command, which is answered once it is done.
+        command: Subject,
+    },
+}
+
+/// An event on a user's topic, as the workflow that it is about gets it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DomainEvent {
+    /// `topic/Name`
+    pub name: String,
+    /// `topic/partition/offset`: of two with the same topic and partition, the later is the newer, and one
+    /// that is not newer than the newest seen is a duplicate.
+    pub record: String,
+    /// The user's value.
+    pub value: Json,
+    /// The user's key, where it is text.
+    pub key: Option<String>,
+    /// The user's headers that are text: a map.
+    pub headers: Json,
+    /// The user's record's.
+    pub time: Timestamp,
+}
+
+/// What a person or a program tells a workflow.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Signal {
+    /// Its name.
+    pub name: String,
+    /// What it says.
+    pub data: Json,
+    /// The record's `ce_id`: a second one with the same is a duplicate.
+    pub id: String,
+}
+
+/// The workflow that has started another as its child.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Parent {
+    /// The command that the child answers when it has ended.
+    pub command: Subject,
+    /// How many stand above the child: 1 for the child of one that has no parent.
+    pub depth: u32,
 }
 
 /// Begin a workflow.
@@ -44,6 +103,8 @@ pub struct Start {
     pub offset: Offset,
     /// W3C Trace Context.
     pub trace: Option<String>,
+    /// Who has started it as a child.
+    pub parent: Option<Parent>,
 }
 
 /// A definition.

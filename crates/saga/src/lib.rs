@@ -22,22 +22,27 @@ mod types;
 mod workflow;
 mod yaml;
 
-pub use admit::{InputError, StartError, event_name};
+pub use admit::{InputError, StartError};
 pub use codec::CodecError;
 pub use decide::{Cause, Decision, Held, Unsent, decide};
 pub use definition::{Checked, Diagnostic, Severity, check, render, to_json};
-pub use event::Event;
+pub use event::{Event, wants_ack};
 pub use evolve::evolve;
 pub use expr::{Expr, ExprError, Piece, Scope, Template};
-pub use input::{Answer, Deploy, Effects, Failure, Input, Known, Outcome, Start, Verb};
+pub use input::{
+    Answer, Deploy, DomainEvent, Effects, Failure, Input, Known, Outcome, Parent, Signal, Start,
+    Verb,
+};
 pub use limits::{
     BUSINESS_KEY_BYTES_MAX, COMMAND_BYTES_MAX, INBOX_BYTES_MAX, LATE_UNDO, REMEMBERED,
     UNDO_BYTES_MAX, WORKFLOW_BYTES_MAX,
 };
 pub use parse::parse;
 pub use plan::{
-    CompensationPlan, InDoubt, InputPlan, Inputs, Kind, OnBlocked, OnDuplicate, OutputPlan, Plan,
-    RetryPlan, Slot, TaskPlan, TriggerPlan, UndoPlan,
+    Action, AtLeast, AwaitPlan, Awaited, CasePlan, CompensationPlan, Deadline, EmitPlan, EventName,
+    FailurePlan, ForEachPlan, Idempotency, InDoubt, InputPlan, Inputs, Join, Kind, ListenPlan,
+    OnBlocked, OnDuplicate, OutputPlan, Plan, RaceOn, RacePlan, Rest, RetryPlan, Role, Slot,
+    Strategy, TaskPlan, TopicPlan, TriggerPlan, UndoPlan, WaitPlan,
 };
 pub use react::react;
 pub use state::{Definition, Newest, State, definition_key, newest_key, wake_at};

@@ -121,6 +121,7 @@ fn start(record: &Record) -> Result<Input, Refusal> {
         start_id: ce_id(record)?,
         offset: record.place.offset,
         trace: word(record, header::TRACEPARENT)?.map(str::to_owned),
+        parent: None,
         workflow,
         saga,
         inputs,

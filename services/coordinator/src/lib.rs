@@ -22,7 +22,10 @@ impl Service for Coordinator {
         let workflow = match input {
             Input::Start(start) => &start.workflow,
             Input::Answer { subject, .. } => &subject.workflow,
-            Input::Operator { workflow, .. } => workflow,
+            Input::Operator { workflow, .. }
+            | Input::Seen { workflow, .. }
+            | Input::Signal { workflow, .. }
+            | Input::Unwind { workflow, .. } => workflow,
             // A definition stands on every partition.
             Input::Deploy(_) => return None,
         };

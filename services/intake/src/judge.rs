@@ -8,7 +8,7 @@ use events::{
     Class, Destination, Header, Outgoing, Payload, Record, Refusal, Version, WorkflowId, ce_type,
     header,
 };
-use saga::{Plan, StartError, TriggerPlan, event_name};
+use saga::{Plan, StartError, TriggerPlan};
 use serde_json::{Map, Value, json};
 
 /// One saga that listens to a topic.
@@ -126,7 +126,8 @@ fn answer(record: &Record, event: &mut Event, plan: &Plan) -> Answer {
     let triggers: Vec<&TriggerPlan> =
         plan.triggers.iter().filter(|trigger| trigger.topic == record.place.topic).collect();
     let value = event.root.get("value").unwrap_or(&Value::Null);
-    let named = event_name(&triggers, event.ce_type.as_deref(), value, &event.scope());
+    let named =
+        plan.event_name(&record.place.topic, event.ce_type.as_deref(), value, &event.scope());
     let name = match named {
         Ok(Some(name)) => name,
         Ok(None) => return Answer::Nameless,

@@ -155,7 +155,7 @@ impl<'a> Draft<'a> {
 
     /// The latest time for all attempts of a task together, where its file has one.
     pub(crate) fn task_deadline(&self, slot: Slot) -> Option<Timestamp> {
-        let all = self.task_plan(slot).deadline?;
+        let Some(crate::plan::Deadline::Within(all)) = self.task_plan(slot).deadline else { return None };
         Some(self.task(slot).ready_at.unwrap_or(self.now).after(all))
     }
 
@@ -165,8 +165,8 @@ impl<'a> Draft<'a> {
         Command {
             task: plan.id.clone(),
             n: self.task(slot).attempt,
-            agent: plan.agent.clone(),
-            task_type: plan.task_type.clone(),
+            agent: plan.action.agent().0,
+            task_type: plan.action.agent().1,
             value: events::Json::null(),
             deadline: until,
             time: self.now,

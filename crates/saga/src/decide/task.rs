@@ -35,7 +35,7 @@ impl Draft<'_> {
             Err(error) => return self.fail(slot, error),
         };
         let plan = self.task_plan(slot);
-        let attempt_ends = self.in_time(plan.timeout);
+        let attempt_ends = self.in_time(plan.timeout.unwrap_or_default());
         let deadline = match self.task_deadline(slot) {
             Some(all) => attempt_ends.min(all.max(self.in_time(std::time::Duration::ZERO))),
             None => attempt_ends,
@@ -43,8 +43,8 @@ impl Draft<'_> {
         let command = Command {
             task: plan.id.clone(),
             n: self.task(slot).attempt.saturating_add(1),
-            agent: plan.agent.clone(),
-            task_type: plan.task_type.clone(),
+            agent: plan.action.agent().0,
+            task_type: plan.action.agent().1,
             value: inputs,
             deadline,
             time: self.now,
@@ -71,7 +71,7 @@ impl Draft<'_> {
                     plan.depends_on.iter().map(of).collect::<Map<_, _>>(),
                 ))
             }
-            Inputs::Saga => self.head.inputs.clone(),
+            Inputs::Enclosing | Inputs::Item => self.head.inputs.clone(),
         };
         let bytes = inputs.as_str().len();
         if bytes > COMMAND_BYTES_MAX {
@@ -229,10 +229,10 @@ impl Draft<'_> {
         let command = Command {
             task: plan.id.clone(),
             n: self.task(slot).queries.saturating_add(1),
-            agent: plan.agent.clone(),
-            task_type: plan.task_type.clone(),
+            agent: plan.action.agent().0,
+            task_type: plan.action.agent().1,
             value,
-            deadline: self.in_time(plan.timeout),
+            deadline: self.in_time(plan.timeout.unwrap_or_default()),
             time: self.now,
             epoch: self.head.epoch,
         };

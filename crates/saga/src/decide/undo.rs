@@ -138,8 +138,8 @@ impl Draft<'_> {
         let command = Command {
             task: self.task_plan(slot).id.clone(),
             n,
-            agent: undo.agent.clone(),
-            task_type: undo.task_type.clone(),
+            agent: undo.action.agent().0,
+            task_type: undo.action.agent().1,
             value,
             deadline: self.in_time(undo.timeout),
             time: self.now,

@@ -139,6 +139,6 @@ impl Compensation {
     }
 
     pub(super) fn plan(&self) -> CompensationPlan {
-        CompensationPlan { grace: self.grace, on_blocked: self.on_blocked }
+        CompensationPlan { strict: false, grace: self.grace, on_blocked: self.on_blocked }
     }
 }
