@@ -28,6 +28,14 @@ pub const REMEMBERED: Duration = Duration::from_hours(30 * 24);
 pub const LATE_UNDO: Duration = Duration::from_hours(7 * 24);
 /// How long an agent is asked whether a task was done, where the task has no deadline.
 pub(crate) const QUERY_FOR: Duration = Duration::from_mins(10);
+/// Signals of one workflow whose ids are remembered, so that a repeated one is told.
+pub(crate) const SIGNALS_REMEMBERED: usize = 100;
+/// Events and signals that one workflow keeps for what will wait for them.
+pub(crate) const EARLY_MAX: usize = 1000;
+/// Tasks of one workflow, those of all elements of its `for_each` included.
+pub(crate) const SLOTS_MAX: usize = 10_000;
+/// How long one query may take, where its task has no timeout of its own.
+pub(crate) const QUERY_TIMEOUT: Duration = Duration::from_mins(1);
 /// When a workflow whose definition this build can not compile is looked at again.
 pub(crate) const POSTPONED_FOR: Duration = Duration::from_mins(1);
 

@@ -7,6 +7,7 @@ use super::{Draft, Stop, Unsent};
 use crate::input::{Effects, Failure};
 use crate::limits::cut;
 use crate::phase::Phase;
+use crate::react::UNDO_EVENT;
 
 const CODE: &str = "undeliverable";
 
@@ -18,12 +19,18 @@ pub(super) fn unsent(
     unsent: Unsent,
     reason: &str,
 ) -> Result<(), Stop> {
-    let Destination::Tasks(_) = record.to else { return Err(Stop::Ignored("unsent")) };
+    if !matches!(record.to, Destination::Tasks(_) | Destination::Named(_)) {
+        return Err(Stop::Ignored("unsent"));
+    }
     let text = |name: &str| {
         let header = record.headers.iter().rev().find(|header| &*header.name == name)?;
         std::str::from_utf8(header.value.as_ref()?).ok()
     };
-    let subject = text(header::SUBJECT).and_then(|subject| subject.parse::<Subject>().ok());
+    let subject = match record.to {
+        // An event's id says what it follows from.
+        Destination::Named(_) => event_of(draft, text(header::ID).unwrap_or_default()),
+        _ => text(header::SUBJECT).and_then(|subject| subject.parse::<Subject>().ok()),
+    };
     let Some(subject) = subject.filter(|subject| subject.run == draft.head.run) else {
         return Err(Stop::Ignored("old_run"));
     };
@@ -43,6 +50,7 @@ pub(super) fn unsent(
         (CommandKind::Do, Phase::Running { deadline, .. }, Unsent::InDoubt)
             if subject.n == task.attempt =>
         {
+            let deadline = deadline.unwrap_or(draft.now);
             draft.attempt_timed_out(slot, deadline, error(CODE, reason));
         }
         (CommandKind::Undo, Phase::Undoing { .. }, Unsent::Never | Unsent::InDoubt)
@@ -60,4 +68,17 @@ pub(super) fn unsent(
         }
     }
     Ok(())
+}
+
+/// The attempt, or the undo, that an event with this id follows from.
+fn event_of(draft: &Draft<'_>, id: &str) -> Option<Subject> {
+    let (key, kind) = match id.strip_suffix(UNDO_EVENT) {
+        Some(key) => (key, CommandKind::Undo),
+        None => (id, CommandKind::Do),
+    };
+    let slot = draft.slots().find(|slot| draft.key(*slot) == key)?;
+    let task = draft.task(slot);
+    let n = if kind == CommandKind::Undo { task.undos } else { task.attempt };
+    let (workflow, run) = (draft.head.id.clone(), draft.head.run);
+    Some(Subject { workflow, task: draft.name(slot).id, run, kind, n })
 }
