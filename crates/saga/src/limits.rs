@@ -20,6 +20,14 @@ pub const BUSINESS_KEY_BYTES_MAX: usize = 512;
 pub(crate) const WORKFLOW_ID_BYTES_MAX: usize = 400 + 1 + BUSINESS_KEY_BYTES_MAX;
 /// The longest code, name, id or header that is stored, bytes.
 pub(crate) const WORD_BYTES_MAX: usize = 1024;
+/// The longest subject of a command, bytes: a workflow's id, a task's with the elements that it stands in, a
+/// number.
+pub(crate) const COMMAND_SUBJECT_BYTES_MAX: usize = 2 * WORD_BYTES_MAX;
+/// The longest key of an event on a user's topic that a workflow is shown, bytes.
+pub const EVENT_KEY_BYTES_MAX: usize = 8 * 1024;
+/// The headers of an event on a user's topic that a workflow is shown, as JSON, bytes: with a value of
+/// [`INBOX_BYTES_MAX`] they fit into a message of Kafka's default size.
+pub const EVENT_HEADERS_BYTES_MAX: usize = 64 * 1024;
 /// Free text (messages, reasons, notes) is cut here, bytes.
 pub(crate) const TEXT_BYTES_MAX: usize = 8 * 1024;
 /// How long an ended workflow is remembered: the dedup window.

@@ -371,7 +371,9 @@ impl Oracle {
             What::WorkflowStarted { .. }
             | What::CompensationBlocked { .. }
             | What::TaskStarted { .. }
-            | What::TaskTimedOut { .. } => {}
+            | What::TaskTimedOut { .. }
+            | What::TimerFired { .. }
+            | What::SignalReceived { .. } => {}
             What::WorkflowCompleted { .. } => self.end = Some("completed"),
             What::WorkflowFailed { .. } => {
                 self.end = Some(if self.compensating { "compensated" } else { "partial" });

@@ -416,5 +416,7 @@ pub(crate) fn what(what: &What) -> String {
                 .map_or("for good".to_owned(), |at| format!("again at {}", seconds(at)));
             format!("UndoFailed {task} {n} {code}, {next}")
         }
+        What::TimerFired { task } => format!("TimerFired {task}"),
+        What::SignalReceived { signal, .. } => format!("SignalReceived {signal}"),
     }
 }
