@@ -556,7 +556,7 @@ fn told(child: &WorkflowId, time: Timestamp, reply: &Reply) -> Outgoing {
     }
 }
 
-/// An event that nothing has waited for, as a dead letter of the inbox: to send it back gives it another chance.
+/// An event that nothing has waited for, as a dead letter of the inbox.
 fn unmatched(
     workflow: &WorkflowId,
     kept: &Kept,

@@ -70,7 +70,7 @@ impl<'a> Draft<'a> {
     }
 
     /// A draft of a workflow that begins with this event. `early`: what came before it.
-    pub(crate) fn begin(
+    pub(crate) fn start(
         held: &'a dyn Held,
         start: WorkflowEvent,
         early: Option<&crate::workflow::Early>,

@@ -254,7 +254,7 @@ impl Draft<'_> {
     }
 
     /// The idempotency key, as it was computed when it was ready.
-    pub(super) fn key(&self, slot: Slot) -> String {
+    pub(crate) fn key(&self, slot: Slot) -> String {
         let default = || idempotency_key(&self.head.id, self.head.run, &self.name(slot).id);
         self.task(slot).key.clone().unwrap_or_else(default)
     }

@@ -57,7 +57,7 @@ pub(super) fn start(held: &dyn Held, start: &Start, now: Timestamp) -> Result<Ve
             }),
         },
     };
-    let mut draft = Draft::begin(held, started, early, &plan);
+    let mut draft = Draft::start(held, started, early, &plan);
     draft.advance();
     Ok(draft.finish())
 }

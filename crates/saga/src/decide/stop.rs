@@ -127,7 +127,7 @@ impl Draft<'_> {
     }
 
     /// Whether nothing in the group, or of it, is left to be undone.
-    fn is_reverted_whole(&self, group: Slot) -> bool {
+    pub(super) fn is_reverted_whole(&self, group: Slot) -> bool {
         let drops = self.task(group).after == After::Drop;
         self.slots().all(|slot| {
             slot == group

@@ -6,7 +6,7 @@ use super::Draft;
 use crate::event::{Body, Doubt};
 use crate::input::{Effects, Failure};
 use crate::limits::{QUERY_FOR, UNDO_BYTES_MAX, WORKFLOW_BYTES_MAX};
-use crate::phase::{Command, Phase, TaskError};
+use crate::phase::{Command, TaskError};
 use crate::plan::{Action, Idempotency, InDoubt, Kind, Slot};
 use crate::retry::chance;
 use crate::scope::WorkflowScope;

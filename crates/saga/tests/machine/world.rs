@@ -125,6 +125,7 @@ impl World {
             start_id: format!("s{}", self.offset),
             offset: self.offset,
             trace: Some("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01".to_owned()),
+            parent: None,
         };
         let decision = self.feed(Cause::Input(&Input::Start(start)));
         if matches!(decision, Decision::Accepted(_)) {
@@ -145,7 +146,7 @@ impl World {
     pub(crate) fn status(&self) -> &'static str {
         match self.states.get(self.id().as_str()) {
             Some(State::Workflow(workflow)) => workflow.status(),
-            Some(State::Definition(_) | State::Newest(_)) => "?",
+            Some(State::Definition(_) | State::Newest(_) | State::Early(_)) => "?",
             None => "forgotten",
         }
     }
