@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use saga::{InDoubt, Inputs, Kind, OnBlocked, OnDuplicate, Plan, check, event_name, render};
+use saga::{Action, InDoubt, Inputs, Kind, OnBlocked, OnDuplicate, Plan, check, render};
 use serde_json::{Value, json};
 
 const ORDERS: &str = include_str!("../../../sagas/order-processing.yaml");
@@ -17,6 +17,14 @@ fn plan(source: &str) -> Plan {
 
 fn with_head(rest: &str) -> String {
     format!("version: \"2.0\"\nname: test\n{rest}")
+}
+
+/// The agent and the operation of a command.
+fn sent(action: &Action) -> String {
+    match action {
+        Action::Agent { agent, task_type } => format!("{} {task_type}", agent.as_str()),
+        other => panic!("{other:?}"),
+    }
 }
 
 const ONE_TASK: &str = "tasks: [{id: a, agent: x, inputs: {}}]\n";
@@ -38,9 +46,9 @@ fn what_a_file_does_not_say_has_the_defaults_of_the_language() {
     assert_eq!(plan.compensation.grace, Duration::from_secs(30));
     assert_eq!(plan.compensation.on_blocked, OnBlocked::Wait);
     assert!(plan.inputs.is_none() && plan.key.is_none() && plan.triggers.is_empty());
-    assert_eq!((a.task_type.as_str(), a.kind), ("a", Kind::ReadOnly));
-    assert_eq!((a.timeout, a.deadline), (Duration::from_secs(60), None));
-    assert!(matches!(a.inputs, Inputs::Saga) && matches!(b.inputs, Inputs::Upstream));
+    assert_eq!((sent(&a.action), a.kind), ("x a".to_owned(), Kind::ReadOnly));
+    assert_eq!((a.timeout, a.deadline.is_none()), (Some(Duration::from_secs(60)), true));
+    assert!(matches!(a.inputs, Inputs::Enclosing) && matches!(b.inputs, Inputs::Upstream));
     assert_eq!(
         (a.dependents.as_slice(), b.depends_on.as_slice()),
         ([1].as_slice(), [0].as_slice())
@@ -60,10 +68,10 @@ tasks:
 ",
     ));
     let undo = |at: usize| plan.tasks[at].undo.as_ref().unwrap();
-    assert_eq!((undo(0).agent.as_str(), undo(0).task_type.as_str()), ("x", "u"));
+    assert_eq!(sent(&undo(0).action), "x u");
     assert_eq!((undo(0).timeout, undo(0).retry.max_attempts), (Duration::from_secs(5), 7));
     assert_eq!(undo(0).retry.max_backoff, Duration::from_secs(300));
-    assert_eq!((undo(1).agent.as_str(), undo(1).task_type.as_str()), ("y", "b"));
+    assert_eq!(sent(&undo(1).action), "y b");
     assert_eq!((undo(1).timeout, undo(1).retry.max_attempts), (Duration::from_secs(9), 7));
     assert_eq!(undo(1).retry.backoff, Duration::from_secs(2));
     assert_eq!(plan.tasks[0].in_doubt, InDoubt::Undo);
@@ -205,9 +213,7 @@ fn an_event_has_the_name_that_the_file_the_header_the_value_or_the_topic_gives()
         "topics: {{t: {{topic: one, event_name: \"${{event.value.kind}}\"}}}}\ntriggers: [{{event: t/Placed, inputs: {{}}}}]\n{ONE_TASK}"
     )));
     let name = |plan: &Plan, topic: &str, ce_type: Option<&str>, value: Value| {
-        let triggers: Vec<_> =
-            plan.triggers.iter().filter(|trigger| trigger.topic.as_str() == topic).collect();
-        event_name(&triggers, ce_type, &value, &event(value.clone()))
+        plan.event_name(&events::Topic::from(topic), ce_type, &value, &event(value.clone()))
             .map_err(|error| error.to_string())
     };
     let some = |name: &str| Ok(Some(name.to_owned()));
@@ -262,4 +268,30 @@ fn places_are_counted_in_characters_and_bytes_where_a_file_has_letters_of_more_b
     let found = &check(&source).diagnostics[0];
     assert_eq!((found.code, found.line, found.column), ("E104", 4, 14));
     assert_eq!(&source[found.span.0..found.span.1], "ä");
+}
+
+/// The examples of the language, each a file.
+fn sound_files() -> Vec<(String, String)> {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/sound");
+    let mut files: Vec<_> = std::fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| {
+            let path = entry.unwrap().path();
+            let name = path.file_name().unwrap().to_str().unwrap().to_owned();
+            (name, std::fs::read_to_string(&path).unwrap())
+        })
+        .collect();
+    files.sort();
+    files
+}
+
+#[test]
+fn the_examples_of_the_language_have_no_errors_and_these_warnings() {
+    let mut said = String::new();
+    for (name, source) in sound_files() {
+        let checked = check(&source);
+        said.push_str(&render(&name, &source, &checked));
+        assert!(checked.plan.is_some(), "{said}");
+    }
+    insta::assert_snapshot!("sound_files", said);
 }
