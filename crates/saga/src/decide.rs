@@ -182,9 +182,7 @@ fn workflow_of<'a>(held: &'a dyn Held, key: &str) -> Result<&'a Workflow, Stop> 
 fn plan_of(held: &dyn Held, workflow: &Workflow) -> Result<Arc<Plan>, Stop> {
     let head = &workflow.head;
     match held.state(&definition_key(&head.saga, &head.version)) {
-        Some(State::Definition(definition)) => {
-            definition.plan.clone()
-        }
+        Some(State::Definition(definition)) => definition.plan.clone(),
         Some(State::Workflow(_) | State::Newest(_) | State::Early(_)) | None => None,
     }
     .ok_or_else(|| {

@@ -139,6 +139,9 @@ pub(crate) enum Via {
     /// As an event to the topic that stands for the agent.
     #[n(2)]
     Event {
+        /// The same in every attempt.
+        #[n(3)]
+        id: String,
         #[n(0)]
         key: String,
         #[n(1)]

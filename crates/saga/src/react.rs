@@ -399,7 +399,7 @@ fn record(event: &WorkflowEvent, order: Order, command: &Command) -> Option<Outg
     match &command.via {
         Via::Agent => Some(to_agent(event, order, command)),
         Via::Nothing => None,
-        Via::Event { key, headers, .. } => Some(as_event(event, order, command, key, headers)),
+        Via::Event { id, key, headers, .. } => Some(as_event(event, command, id, key, headers)),
         Via::Child { version, depth } => Some(to_child(event, order, command, version, *depth)),
     }
 }
@@ -442,21 +442,16 @@ fn retime(headers: &mut [Header], time: Timestamp) {
     }
 }
 
-/// What stands behind the idempotency key in the id of an event that undoes.
-pub(crate) const UNDO_EVENT: &str = "/undo";
-
 /// An event of the user's: nothing in it is ours but CloudEvents' headers. The same id in every attempt.
 fn as_event(
     event: &WorkflowEvent,
-    order: Order,
     command: &Command,
+    id: &str,
     key: &str,
     more: &[Pair],
 ) -> Outgoing {
-    let behind = if matches!(order, Order::Undo) { UNDO_EVENT } else { "" };
-    let id = format!("{}{behind}", command.key);
     let subject = format!("{}/{}", event.workflow, command.task);
-    let mut headers = cloud_event(event, id, &command.task_type, subject);
+    let mut headers = cloud_event(event, id.to_owned(), &command.task_type, subject);
     retime(&mut headers, command.time);
     headers.push(Header::text(header::CONTENT_TYPE, header::JSON));
     headers.extend(more.iter().map(|pair| Header::text(&pair.name, pair.text.as_str())));

@@ -85,9 +85,10 @@ impl WorkflowScope<'_, '_> {
 
     fn task(&self, slot: Slot) -> Value {
         let task = self.draft.task(slot);
-        let error = task.error.as_ref().map_or(Value::Null, |TaskError { code, message }| {
-            json!({"code": code, "message": message})
-        });
+        let error = task.error.as_ref().map_or(
+            Value::Null,
+            |TaskError { code, message }| json!({"code": code, "message": message}),
+        );
         json!({
             "output": self.draft.output(slot),
             "status": task.phase.word(),

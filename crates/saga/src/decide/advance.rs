@@ -5,7 +5,7 @@ use events::{How, Problem};
 use super::Draft;
 use super::task::error;
 use crate::event::{Body, Rest};
-use crate::phase::{Loss, Phase, TaskError};
+use crate::phase::{After, Loss, Phase, TaskError};
 use crate::plan::{Kind, Slot};
 use crate::react::by_itself;
 use crate::workflow::{End, Origin, Owners, Stage, Trouble};
@@ -79,7 +79,7 @@ impl Draft<'_> {
 
     /// Whether a person must say something about this task.
     pub(super) fn waits_for_a_person(&self, slot: Slot) -> bool {
-        let is_lost = self.loss(slot) == Some(Loss::Open) && !self.is_in_reverting(slot);
+        let is_lost = self.loss(slot) == Some(Loss::Open) && self.counts(slot);
         self.task(slot).phase == Phase::Held
             || is_lost && matches!(self.head.stage, Stage::Forward) && self.pauses(slot)
     }
@@ -255,8 +255,16 @@ impl Draft<'_> {
             stands: ids(&|slot| {
                 matches!(phase(slot), Phase::Done | Phase::Kept)
                     && self.task_plan(slot).kind != Kind::ReadOnly
+                    && !self.is_closing(slot)
             }),
-            undone: ids(&|slot| phase(slot) == Phase::Undone),
+            undone: ids(&|slot| match phase(slot) {
+                Phase::Undone => true,
+                // It was in doubt and undone, and has failed with what took its place.
+                Phase::Failed { .. } => {
+                    self.task(slot).after == After::Fail && self.task(slot).undos > 0
+                }
+                _ => false,
+            }),
             in_doubt: ids(&|slot| {
                 matches!(
                     phase(slot),
@@ -275,8 +283,7 @@ impl Draft<'_> {
         let problem = match (accepted.first().copied(), &outputs) {
             (None, Ok(outputs)) => {
                 let (outputs, rest) = (outputs.clone(), Rest::default());
-                let nothing =
-                    Problem { task: None, code: String::new(), message: String::new() };
+                let nothing = Problem { task: None, code: String::new(), message: String::new() };
                 let replies = self.replies(End::Completed, &nothing, &rest, Some(&outputs));
                 return self.push(Body::WorkflowCompleted { outputs, replies });
             }

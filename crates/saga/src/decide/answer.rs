@@ -27,10 +27,9 @@ pub(super) fn answer(
     let task = draft.task(slot);
     let is_sent = match subject.kind {
         CommandKind::Do | CommandKind::Query => matches!(task.via, Via::Agent | Via::Child { .. }),
-        CommandKind::Undo => task
-            .undo
-            .as_ref()
-            .is_none_or(|undo| matches!(undo.via, Via::Agent | Via::Child { .. })),
+        CommandKind::Undo => {
+            task.undo.as_ref().is_none_or(|undo| matches!(undo.via, Via::Agent | Via::Child { .. }))
+        }
     };
     let last = match subject.kind {
         CommandKind::Do => task.attempt,
@@ -153,44 +152,56 @@ pub(super) fn completed(draft: &mut Draft<'_>, slot: Slot, output: &Json) -> Res
         {
             return Err(Stop::Ignored("late_success"));
         }
-        (Stage::Forward | Stage::Deferred(_) | Stage::Closing { .. }, _) if draft.is_reverted(slot) => {
-            if is_known && matches!(draft.task(slot).phase, Phase::Undoing { .. } | Phase::UndoRetrying { .. } | Phase::UndoBlocked | Phase::Undone) {
+        (Stage::Forward | Stage::Deferred(_) | Stage::Closing { .. }, _)
+            if draft.is_reverted(slot) =>
+        {
+            if is_known
+                && matches!(
+                    draft.task(slot).phase,
+                    Phase::Undoing { .. }
+                        | Phase::UndoRetrying { .. }
+                        | Phase::UndoBlocked
+                        | Phase::Undone
+                )
+            {
                 return Err(Stop::Ignored("duplicate"));
             }
         }
-        (Stage::Forward | Stage::Deferred(_) | Stage::Closing { .. }, phase) => match draft.broken(slot, output) {
-            None => {}
-            Some(why) if !draft.may_be_in_doubt(slot) && phase.in_flight() => {
-                draft.fail(slot, why);
-                return Ok(());
-            }
-            Some(why) => {
-                match phase {
-                    Phase::Running { .. } | Phase::Retrying { .. } => draft.doubt(slot, why),
-                    Phase::Asking { .. } | Phase::AskAgain { .. } => draft.hold(slot, why),
-                    // An operator, or the undo, has it in hand already.
-                    Phase::Held
-                    | Phase::Doubtful
-                    | Phase::Failed { .. }
-                    | Phase::Cancelled
-                    | Phase::Stopping { .. }
-                    | Phase::Undoing { .. }
-                    | Phase::UndoRetrying { .. }
-                    | Phase::UndoBlocked
-                    | Phase::Undone
-                    | Phase::Pending
-                    | Phase::Done
-                    | Phase::Skipped { .. }
-                    | Phase::Kept
-                    | Phase::Open { .. }
-                    | Phase::Waiting { .. }
-                    | Phase::Racing { .. }
-                    | Phase::Covering
-                    | Phase::Covered => return Err(Stop::Ignored("broken_output")),
+        (Stage::Forward | Stage::Deferred(_) | Stage::Closing { .. }, phase) => {
+            match draft.broken(slot, output) {
+                None => {}
+                Some(why) if !draft.may_be_in_doubt(slot) && phase.in_flight() => {
+                    draft.fail(slot, why);
+                    return Ok(());
                 }
-                return Ok(());
+                Some(why) => {
+                    match phase {
+                        Phase::Running { .. } | Phase::Retrying { .. } => draft.doubt(slot, why),
+                        Phase::Asking { .. } | Phase::AskAgain { .. } => draft.hold(slot, why),
+                        // An operator, or the undo, has it in hand already.
+                        Phase::Held
+                        | Phase::Doubtful
+                        | Phase::Failed { .. }
+                        | Phase::Cancelled
+                        | Phase::Stopping { .. }
+                        | Phase::Undoing { .. }
+                        | Phase::UndoRetrying { .. }
+                        | Phase::UndoBlocked
+                        | Phase::Undone
+                        | Phase::Pending
+                        | Phase::Done
+                        | Phase::Skipped { .. }
+                        | Phase::Kept
+                        | Phase::Open { .. }
+                        | Phase::Waiting { .. }
+                        | Phase::Racing { .. }
+                        | Phase::Covering
+                        | Phase::Covered => return Err(Stop::Ignored("broken_output")),
+                    }
+                    return Ok(());
+                }
             }
-        },
+        }
         (
             Stage::Compensating(_),
             Phase::Undoing { .. } | Phase::UndoRetrying { .. } | Phase::UndoBlocked | Phase::Undone,
@@ -406,7 +417,11 @@ pub(super) fn undone(draft: &mut Draft<'_>, slot: Slot, n: u32, nothing: bool) -
     }
 }
 
-pub(super) fn undo_failed(draft: &mut Draft<'_>, slot: Slot, failure: &Failure) -> Result<(), Stop> {
+pub(super) fn undo_failed(
+    draft: &mut Draft<'_>,
+    slot: Slot,
+    failure: &Failure,
+) -> Result<(), Stop> {
     match draft.task(slot).phase {
         Phase::Undoing { .. } => {
             draft.undo_failed(slot, failure);

@@ -92,7 +92,10 @@ impl Draft<'_> {
             }
             (End::Cancelled, _) => {
                 let stands = !rest.stands.is_empty();
-                Said::Failed { error: error("cancelled", problem.message.as_str()), effects: stands }
+                Said::Failed {
+                    error: error("cancelled", problem.message.as_str()),
+                    effects: stands,
+                }
             }
             (End::Completed | End::Partial | End::Compensated | End::Failed, _) => {
                 let effects = !rest.stands.is_empty() || !rest.in_doubt.is_empty();
@@ -133,9 +136,9 @@ pub(super) fn unwind(draft: &mut Draft<'_>, command: &Subject) -> Result<(), Sto
     }
     let is_undo = command.kind == events::CommandKind::Undo;
     match draft.head.stage.clone() {
-        Stage::Ended { end: End::Completed | End::Partial | End::Failed, unwinding: None, .. }
-            if is_undo =>
-        {
+        Stage::Ended {
+            end: End::Completed | End::Partial | End::Failed, unwinding: None, ..
+        } if is_undo => {
             draft.push(Body::UnwindStarted { command: text });
             return Ok(());
         }
@@ -145,7 +148,11 @@ pub(super) fn unwind(draft: &mut Draft<'_>, command: &Subject) -> Result<(), Sto
             return Ok(());
         }
         Stage::Ended { .. } => return Err(Stop::Ignored("ended")),
-        Stage::Forward | Stage::Deferred(_) | Stage::Compensating(_) | Stage::Failing(_) | Stage::Closing { .. } => {}
+        Stage::Forward
+        | Stage::Deferred(_)
+        | Stage::Compensating(_)
+        | Stage::Failing(_)
+        | Stage::Closing { .. } => {}
     }
     if is_undo && !draft.head.asked.contains(&text) {
         draft.push(Body::ParentAsks { command: text });
@@ -175,12 +182,19 @@ pub(super) fn tell_parent(
         Ok(vec![Event(About::Told { workflow: workflow.clone(), time: now, reply })])
     };
     match (input, &decided) {
-        (Input::Start(Start { workflow, parent: Some(parent), .. }), Err(Stop::Refused(refusal))) => {
+        (
+            Input::Start(Start { workflow, parent: Some(parent), .. }),
+            Err(Stop::Refused(refusal)),
+        ) => {
             let error = error(&refusal.code, refusal.message.as_str());
             told(workflow, &parent.command, Said::Failed { error, effects: false })
         }
-        (Input::Start(Start { workflow, parent: Some(parent), .. }), Err(Stop::Ignored("known_workflow"))) => {
-            let message = format!("there is a workflow `{workflow}` already, which this has not started");
+        (
+            Input::Start(Start { workflow, parent: Some(parent), .. }),
+            Err(Stop::Ignored("known_workflow")),
+        ) => {
+            let message =
+                format!("there is a workflow `{workflow}` already, which this has not started");
             let error = error("duplicate_start", message);
             told(workflow, &parent.command, Said::Failed { error, effects: false })
         }

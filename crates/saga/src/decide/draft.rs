@@ -29,6 +29,9 @@ pub(crate) struct Draft<'a> {
     is_forgotten: bool,
 }
 
+/// Events that one decision may come to, for each task: far more than a task has phases.
+const EVENTS_PER_SLOT: usize = 64;
+
 /// What has not been touched.
 static PENDING: Task = Task::PENDING;
 
@@ -109,6 +112,11 @@ impl<'a> Draft<'a> {
             trace: self.head.trace.clone(),
             body,
         };
+        assert!(
+            self.events.len() <= EVENTS_PER_SLOT * (self.slots().end + self.head.early.len() + 8),
+            "all-bounded: what follows for {} does not come to rest: {event:?}",
+            self.head.id
+        );
         fold(self, &event);
         self.events.push(Event(About::Workflow(Box::new(event))));
     }

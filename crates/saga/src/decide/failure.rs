@@ -37,7 +37,7 @@ impl Draft<'_> {
             let is_doubtful =
                 self.task(slot).phase == Phase::Doubtful && self.task(slot).after == After::Nothing;
             let is_lost = self.loss(slot) == Some(Loss::Open) || is_doubtful;
-            if is_lost && !self.is_in_reverting(slot) {
+            if is_lost && self.counts(slot) {
                 self.take(slot, is_doubtful);
                 if !matches!(self.head.stage, Stage::Forward | Stage::Closing { .. }) {
                     return;
@@ -51,7 +51,9 @@ impl Draft<'_> {
         let fate = self.fate(slot);
         let undo_first = Body::Reverting { task: task.clone(), after: After::Fail, error: None };
         match fate {
-            Fate::FallsBack | Fate::Tolerated | Fate::Accepted | Fate::Uncovers(_) if is_doubtful => {
+            Fate::FallsBack | Fate::Tolerated | Fate::Accepted | Fate::Uncovers(_)
+                if is_doubtful =>
+            {
                 self.push(undo_first);
             }
             Fate::FallsBack => self.push(Body::FellBack { task }),
@@ -185,7 +187,10 @@ impl Draft<'_> {
     fn catches(&self, group: Slot) -> bool {
         let plan = self.task_plan(group);
         let falls_back = plan.fallback.is_some() && !self.task(group).fell_back;
-        plan.optional || falls_back || matches!(plan.role, Role::Fallback(_)) || self.is_spare(group)
+        plan.optional
+            || falls_back
+            || matches!(plan.role, Role::Fallback(_))
+            || self.is_spare(group)
     }
 
     /// One element of a `for_each` that need not have all of them.
@@ -222,9 +227,14 @@ impl Draft<'_> {
 
     /// Whether something has failed that is not dealt with: nothing new starts.
     pub(super) fn has_open_failure(&self) -> bool {
-        self.slots().any(|slot| {
-            self.loss(slot) == Some(Loss::Open) && !self.is_in_reverting(slot)
-        })
+        self.slots().any(|slot| self.loss(slot) == Some(Loss::Open) && self.counts(slot))
+    }
+
+    /// Whether a failure of it is still somebody's matter. Once the failure is dealt with, that of what is under
+    /// `then` alone.
+    pub(super) fn counts(&self, slot: Slot) -> bool {
+        let is_past = matches!(self.head.stage, Stage::Closing { .. });
+        (!is_past || self.is_closing(slot)) && !self.is_moot(slot)
     }
 
     /// Whether a group around it is stopped and undone.
@@ -239,16 +249,16 @@ impl Draft<'_> {
 
     fn has_pivot(&self, group: Slot, is: impl Fn(&Self, Slot) -> bool) -> bool {
         self.slots().any(|slot| {
-            self.task_plan(slot).kind == Kind::Pivot && self.is_within(slot, group) && is(self, slot)
+            self.task_plan(slot).kind == Kind::Pivot
+                && self.is_within(slot, group)
+                && is(self, slot)
         })
     }
 
     /// Whether a pivot's outcome is still to come. One that waits for its next attempt after a
     /// definite failure is not out: in trouble it is not sent again.
     pub(super) fn pivot_in_flight(&self) -> bool {
-        self.slots().any(|slot| {
-            self.task_plan(slot).kind == Kind::Pivot && self.is_pivot_out(slot)
-        })
+        self.slots().any(|slot| self.task_plan(slot).kind == Kind::Pivot && self.is_pivot_out(slot))
     }
 
     fn is_pivot_out(&self, slot: Slot) -> bool {

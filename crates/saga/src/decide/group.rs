@@ -7,7 +7,7 @@ use super::Draft;
 use super::task::error;
 use crate::event::{Begun, Body};
 use crate::limits::{COMMAND_BYTES_MAX, SLOTS_MAX};
-use crate::phase::{After, Loss, Phase, TaskError};
+use crate::phase::{Loss, Phase, TaskError};
 use crate::plan::{Action, AtLeast, ForEachPlan, OutputPlan, RaceOn, Role, Slot, WaitPlan};
 use crate::scope::WorkflowScope;
 use crate::workflow::Expansion;
@@ -49,7 +49,8 @@ impl Draft<'_> {
     /// The time by which a task must be over, where it has one.
     pub(super) fn due(&self, slot: Slot) -> Result<Option<events::Timestamp>, TaskError> {
         let timeout = self.task_plan(slot).timeout.map(|timeout| self.in_time(timeout));
-        let deadline = self.deadline(slot)?.map(|at| at.max(self.in_time(std::time::Duration::ZERO)));
+        let deadline =
+            self.deadline(slot)?.map(|at| at.max(self.in_time(std::time::Duration::ZERO)));
         Ok(timeout.into_iter().chain(deadline).min())
     }
 
@@ -153,7 +154,8 @@ impl Draft<'_> {
 
     fn list_of(&self, slot: Slot, each: &ForEachPlan) -> Result<Value, TaskError> {
         let scope = WorkflowScope::at(self, slot);
-        let list = each.list.eval(&scope).map_err(|failed| error("expression", failed.to_string()))?;
+        let list =
+            each.list.eval(&scope).map_err(|failed| error("expression", failed.to_string()))?;
         match list {
             Value::Array(_) => Ok(list),
             other @ (Value::Null
@@ -171,10 +173,12 @@ impl Draft<'_> {
     pub(super) fn complete_groups(&mut self) {
         for slot in self.slots().rev() {
             match self.task(slot).phase {
-                Phase::Open { .. } if self.task(slot).after == After::Nothing => {
+                Phase::Open { .. } if !self.is_moot(slot) && !self.is_reverting(slot) => {
                     self.complete_group(slot);
                 }
-                Phase::Covering if self.task(slot).after == After::Nothing => self.cover(slot),
+                Phase::Covering if !self.is_moot(slot) && !self.is_reverting(slot) => {
+                    self.cover(slot);
+                }
                 _ => {}
             }
         }
@@ -225,8 +229,10 @@ impl Draft<'_> {
 
     fn group_output(&self, slot: Slot) -> Result<Value, TaskError> {
         let by_id = || {
-            let taken = |child: &Slot| !matches!(self.task_plan(*child).role, Role::Case(case)
-                if !self.task(slot).cases.iter().any(|taken| *taken as usize == case));
+            let taken = |child: &Slot| {
+                !matches!(self.task_plan(*child).role, Role::Case(case)
+                if !self.task(slot).cases.iter().any(|taken| *taken as usize == case))
+            };
             let of = |child: Slot| (self.task_plan(child).id.to_string(), self.output(child));
             self.children(slot).filter(taken).map(of).collect::<Map<_, _>>()
         };

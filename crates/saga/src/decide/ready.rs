@@ -132,7 +132,8 @@ impl Draft<'_> {
             return Called::No;
         };
         let begun = |slot: &Slot| self.task(*slot).phase != Phase::Pending;
-        let out = self.children(of).filter(|other| begun(other) && !self.is_settled(*other)).count();
+        let out =
+            self.children(of).filter(|other| begun(other) && !self.is_settled(*other)).count();
         let is_next = self.children(of).find(|other| !begun(other)) == Some(slot);
         if is_next && out < each.concurrency { Called::Yes } else { Called::No }
     }
@@ -191,7 +192,7 @@ impl Draft<'_> {
         }
         let before: Vec<Slot> = self.before(slot).collect();
         for other in before {
-            if !self.is_settled(other) && self.task(other).after == After::Nothing {
+            if !self.is_settled(other) && self.task(other).after != After::Cancel {
                 let (task, after) = (self.name(other), After::Cancel);
                 self.push(Body::Reverting { task, after, error: None });
             }

@@ -25,7 +25,8 @@ impl Draft<'_> {
     /// Begins a task, or its next attempt. What was computed once stays.
     pub(super) fn schedule(&mut self, slot: Slot) {
         assert!(
-            self.is_forward() || self.is_closing(slot) && matches!(self.head.stage, Stage::Closing { .. }),
+            self.is_forward()
+                || self.is_closing(slot) && matches!(self.head.stage, Stage::Closing { .. }),
             "undo-order: `{}` of {} would start after compensation began",
             self.name(slot).id,
             self.head.id
@@ -89,11 +90,9 @@ impl Draft<'_> {
     /// Who does it, and how it is told.
     fn target(&self, slot: Slot, inputs: &Json) -> Result<Target, TaskError> {
         match &self.task_plan(slot).action {
-            Action::Agent { agent, task_type } => Ok(Target {
-                agent: agent.clone(),
-                task_type: task_type.clone(),
-                via: Via::Agent,
-            }),
+            Action::Agent { agent, task_type } => {
+                Ok(Target { agent: agent.clone(), task_type: task_type.clone(), via: Via::Agent })
+            }
             Action::Emit(emit) => self.event_target(slot, emit, true),
             Action::Request(emit, _) => self.event_target(slot, emit, false),
             Action::Saga { saga, version, max_depth } => {
@@ -119,7 +118,8 @@ impl Draft<'_> {
         let via = match &self.task(slot).via {
             via @ Via::Event { .. } => via.clone(),
             Via::Agent | Via::Nothing | Via::Child { .. } => {
-                self.event_via(emit, alone, &WorkflowScope::at(self, slot))?
+                let id = self.computed_key(slot)?;
+                self.event_via(emit, id, alone, &WorkflowScope::at(self, slot))?
             }
         };
         let agent = AgentName::from(emit.event.topic.as_str());
@@ -130,6 +130,7 @@ impl Draft<'_> {
     pub(super) fn event_via(
         &self,
         emit: &EmitPlan,
+        id: String,
         alone: bool,
         scope: &WorkflowScope<'_, '_>,
     ) -> Result<Via, TaskError> {
@@ -149,7 +150,7 @@ impl Draft<'_> {
             let text = text(value, &format!("the header {name}"))?;
             Ok(Pair { name: name.clone(), text })
         });
-        Ok(Via::Event { key, headers: headers.collect::<Result<_, TaskError>>()?, alone })
+        Ok(Via::Event { id, key, headers: headers.collect::<Result<_, TaskError>>()?, alone })
     }
 
     /// The child that a task has started.
@@ -171,7 +172,8 @@ impl Draft<'_> {
     ) -> Result<(WorkflowId, Version, u32), TaskError> {
         let depth = self.head.parent.as_ref().map_or(0, |parent| parent.depth) + 1;
         if depth > max_depth {
-            let message = format!("`{saga}` would stand {depth} deep, and at most {max_depth} are allowed");
+            let message =
+                format!("`{saga}` would stand {depth} deep, and at most {max_depth} are allowed");
             return Err(error("max_depth", message));
         }
         let version = match (version, &self.task(slot).via) {
@@ -249,7 +251,10 @@ impl Draft<'_> {
         let time = value.as_str().and_then(|text| text.parse::<Timestamp>().ok());
         time.ok_or_else(|| {
             let found = crate::types::described(&value);
-            error("expression", format!("a timestamp such as 2026-11-22T10:00:00Z is wanted, found {found}"))
+            error(
+                "expression",
+                format!("a timestamp such as 2026-11-22T10:00:00Z is wanted, found {found}"),
+            )
         })
     }
 
@@ -263,7 +268,9 @@ impl Draft<'_> {
         match &self.task_plan(slot).idempotency {
             Idempotency::Computed(template) if self.task(slot).key.is_none() => {
                 match evaluated(template, &WorkflowScope::at(self, slot))? {
-                    Value::String(text) if !text.is_empty() && text.len() <= crate::limits::WORD_BYTES_MAX => {
+                    Value::String(text)
+                        if !text.is_empty() && text.len() <= crate::limits::WORD_BYTES_MAX =>
+                    {
                         Ok(text)
                     }
                     value @ (Value::Number(_) | Value::Bool(_)) => Ok(value.to_string()),
@@ -272,7 +279,8 @@ impl Draft<'_> {
                     | Value::Array(_)
                     | Value::Object(_)) => {
                         let found = crate::types::described(&value);
-                        let message = format!("an idempotency key must be a short text, found {found}");
+                        let message =
+                            format!("an idempotency key must be a short text, found {found}");
                         Err(error("expression", message))
                     }
                 }
@@ -295,7 +303,10 @@ impl Draft<'_> {
         match condition.eval(&scope) {
             Ok(Value::Bool(is)) => Ok(is),
             Ok(other) => {
-                let reason = format!("it must give true or false, found {}", crate::types::described(&other));
+                let reason = format!(
+                    "it must give true or false, found {}",
+                    crate::types::described(&other)
+                );
                 Err(error("expression", condition.error(reason).to_string()))
             }
             Err(failed) => Err(error("expression", failed.to_string())),

@@ -84,7 +84,8 @@ pub(super) fn signal(draft: &mut Draft<'_>, signal: &Signal) -> Result<(), Stop>
         return Err(Stop::Ignored("duplicate_signal"));
     }
     if !draft.plan.tasks.iter().any(|task| waits_for(&task.action, &kept)) {
-        let message = format!("no task of saga `{}` waits for a signal `{}`", draft.head.saga, kept.name);
+        let message =
+            format!("no task of saga `{}` waits for a signal `{}`", draft.head.saga, kept.name);
         return invalid("unknown_signal", message);
     }
     take(draft, kept)
@@ -102,7 +103,8 @@ fn take(draft: &mut Draft<'_>, kept: Kept) -> Result<(), Stop> {
     }
     let bytes = kept.value.as_str().len();
     if draft.head.early.len() >= EARLY_MAX || draft.overflow("an early event", bytes).is_some() {
-        let message = format!("`{}` came early, and the workflow can keep no more of them", kept.name);
+        let message =
+            format!("`{}` came early, and the workflow can keep no more of them", kept.name);
         return refused(Class::TooLarge, "early", message);
     }
     if kept.is_signal {
@@ -148,7 +150,13 @@ fn newest_plan<'a>(held: &'a dyn Held, workflow: &WorkflowId) -> Result<&'a Plan
         }
     });
     plan.map_or_else(
-        || refused(Class::UnknownSaga, "unknown_saga", format!("no saga of `{workflow}` is deployed")),
+        || {
+            refused(
+                Class::UnknownSaga,
+                "unknown_saga",
+                format!("no saga of `{workflow}` is deployed"),
+            )
+        },
         Ok,
     )
 }
@@ -186,7 +194,10 @@ impl Draft<'_> {
     fn waits_now(&self, slot: Slot) -> bool {
         matches!(
             self.task(slot).phase,
-            Phase::Running { .. } | Phase::Racing { .. } | Phase::Undoing { .. } | Phase::UndoRetrying { .. }
+            Phase::Running { .. }
+                | Phase::Racing { .. }
+                | Phase::Undoing { .. }
+                | Phase::UndoRetrying { .. }
         )
     }
 
@@ -239,7 +250,10 @@ impl Draft<'_> {
                     if !kept.is(awaited) {
                         return None;
                     }
-                    match filter.as_ref().map_or(Ok(true), |filter| self.is_true(filter, slot, Some(kept))) {
+                    match filter
+                        .as_ref()
+                        .map_or(Ok(true), |filter| self.is_true(filter, slot, Some(kept)))
+                    {
                         Ok(true) => Some(Hit::Case(slot, at)),
                         Ok(false) => None,
                         Err(why) => Some(Hit::Broken(slot, why)),
@@ -270,7 +284,11 @@ impl Draft<'_> {
         if !is_end && !is_failure {
             return None;
         }
-        match waits.filter.as_ref().map_or(Ok(true), |filter| self.is_true(filter, slot, Some(kept))) {
+        match waits
+            .filter
+            .as_ref()
+            .map_or(Ok(true), |filter| self.is_true(filter, slot, Some(kept)))
+        {
             Ok(true) if is_end => Some(ends()),
             Ok(true) => Some(fails()),
             Ok(false) => None,
@@ -342,7 +360,8 @@ impl Draft<'_> {
 
     /// Takes what came before a task that has just begun to wait.
     pub(super) fn take_early(&mut self, slot: Slot) {
-        let found = self.head.early.iter().find_map(|kept| Some((kept.clone(), self.hit_on(slot, kept)?)));
+        let found =
+            self.head.early.iter().find_map(|kept| Some((kept.clone(), self.hit_on(slot, kept)?)));
         if let Some((kept, hit)) = found {
             self.push(Body::EventLeft { kept: kept.clone(), unmatched: false });
             self.apply(hit, &kept);
@@ -361,7 +380,10 @@ impl Draft<'_> {
                 let phase = self.task(slot).phase;
                 let is_ahead = matches!(
                     phase,
-                    Phase::Pending | Phase::Running { .. } | Phase::Racing { .. } | Phase::Retrying { .. }
+                    Phase::Pending
+                        | Phase::Running { .. }
+                        | Phase::Racing { .. }
+                        | Phase::Retrying { .. }
                 );
                 is_ahead && waits_for(&self.task_plan(slot).action, kept)
             })

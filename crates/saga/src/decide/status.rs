@@ -8,9 +8,10 @@ impl Draft<'_> {
     /// Whether it holds others, or waits for one of them: nothing is sent for it.
     pub(crate) fn is_group(&self, slot: Slot) -> bool {
         match self.task_plan(slot).action {
-            Action::Choice { .. } | Action::Race { .. } | Action::Group { .. } | Action::ForEach(_) => {
-                true
-            }
+            Action::Choice { .. }
+            | Action::Race { .. }
+            | Action::Group { .. }
+            | Action::ForEach(_) => true,
             Action::Agent { .. }
             | Action::Emit(_)
             | Action::Await(_)
@@ -80,20 +81,49 @@ impl Draft<'_> {
         self.task(slot).phase == Phase::Skipped { spreads: true }
     }
 
-    /// Whether it, or a group around it, is stopped and undone while the workflow goes on.
+    /// Whether it, or a group around it, is undone, or was, while the workflow goes on.
     pub(crate) fn is_reverted(&self, slot: Slot) -> bool {
-        let leaves = !matches!(self.task(slot).after, After::Nothing);
-        leaves || self.around(slot).any(|group| self.is_reverting(group))
+        let own = self.task(slot).after != After::Nothing;
+        let mut inner = slot;
+        own || self.around(slot).any(|group| {
+            // What takes a group's place is not undone with it.
+            let takes_its_place = matches!(self.task_plan(inner).role, Role::Fallback(_));
+            inner = group;
+            match self.task(group).after {
+                After::Cancel => true,
+                After::Fail => !takes_its_place,
+                After::Nothing
+                | After::Tolerated
+                | After::Accepted
+                | After::Covered
+                | After::Drop => false,
+            }
+        })
     }
 
     /// Whether a group is being stopped and undone.
     pub(crate) fn is_reverting(&self, group: Slot) -> bool {
         let task = self.task(group);
-        let is_open = matches!(task.phase, Phase::Open { .. } | Phase::Racing { .. } | Phase::Covering);
-        is_open && matches!(task.after, After::Fail | After::Cancel)
+        match task.phase {
+            Phase::Open { .. } | Phase::Racing { .. } => {
+                matches!(task.after, After::Fail | After::Cancel | After::Drop)
+            }
+            Phase::Covering => task.after == After::Cancel,
+            _ => false,
+        }
     }
 
-    /// Whether it runs as part of doing: not under `then`, and not what is left behind.
+    /// Whether a group around it is no longer under way: what has failed in it is the group's matter.
+    pub(crate) fn is_moot(&self, slot: Slot) -> bool {
+        self.around(slot).any(|group| {
+            let phase = self.task(group).phase;
+            let is_open =
+                matches!(phase, Phase::Open { .. } | Phase::Racing { .. } | Phase::Covering);
+            !is_open || self.is_reverting(group)
+        })
+    }
+
+    /// Whether it stands under `then`.
     pub(crate) fn is_closing(&self, slot: Slot) -> bool {
         let role = |slot: Slot| self.task_plan(slot).role == Role::Closing;
         role(slot) || self.around(slot).any(role)

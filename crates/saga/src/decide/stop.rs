@@ -16,7 +16,9 @@ impl Draft<'_> {
             Phase::Running { .. } | Phase::Retrying { doubt: true, .. } if may_have_worked => {
                 return self.order_stop(slot);
             }
-            Phase::Running { .. } | Phase::Retrying { doubt: true, .. } => ("changes nothing", true),
+            Phase::Running { .. } | Phase::Retrying { doubt: true, .. } => {
+                ("changes nothing", true)
+            }
             Phase::Open { .. } | Phase::Waiting { .. } | Phase::Racing { .. } | Phase::Covering => {
                 ("stopped", false)
             }
@@ -108,9 +110,10 @@ impl Draft<'_> {
         loop {
             let decided = self.len();
             for slot in self.slots() {
-                let is_root = self.is_reverting(slot);
-                let is_told = matches!(self.task(slot).after, After::Fail | After::Cancel | After::Drop);
-                if !is_root && (is_told || self.is_in_reverting(slot)) && !self.is_closing(slot) {
+                let is_root = self.is_reverting(slot) || self.task(slot).phase == Phase::Covering;
+                let is_told = matches!(self.task(slot).after, After::Fail | After::Cancel);
+                let within = self.is_in_reverting(slot);
+                if (is_told && !is_root || within) && !self.is_closing(slot) {
                     self.stop(slot);
                 }
             }

@@ -10,6 +10,7 @@ use crate::phase::{Command, TaskError};
 use crate::plan::{Action, Idempotency, InDoubt, Kind, Slot};
 use crate::retry::chance;
 use crate::scope::WorkflowScope;
+use crate::workflow::Stage;
 
 /// An error with its code and its text.
 pub(super) fn error(code: &str, message: impl Into<String>) -> TaskError {
@@ -121,6 +122,9 @@ impl Draft<'_> {
     /// What follows from doubt about this task, as things stand.
     fn policy(&self, slot: Slot) -> InDoubt {
         let plan = self.task_plan(slot);
+        if matches!(self.head.stage, Stage::Failing(_)) {
+            return InDoubt::Hold;
+        }
         match plan.in_doubt {
             InDoubt::Undo
                 if plan.undo.is_some()

@@ -61,7 +61,12 @@ fn earliest(draft: &Draft<'_>) -> Option<(Timestamp, Due)> {
     };
     let early = draft.head.early.iter().map(|kept| (kept.until, Due::Early)).min();
     // What has been forgotten has no time.
-    first.into_iter().chain(own).chain(early).min().filter(|(at, _)| *at <= draft.now && !draft.is_forgotten())
+    first
+        .into_iter()
+        .chain(own)
+        .chain(early)
+        .min()
+        .filter(|(at, _)| *at <= draft.now && !draft.is_forgotten())
 }
 
 fn task(draft: &mut Draft<'_>, slot: Slot) {

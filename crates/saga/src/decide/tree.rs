@@ -55,7 +55,8 @@ impl<'a> Draft<'a> {
     pub(crate) fn seen_from(&self, slot: Slot, planned: Slot) -> Slot {
         let mut from = slot;
         while let Some(copy) = self.copy(from) {
-            let body = copy.expansion.body as Slot..(copy.expansion.body + copy.expansion.width) as Slot;
+            let body =
+                copy.expansion.body as Slot..(copy.expansion.body + copy.expansion.width) as Slot;
             if body.contains(&planned) {
                 return copy.first() + (planned - body.start);
             }

@@ -214,8 +214,7 @@ impl Draft<'_> {
         n: u32,
         late_output: Option<&Json>,
     ) -> Result<Option<Command>, TaskError> {
-        let scope =
-            WorkflowScope { original: Some(late_output), ..WorkflowScope::at(self, slot) };
+        let scope = WorkflowScope { original: Some(late_output), ..WorkflowScope::at(self, slot) };
         if let Some(when) = &undo.when {
             match when.eval(&scope).map_err(|failed| error("expression", failed.to_string()))? {
                 Value::Bool(true) => {}
@@ -238,7 +237,12 @@ impl Draft<'_> {
             }
             Action::Emit(emit) | Action::Request(emit, _) => {
                 let alone = matches!(undo.action, Action::Emit(_));
-                let via = self.event_via(emit, alone, &scope)?;
+                // Another one where it is undone again, with what has become known.
+                let id = match self.task(slot).undos_void {
+                    0 => format!("{}/undo", self.key(slot)),
+                    before => format!("{}/undo{}", self.key(slot), before + 1),
+                };
+                let via = self.event_via(emit, id, alone, &scope)?;
                 let value = match &emit.value {
                     Some(template) => Json::from_value(&evaluated(template, &scope)?),
                     None => value,

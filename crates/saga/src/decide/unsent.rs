@@ -6,8 +6,7 @@ use super::task::error;
 use super::{Draft, Stop, Unsent};
 use crate::input::{Effects, Failure};
 use crate::limits::cut;
-use crate::phase::Phase;
-use crate::react::UNDO_EVENT;
+use crate::phase::{Phase, Via};
 
 const CODE: &str = "undeliverable";
 
@@ -72,13 +71,17 @@ pub(super) fn unsent(
 
 /// The attempt, or the undo, that an event with this id follows from.
 fn event_of(draft: &Draft<'_>, id: &str) -> Option<Subject> {
-    let (key, kind) = match id.strip_suffix(UNDO_EVENT) {
-        Some(key) => (key, CommandKind::Undo),
-        None => (id, CommandKind::Do),
-    };
-    let slot = draft.slots().find(|slot| draft.key(*slot) == key)?;
-    let task = draft.task(slot);
-    let n = if kind == CommandKind::Undo { task.undos } else { task.attempt };
-    let (workflow, run) = (draft.head.id.clone(), draft.head.run);
-    Some(Subject { workflow, task: draft.name(slot).id, run, kind, n })
+    let has_id = |via: &Via| matches!(via, Via::Event { id: known, .. } if known == id);
+    draft.slots().find_map(|slot| {
+        let task = draft.task(slot);
+        let (kind, n) = if task.undo.as_ref().is_some_and(|undo| has_id(&undo.via)) {
+            (CommandKind::Undo, task.undos)
+        } else if has_id(&task.via) {
+            (CommandKind::Do, task.attempt)
+        } else {
+            return None;
+        };
+        let (workflow, run) = (draft.head.id.clone(), draft.head.run);
+        Some(Subject { workflow, task: draft.name(slot).id, run, kind, n })
+    })
 }

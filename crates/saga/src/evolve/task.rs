@@ -50,12 +50,12 @@ pub(super) fn fold(into: &mut impl Fold, event: &WorkflowEvent) {
         }
         Body::TaskFailed { task, error, .. } => {
             let failed = Phase::Failed { loss: Loss::Open };
-            settle(into, task, failed, Some(error)).after = After::Nothing;
+            settle(into, task, failed, Some(error));
         }
         Body::FailureTaken { task, loss } => taken(into.task(task.index()), *loss),
         Body::FellBack { task } => {
             let task = into.task(task.index());
-            (task.fell_back, task.phase, task.after) = (true, Phase::Covering, After::Nothing);
+            (task.fell_back, task.phase) = (true, Phase::Covering);
         }
         Body::Reverting { task, after, error } => {
             let task = into.task(task.index());

@@ -9,8 +9,9 @@ use std::time::Duration;
 use events::{CommandKind, Destination, Json, Outgoing, Subject, What, ce_type, header};
 use proptest::prelude::*;
 use saga::{
-    Action, Answer, Cause, Deadline, FailurePlan, Idempotency, Join, Role, CompensationPlan, Decision, Effects, Failure, InDoubt, Inputs, Kind, Known,
-    OnBlocked, OnDuplicate, Outcome, Plan, RetryPlan, TaskPlan, Type, UndoPlan, Unsent, Verb,
+    Action, Answer, Cause, CompensationPlan, Deadline, Decision, Effects, Failure, FailurePlan,
+    Idempotency, InDoubt, Inputs, Join, Kind, Known, OnBlocked, OnDuplicate, Outcome, Plan,
+    RetryPlan, Role, TaskPlan, Type, UndoPlan, Unsent, Verb,
 };
 
 use crate::world::{World, text};
@@ -128,10 +129,7 @@ impl Saga {
                     id: agent(task).into(),
                     parent: None,
                     role: Role::Child,
-                    action: Action::Agent {
-                        agent: agent(task).into(),
-                        task_type: "do".to_owned(),
-                    },
+                    action: Action::Agent { agent: agent(task).into(), task_type: "do".to_owned() },
                     join: Join::All,
                     when: None,
                     alone: false,
@@ -148,9 +146,7 @@ impl Saga {
                     depends_on: self.before(task).into_iter().map(slot).collect(),
                     dependents: dependents.collect(),
                     timeout: Some(Duration::from_secs(10)),
-                    deadline: drawn
-                        .deadline
-                        .then_some(Deadline::Within(Duration::from_secs(15))),
+                    deadline: drawn.deadline.then_some(Deadline::Within(Duration::from_secs(15))),
                     retry: retry(drawn.attempts),
                     kind,
                     in_doubt,
