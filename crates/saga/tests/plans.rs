@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use saga::{
-    Action, AtLeast, Deadline, Idempotency, InDoubt, Inputs, Kind, OnBlocked, OnDuplicate, Plan,
-    Role, check, render,
+    Action, AtLeast, Deadline, Diagnostic, Idempotency, InDoubt, Inputs, Kind, OnBlocked,
+    OnDuplicate, Plan, Role, Severity, check, check_together, render,
 };
 use serde_json::{Value, json};
 
@@ -490,4 +490,49 @@ fn descriptions_of_nested_tasks_are_no_part_of_the_version() {
         .replace("{id: b,", "{id: b, labels: {two: three},");
     assert_eq!(version(base), version(&same));
     assert_ne!(version(base), version(&base.replace("description: d", "description: e")));
+}
+
+/// The findings that files have only together.
+fn said_together(files: &[(&str, &str)]) -> String {
+    let sources: Vec<String> = files
+        .iter()
+        .map(|(name, rest)| format!("version: \"2.0\"\nname: {name}\n{rest}\n"))
+        .collect();
+    let sources: Vec<&str> = sources.iter().map(String::as_str).collect();
+    let all = check_together(&sources);
+    let mut said = String::new();
+    for ((name, _), (source, checked)) in files.iter().zip(sources.iter().zip(&all)) {
+        assert_eq!(render(name, source, &check(source)), "", "{name}");
+        said.push_str(&render(name, source, checked));
+        let is_error = |found: &Diagnostic| found.severity == Severity::Error;
+        assert_eq!(checked.plan.is_none(), checked.diagnostics.iter().any(is_error), "{name}");
+    }
+    said
+}
+
+#[test]
+fn sagas_that_belong_together_are_checked_against_one_another() {
+    insta::assert_snapshot!(
+        "together",
+        said_together(&[
+            (
+                "parent",
+                "tasks: [{id: a, saga: Child, timeout: 1h}, {id: b, saga: child, timeout: 1h, kind: pivot, depends_on: [a]}]"
+            ),
+            ("child", "tasks: [{id: c, agent: x, kind: pivot}]"),
+            (
+                "one",
+                "triggers: [{event: t/Two}]\ntasks: [{id: d, emit: t/One}, {id: e, saga: {name: two, max_depth: 5}, timeout: 1h, kind: readonly}]"
+            ),
+            (
+                "two",
+                "triggers: [{event: t/One}]\ntasks: [{id: f, emit: t/Two}, {id: g, saga: one, timeout: 1h, kind: readonly}]"
+            ),
+            (
+                "three",
+                "triggers: [{event: t/Three, where: \"${event.value.again}\"}]\ntasks: [{id: h, emit: t/Four}]"
+            ),
+            ("four", "triggers: [{event: t/Four}]\ntasks: [{id: i, emit: t/Three}]"),
+        ])
+    );
 }
