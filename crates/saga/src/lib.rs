@@ -25,7 +25,7 @@ mod yaml;
 pub use admit::{InputError, StartError};
 pub use codec::CodecError;
 pub use decide::{Cause, Decision, Held, Unsent, decide};
-pub use definition::{Checked, Diagnostic, Severity, check, render, to_json};
+pub use definition::{Checked, Diagnostic, Severity, check, check_together, render, to_json};
 pub use event::{Event, wants_ack};
 pub use evolve::evolve;
 pub use expr::{Expr, ExprError, Piece, Scope, Template};
