@@ -1,21 +1,35 @@
 //! From a saga file's text to a plan, or to everything that is wrong with it.
 
+mod body;
 mod build;
 mod computed;
+mod defaults;
+mod doubts;
 mod draft;
 mod file;
 mod findings;
 mod graph;
 mod hash;
+mod hints;
+mod inputs;
 mod keys;
 mod kinds;
+mod layout;
+mod links;
 mod lookup;
 mod names;
+mod nested;
+mod never;
+mod node;
+mod outputs;
 mod read;
 mod render;
 mod retry;
+mod said;
 mod task;
 mod times;
+mod topics;
+mod undo;
 mod unused;
 
 pub(crate) use findings::{Finding, Findings, Span, nearest};
@@ -86,7 +100,11 @@ fn checked_plan(source: &str, findings: &mut Findings) -> Option<Plan> {
     let graph = graph::check(&draft, findings);
     names::check(&draft, &graph, findings);
     kinds::check(&draft, &graph, findings);
+    links::check(&draft, findings);
+    never::check(&draft, &graph, findings);
     times::check(&draft, &graph, findings);
+    hints::check(&draft, &graph, findings);
+    doubts::check(&draft, &graph, findings);
     unused::check(&draft, &graph, findings);
     if findings.has_errors() {
         return None;
