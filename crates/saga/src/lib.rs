@@ -22,7 +22,7 @@ mod types;
 mod workflow;
 mod yaml;
 
-pub use admit::{InputError, StartError};
+pub use admit::{CorrelateError, InputError, StartError};
 pub use codec::CodecError;
 pub use decide::{Cause, Decision, Held, Unsent, decide};
 pub use definition::{Checked, Diagnostic, Severity, check, check_together, render, to_json};

@@ -2,7 +2,7 @@
 //! what it does: a text is added; `later:<ms>` adds `rang` at that time; `again` is ignored where the last
 //! value is `again` already; `poison` is refused; `panic` panics; `task` sends a command; `often:<n>` is
 //! added n times; `emit` sends a record to a user's topic too, and asks to be told: then `sent:<n>` is added,
-//! or `parked:<n>` where that can not be sent; `emit twice` does so twice in one decision.
+//! or `parked:<n>` where that can not be sent; `emit twice` does so twice in one decision; under the key `panics` to be told panics.
 
 use bytes::Bytes;
 use events::{AgentName, Class, Destination, Outgoing, Payload, Record, Refusal, Timestamp};
@@ -65,6 +65,7 @@ impl Service for Tally {
                 assert!(now.as_millis() >= due, "woken too early");
                 (key, "rang".to_owned())
             }
+            Cause::Sent(event) if &*event.key == "panics" => panic!("as the key says"),
             Cause::Sent(event) => (&event.key, format!("sent:{}", event.n)),
             Cause::Parked(parked) => {
                 let text = text_of(&parked.record);
