@@ -7,7 +7,7 @@ use std::fs;
 
 use serde_json::Value;
 
-use crate::tree::{root, texts_ending};
+use crate::tree::{none, root, texts_ending};
 
 /// That a page reads so, or makes it so where that is asked for.
 fn reads(page: &str, expected: &str) {
@@ -211,36 +211,38 @@ fn as_saga(block: &str) -> String {
     }
 }
 
-fn assert_sound(name: &str, source: &str) {
-    let checked = saga::check(source);
-    assert!(checked.plan.is_some(), "{}", saga::render(name, source, &checked));
-}
-
 #[test]
-fn sagas_on_pages_are_sound() {
+fn sagas_on_pages_have_no_errors() {
     let mut sagas = 0;
+    let mut findings = Vec::new();
     for page in texts_ending(".md").into_iter().filter(|page| page.path.starts_with("docs/")) {
         for block in page.text.split("```yaml\n").skip(1) {
-            let block = block.split("```").next().unwrap_or_default();
-            assert_sound(&page.path, &as_saga(block));
+            let source = as_saga(block.split("```").next().unwrap_or_default());
+            let checked = saga::check(&source);
+            if checked.plan.is_none() {
+                findings.push(saga::render(&page.path, &source, &checked));
+            }
             sagas += 1;
         }
     }
     assert!(sagas > 15, "only {sagas} sagas were found");
+    none("sagas on pages that have errors", &findings);
 }
 
 #[test]
-fn sagas_of_this_tree_are_sound_and_those_in_full_form_have_no_warnings() {
+fn sagas_of_this_tree_have_no_errors_and_those_in_full_form_no_warnings() {
     let mut sagas = 0;
+    let mut findings = Vec::new();
     for file in texts_ending(".yaml").into_iter().filter(|file| file.path.starts_with("sagas/")) {
-        assert_sound(&file.path, &file.text);
-        if !file.path.starts_with("sagas/short/") {
-            let checked = saga::check(&file.text);
-            assert_eq!(saga::render(&file.path, &file.text, &checked), "");
+        let checked = saga::check(&file.text);
+        let is_short = file.path.starts_with("sagas/short/");
+        if checked.plan.is_none() || !is_short && !checked.diagnostics.is_empty() {
+            findings.push(saga::render(&file.path, &file.text, &checked));
         }
         sagas += 1;
     }
     assert!(sagas > 15, "only {sagas} sagas were found");
+    none("sagas that are not sound", &findings);
 }
 
 #[test]
