@@ -201,6 +201,25 @@ fn keys_in(source: &str) -> Vec<String> {
     found
 }
 
+#[test]
+fn the_page_of_diagnostics_names_every_code() {
+    let page = fs::read_to_string(root().join("docs/reference/diagnostics.md")).unwrap();
+    let is_code = |text: &&str| {
+        let number = text.strip_prefix('E').filter(|it| it.len() == 3);
+        let number = number.or_else(|| text.strip_prefix('W').filter(|it| it.len() == 2));
+        number.is_some_and(|it| it.chars().all(|it| it.is_ascii_digit()))
+    };
+    let sources = texts_ending(".rs").into_iter();
+    let sources: Vec<_> =
+        sources.filter(|file| file.path.starts_with("crates/saga/src/")).collect();
+    let codes: BTreeSet<&str> =
+        sources.iter().flat_map(|file| file.text.split('"')).filter(is_code).collect();
+    assert!(codes.len() > 20, "the codes were not found: {codes:?}");
+    let told = |code: &&str| page.contains(&format!("| {code} |"));
+    let missing: Vec<&str> = codes.into_iter().filter(|code| !told(code)).collect();
+    assert!(missing.is_empty(), "docs/reference/diagnostics.md does not name {missing:?}");
+}
+
 /// A block of YAML on a page is a whole saga, or begins with its tasks or with what stands beside them.
 fn as_saga(block: &str) -> String {
     let first = block.split(':').next().unwrap_or_default();
