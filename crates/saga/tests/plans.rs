@@ -536,3 +536,21 @@ fn sagas_that_belong_together_are_checked_against_one_another() {
         ])
     );
 }
+
+#[test]
+fn groups_that_are_made_of_one_another_are_checked_in_time_in_any_order() {
+    let mut groups: Vec<String> = (1..250)
+        .map(|at| {
+            let before = at - 1;
+            format!(
+                "  - {{id: g{at}, depends_on: [g{before}], outputs: [{{name: a, from: g{before}.output}}, {{name: b, from: g{before}.output}}], tasks: [{{id: t{at}, agent: x, inputs: {{}}}}]}}\n"
+            )
+        })
+        .collect();
+    groups.push("  - {id: g0, tasks: [{id: t0, agent: x, inputs: {}}]}\n".to_owned());
+    for _ in 0..2 {
+        let checked = check(&with_head(&format!("timeout: 100d\ntasks:\n{}", groups.concat())));
+        assert_eq!((checked.diagnostics.len(), checked.plan.is_some()), (0, true));
+        groups.reverse();
+    }
+}
