@@ -1,5 +1,10 @@
 //! What a sound file becomes: its plan, its version, and what starts it.
 
+#![allow(
+    clippy::unwrap_used,
+    reason = "a test may panic; clippy knows only functions marked as tests"
+)]
+
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -24,10 +29,8 @@ fn with_head(rest: &str) -> String {
 
 /// The agent and the operation of a command.
 fn sent(action: &Action) -> String {
-    match action {
-        Action::Agent { agent, task_type } => format!("{} {task_type}", agent.as_str()),
-        other => panic!("{other:?}"),
-    }
+    let Action::Agent { agent, task_type } = action else { panic!("{action:?}") };
+    format!("{} {task_type}", agent.as_str())
 }
 
 const ONE_TASK: &str = "tasks: [{id: a, agent: x, inputs: {}}]\n";
