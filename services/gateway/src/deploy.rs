@@ -69,13 +69,15 @@ impl<B: Broker> Deployer<'_, B> {
 
     fn make_topics(&self, plan: &Plan, text: &str) -> Result<(), Problem> {
         let topics = self.broker.topics();
-        for trigger in &plan.triggers {
-            if self.broker.kept(&trigger.topic)?.is_none() {
-                let made = self.broker.create(&trigger.topic, Purpose::User);
-                made.map_err(|why| no_topic(&trigger.topic, text, &why.to_string()))?;
+        let read = plan.reads_from();
+        for topic in plan.emits_to().iter().chain(&read) {
+            if self.broker.kept(topic)?.is_none() {
+                let made = self.broker.create(topic, Purpose::User);
+                made.map_err(|why| no_topic(topic, text, &why.to_string()))?;
             }
-            let letters = topics.dead_letters(&trigger.topic);
-            self.broker.create(&letters, Purpose::DeadLetters)?;
+        }
+        for topic in &read {
+            self.broker.create(&topics.dead_letters(topic), Purpose::DeadLetters)?;
         }
         for agent in plan.agents() {
             let tasks = topics.tasks(&agent);
@@ -86,7 +88,7 @@ impl<B: Broker> Deployer<'_, B> {
         Ok(())
     }
 
-    /// Where the trigger topics end now. A topic that the saga listens to already keeps its place: what
+    /// Where the topics that it listens to end now. A topic that the saga listens to already keeps its place: what
     /// was published since and not yet read is judged by the new version, and not missed.
     fn starts_at(
         &self,
@@ -94,8 +96,8 @@ impl<B: Broker> Deployer<'_, B> {
         before: Option<&Deployment>,
     ) -> Result<Vec<StartsAt>, Problem> {
         let mut starts = BTreeMap::new();
-        for topic in plan.triggers.iter().map(|trigger| &trigger.topic) {
-            let kept = self.broker.kept(topic)?.ok_or_else(|| {
+        for topic in plan.reads_from() {
+            let kept = self.broker.kept(&topic)?.ok_or_else(|| {
                 Problem::unavailable("no_topic", format!("topic `{topic}` has just vanished"))
             })?;
             for (partition, range) in (0..).zip(kept) {
