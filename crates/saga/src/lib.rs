@@ -25,7 +25,9 @@ mod yaml;
 pub use admit::{InputError, StartError};
 pub use codec::CodecError;
 pub use decide::{Cause, Decision, Held, Unsent, decide};
-pub use definition::{Checked, Diagnostic, Severity, check, render, to_json};
+pub use definition::{
+    Checked, Diagnostic, Load, Severity, bundle, check, check_with, render, to_json,
+};
 pub use event::{Event, wants_ack};
 pub use evolve::evolve;
 pub use expr::{Expr, ExprError, Piece, Scope, Template};

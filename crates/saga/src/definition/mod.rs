@@ -7,22 +7,30 @@ mod file;
 mod findings;
 mod graph;
 mod hash;
+mod imports;
+mod json;
 mod keys;
 mod kinds;
 mod lookup;
 mod names;
+mod parts;
 mod read;
 mod render;
 mod retry;
+mod spelling;
 mod task;
+mod templates;
 mod times;
 mod unused;
 
 pub(crate) use findings::{Finding, Findings, Span, nearest};
+pub use imports::Load;
 pub use render::{render, to_json};
 
+use std::collections::BTreeMap;
+
 use crate::plan::Plan;
-use crate::yaml;
+use crate::yaml::{self, Node};
 
 /// Bytes of a file.
 const FILE_BYTES_MAX: usize = 256 * 1024;
@@ -45,6 +53,8 @@ pub struct Diagnostic {
     pub severity: Severity,
     /// What is wrong.
     pub message: String,
+    /// The imported file that it is in, relative to the folder of the file itself; `None`: that one.
+    pub file: Option<String>,
     /// Line, from 1.
     pub line: usize,
     /// Column, from 1, in characters.
@@ -64,24 +74,65 @@ pub struct Checked {
     pub plan: Option<Plan>,
     /// Errors and warnings, in the order of the file.
     pub diagnostics: Vec<Diagnostic>,
+    /// The texts of the files that it imports, by path.
+    pub imported: BTreeMap<String, String>,
 }
 
-/// Checks a saga file.
+impl Checked {
+    fn of(plan: Option<Plan>, findings: Findings) -> Self {
+        let (diagnostics, imported) = findings.into_diagnostics();
+        Self { plan, diagnostics, imported }
+    }
+}
+
+/// Checks a saga file that imports nothing, or whose imports were put in by [`bundle`].
 #[must_use]
 pub fn check(source: &str) -> Checked {
+    checked(source, None)
+}
+
+/// Checks a saga file and what it imports.
+#[must_use]
+pub fn check_with(source: &str, load: &Load<'_>) -> Checked {
+    checked(source, Some(load))
+}
+
+/// The file with what it uses of its imports put in: one text that stands for itself, of the same
+/// version. A file without `imports` is given back as it is.
+///
+/// # Errors
+/// What is wrong with the file's form or with its imports.
+pub fn bundle(source: &str, load: &Load<'_>) -> Result<String, Checked> {
     let mut findings = Findings::of(source);
-    let plan = checked_plan(source, &mut findings);
-    Checked { plan, diagnostics: findings.into_diagnostics() }
+    let bundled = bundled(source, load, &mut findings);
+    match bundled.filter(|_| !findings.has_errors()) {
+        Some(text) => Ok(text),
+        None => Err(Checked::of(None, findings)),
+    }
+}
+
+fn bundled(source: &str, load: &Load<'_>, findings: &mut Findings) -> Option<String> {
+    let root = tree(source, findings)?;
+    if root.get("imports").is_none() {
+        return Some(source.to_owned());
+    }
+    let mut root = root;
+    imports::resolve(&mut root, Some(load), findings);
+    let text = json::indented(&root);
+    fits(&text, "the file with its imports", findings).then_some(text)
+}
+
+fn checked(source: &str, load: Option<&Load<'_>>) -> Checked {
+    let mut findings = Findings::of(source);
+    let plan = checked_plan(source, load, &mut findings);
+    Checked::of(plan, findings)
 }
 
 /// Each stage needs what the one before has made sure of; within a stage all errors are found.
-fn checked_plan(source: &str, findings: &mut Findings) -> Option<Plan> {
-    if source.len() > FILE_BYTES_MAX {
-        let message = format!("the file exceeds {} KiB", FILE_BYTES_MAX / 1024);
-        findings.push(Finding::error("E108", (0, 0), message).help("split the saga"));
-        return None;
-    }
-    let root = yaml::read(source, findings)?;
+fn checked_plan(source: &str, load: Option<&Load<'_>>, findings: &mut Findings) -> Option<Plan> {
+    let mut root = tree(source, findings)?;
+    let unknown = imports::resolve(&mut root, load, findings);
+    templates::expand(&mut root, &unknown, findings);
     let draft = file::read(&root, findings)?;
     let graph = graph::check(&draft, findings);
     names::check(&draft, &graph, findings);
@@ -92,4 +143,22 @@ fn checked_plan(source: &str, findings: &mut Findings) -> Option<Plan> {
         return None;
     }
     build::plan(draft, &graph, hash::of(&root))
+}
+
+/// The file in full form.
+fn tree(source: &str, findings: &mut Findings) -> Option<Node> {
+    if !fits(source, "the file", findings) {
+        return None;
+    }
+    let root = yaml::read(source, findings)?;
+    Some(spelling::rewrite(root, findings))
+}
+
+fn fits(text: &str, what: &str, findings: &mut Findings) -> bool {
+    let fits = text.len() <= FILE_BYTES_MAX;
+    if !fits {
+        let message = format!("{what} exceeds {} KiB", FILE_BYTES_MAX / 1024);
+        findings.push(Finding::error("E108", (0, 0), message).help("split the saga"));
+    }
+    fits
 }

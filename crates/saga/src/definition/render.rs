@@ -18,7 +18,9 @@ pub fn render(file_name: &str, source: &str, checked: &Checked) -> String {
             text.push('\n');
         }
         // Writing to a String does not fail.
-        let _ = render_one(file_name, source, diagnostic, &mut text);
+        let imported = diagnostic.file.as_ref().and_then(|path| checked.imported.get(path));
+        let source = imported.map_or(source, String::as_str);
+        let _ = render_one(&path_of(file_name, diagnostic), source, diagnostic, &mut text);
     }
     text
 }
@@ -31,7 +33,7 @@ pub fn to_json(file_name: &str, checked: &Checked) -> Value {
             "code": found.code,
             "severity": word(found.severity),
             "message": found.message,
-            "file": file_name,
+            "file": path_of(file_name, found),
             "line": found.line,
             "column": found.column,
             "span": [found.span.0, found.span.1],
@@ -40,6 +42,15 @@ pub fn to_json(file_name: &str, checked: &Checked) -> Value {
         })
     });
     Value::Array(findings.collect())
+}
+
+/// An imported file is named as seen from where the file itself is.
+fn path_of(file_name: &str, found: &Diagnostic) -> String {
+    match (&found.file, file_name.rsplit_once('/')) {
+        (None, _) => file_name.to_owned(),
+        (Some(path), None) => path.clone(),
+        (Some(path), Some((folder, _))) => format!("{folder}/{path}"),
+    }
 }
 
 const fn word(severity: Severity) -> &'static str {
