@@ -2,12 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use saga::{Checked, bundle, check, check_with, render};
+use saga::{Checked, Colour, bundle, check, check_with, render};
 
 /// The version that a sound file has.
 #[track_caller]
 fn version(source: &str, checked: Checked) -> String {
-    let said = render("a.yaml", source, &checked);
+    let said = render("a.yaml", source, &checked, Colour::None);
     let Some(plan) = checked.plan else { panic!("{source}\n{said}") };
     assert_eq!(said, "", "{source}");
     plan.version.as_str().to_owned()
@@ -255,7 +255,7 @@ fn findings_in_an_imported_file_name_it() {
     assert_eq!(said[0], "E203 3:41 `m.w` is not a template; did you mean `m.t`?; templates here: m.t");
     assert!(said[1].starts_with("E102 sub/m.yaml 2:1 unknown key `speling` in the file"), "{said:?}");
     assert_eq!(said[2], "E102 sub/m.yaml 4:17 unknown key `tmeout` in a task; did you mean `timeout`?");
-    let text = render("sagas/order.yaml", source, &checked);
+    let text = render("sagas/order.yaml", source, &checked, Colour::None);
     assert!(text.contains("sagas/sub/m.yaml:4:17"), "{text}");
     assert!(text.contains("t: {agent: x, tmeout: 5s}"), "{text}");
     let json = saga::to_json("sagas/order.yaml", &checked);

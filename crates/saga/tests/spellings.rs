@@ -1,11 +1,11 @@
 //! The other spellings that a saga may have: each is the same saga as its full form.
 
-use saga::{Checked, check, render};
+use saga::{Checked, Colour, check, render};
 
 /// The version that a sound file has.
 fn version(source: &str) -> String {
     let checked = check(source);
-    let said = render("a.yaml", source, &checked);
+    let said = render("a.yaml", source, &checked, Colour::None);
     let plan = checked.plan.unwrap_or_else(|| panic!("{source}\n{said}"));
     plan.version.as_str().to_owned()
 }

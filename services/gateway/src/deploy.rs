@@ -175,6 +175,7 @@ fn no_topic(topic: &Topic, text: &str, why: &str) -> Problem {
         code: "E601",
         severity: Severity::Error,
         message: format!("topic `{topic}` does not exist"),
+        file: None,
         line: before.matches('\n').count() + 1,
         column: before.get(line_start..).map_or(0, |line| line.chars().count()) + 1,
         span: (at, at + topic.as_str().len()),
@@ -183,7 +184,7 @@ fn no_topic(topic: &Topic, text: &str, why: &str) -> Problem {
             "kafka-topics.sh --bootstrap-server HOST:PORT --create --topic {topic}"
         )),
     };
-    let checked = Checked { plan: None, diagnostics: vec![found] };
+    let checked = Checked { plan: None, diagnostics: vec![found], imported: BTreeMap::new() };
     Problem::refused("no_topic", format!("topic `{topic}` does not exist, and {why}"))
         .with("diagnostics", saga::to_json("definition", &checked))
         .with("topic", json!(topic.as_str()))

@@ -25,7 +25,7 @@ mod unused;
 
 pub(crate) use findings::{Finding, Findings, Span, nearest};
 pub use imports::Load;
-pub use render::{render, to_json};
+pub use render::{Colour, render, to_json};
 
 use std::collections::BTreeMap;
 

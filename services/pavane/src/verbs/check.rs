@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use crate::cli::Check;
 use crate::failure::Failure;
 use crate::output::Output;
-use crate::verbs::read_text;
+use crate::verbs::{imports_of, read_text};
 
 /// Checks each file and shows everything that was found.
 pub(crate) fn run(check: &Check, output: Output) -> Result<(), Failure> {
@@ -15,7 +15,7 @@ pub(crate) fn run(check: &Check, output: Output) -> Result<(), Failure> {
     for file in &check.files {
         let source = read_text(file)?;
         let shown = file.display().to_string();
-        let checked = saga::check(&source);
+        let checked = saga::check_with(&source, &imports_of(file));
         let count = |severity| {
             checked.diagnostics.iter().filter(|found| found.severity == severity).count()
         };

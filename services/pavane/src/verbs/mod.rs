@@ -34,6 +34,11 @@ pub(crate) fn read_text(file: &Path) -> Result<String, Failure> {
         .map_err(|_| Failure::failed(format!("{} is not UTF-8 text", file.display())))
 }
 
+/// Reads what a saga file imports, from its folder.
+pub(crate) fn imports_of(file: &Path) -> impl Fn(&str) -> Result<String, String> + '_ {
+    |path| std::fs::read_to_string(file.with_file_name(path)).map_err(|error| error.to_string())
+}
+
 /// JSON as it was typed, or the file that holds it: `@FILE`.
 pub(crate) fn json_argument(flag: &str, text: &str) -> Result<Value, Failure> {
     let (bytes, from) = match text.strip_prefix('@') {
