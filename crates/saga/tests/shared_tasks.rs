@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use saga::{Checked, Colour, bundle, check, check_with, render};
+use saga::{Checked, Colour, Load, Source, bundle, check, check_all, render};
 
 /// The version that a sound file has.
 #[track_caller]
@@ -11,6 +11,10 @@ fn version(source: &str, checked: Checked) -> String {
     let Some(plan) = checked.plan else { panic!("{source}\n{said}") };
     assert_eq!(said, "", "{source}");
     plan.version.as_str().to_owned()
+}
+
+fn check_with(text: &str, load: &Load<'_>) -> Checked {
+    check_all(&[Source { text, load }]).remove(0)
 }
 
 /// Each finding as `CODE file line:column message; label; help`.

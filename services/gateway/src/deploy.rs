@@ -38,10 +38,17 @@ pub(crate) struct Deployer<'a, B> {
 impl<B: Broker> Deployer<'_, B> {
     /// Deploys a definition. Blocks. Repeated after any failure, it completes what was begun.
     pub(crate) fn deploy(&self, text: &str) -> Result<Deployed, Problem> {
-        let mut checked = saga::check(text);
-        let Some(plan) = checked.plan.take() else { return Err(refused(&checked)) };
+        // What is wrong by itself is said without waiting for what else there is.
+        let alone = saga::check(text);
+        if alone.plan.is_none() {
+            return Err(refused(&alone));
+        }
         let _turn = self.turn.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         self.sagas.catch_up(self.broker, CATCH_UP)?;
+        let known: Vec<_> = self.sagas.all().into_iter().filter_map(|saga| saga.plan.ok()).collect();
+        let known: Vec<&Plan> = known.iter().map(AsRef::as_ref).collect();
+        let mut checked = saga::check_beside(text, &known);
+        let Some(plan) = checked.plan.take() else { return Err(refused(&checked)) };
         let before = self.sagas.newest(plan.name.as_str()).map(|known| known.deployment);
         self.make_topics(&plan, text)?;
         let warnings = saga::to_json(plan.name.as_str(), &checked);

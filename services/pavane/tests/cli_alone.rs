@@ -25,8 +25,9 @@ fn a_broken_file_is_shown_with_line_and_column() {
     place.write("typo.yaml", &CYCLE.replace("[two]", "[tow]").replace("[one]", "[]"));
     let said = place.run(&["check", "typo.yaml"]).exits(1);
     assert!(said.out.contains("error[E203]: `tow` is not a task"), "{}", said.out);
-    assert!(said.out.contains("--> typo.yaml:4:"), "{}", said.out);
-    assert!(said.out.contains("^^^"), "{}", said.out);
+    assert!(said.out.contains("╭─[typo.yaml:4:"), "{}", said.out);
+    assert!(said.out.contains("─┬─"), "{}", said.out);
+    assert!(!said.out.contains('\u{1b}'), "no colours into a pipe: {}", said.out);
 
     let said = place.run(&["check", "circle.yaml", "typo.yaml", "--json"]).exits(1);
     let found = said.json();
@@ -34,6 +35,24 @@ fn a_broken_file_is_shown_with_line_and_column() {
     let codes: Vec<_> = found["diagnostics"].as_array().unwrap().iter().collect();
     assert!(codes.iter().any(|found| found["code"] == "E202"), "{codes:?}");
     assert!(codes.iter().all(|found| found["line"].is_u64() && found["file"].is_string()));
+}
+
+#[test]
+fn what_a_file_imports_is_read_from_its_folder() {
+    let place = Place::new();
+    std::fs::create_dir_all(place.path("sagas/common")).unwrap();
+    place.write("sagas/common/mail.yaml", "templates: {tell: {agent: mail, kind: readonly}}\n");
+    let saga = "name: told\nimports: {mail: common/mail.yaml}\ntasks: [{id: t, use: mail.tell}]\n";
+    place.write("sagas/told.yaml", saga);
+    let said = place.run(&["check", "sagas/told.yaml"]).exits(0);
+    assert!(said.out.contains("told is sound, 1 tasks"), "{}", said.out);
+
+    place.write("sagas/common/mail.yaml", "templates:\n  tell: {agnt: mail}\n");
+    let said = place.run(&["check", "sagas/told.yaml"]).exits(1);
+    assert!(said.out.contains("╭─[sagas/common/mail.yaml:2:10]"), "{}", said.out);
+    place.write("sagas/told.yaml", &saga.replace("common", "../common"));
+    let said = place.run(&["check", "sagas/told.yaml"]).exits(1);
+    assert!(said.out.contains("a relative path that stays in the folder"), "{}", said.out);
 }
 
 #[test]

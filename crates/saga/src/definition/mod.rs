@@ -21,6 +21,7 @@ mod spelling;
 mod task;
 mod templates;
 mod times;
+mod together;
 mod unused;
 
 pub(crate) use findings::{Finding, Findings, Span, nearest};
@@ -28,6 +29,8 @@ pub use imports::Load;
 pub use render::{Colour, render, to_json};
 
 use std::collections::BTreeMap;
+
+use together::Places;
 
 use crate::plan::Plan;
 use crate::yaml::{self, Node};
@@ -78,6 +81,15 @@ pub struct Checked {
     pub imported: BTreeMap<String, String>,
 }
 
+/// A file to check.
+#[derive(Clone, Copy)]
+pub struct Source<'a> {
+    /// Its text.
+    pub text: &'a str,
+    /// Reads what it imports.
+    pub load: &'a Load<'a>,
+}
+
 impl Checked {
     fn of(plan: Option<Plan>, findings: Findings) -> Self {
         let (diagnostics, imported) = findings.into_diagnostics();
@@ -88,13 +100,25 @@ impl Checked {
 /// Checks a saga file that imports nothing, or whose imports were put in by [`bundle`].
 #[must_use]
 pub fn check(source: &str) -> Checked {
-    checked(source, None)
+    check_beside(source, &[])
 }
 
-/// Checks a saga file and what it imports.
+/// Checks a file like [`check`], and what it is to sagas that are known.
 #[must_use]
-pub fn check_with(source: &str, load: &Load<'_>) -> Checked {
-    checked(source, Some(load))
+pub fn check_beside(source: &str, known: &[&Plan]) -> Checked {
+    let mut judged = [Judged::of(source, None)];
+    compare(&mut judged, known);
+    let [judged] = judged;
+    judged.checked()
+}
+
+/// Checks saga files with what they import, and what they are to each other.
+#[must_use]
+pub fn check_all(files: &[Source<'_>]) -> Vec<Checked> {
+    let judge = |file: &Source<'_>| Judged::of(file.text, Some(file.load));
+    let mut judged: Vec<Judged> = files.iter().map(judge).collect();
+    compare(&mut judged, &[]);
+    judged.into_iter().map(Judged::checked).collect()
 }
 
 /// The file with what it uses of its imports put in: one text that stands for itself, of the same
@@ -122,14 +146,40 @@ fn bundled(source: &str, load: &Load<'_>, findings: &mut Findings) -> Option<Str
     fits(&text, "the file with its imports", findings).then_some(text)
 }
 
-fn checked(source: &str, load: Option<&Load<'_>>) -> Checked {
-    let mut findings = Findings::of(source);
-    let plan = checked_plan(source, load, &mut findings);
-    Checked::of(plan, findings)
+/// A file that was looked at by itself.
+struct Judged {
+    plan: Option<Plan>,
+    places: Places,
+    findings: Findings,
+}
+
+impl Judged {
+    fn of(source: &str, load: Option<&Load<'_>>) -> Self {
+        let mut findings = Findings::of(source);
+        let (plan, places) = sound(source, load, &mut findings).unzip();
+        Self { plan, places: places.unwrap_or_default(), findings }
+    }
+
+    fn checked(self) -> Checked {
+        let plan = self.plan.filter(|_| !self.findings.has_errors());
+        Checked::of(plan, self.findings)
+    }
+}
+
+fn compare(judged: &mut [Judged], known: &[&Plan]) {
+    let files = judged.iter_mut().filter_map(|judged| {
+        let Judged { plan, places, findings } = judged;
+        Some(together::File { plan: plan.as_ref()?, places, findings })
+    });
+    together::check(&mut files.collect::<Vec<_>>(), known);
 }
 
 /// Each stage needs what the one before has made sure of; within a stage all errors are found.
-fn checked_plan(source: &str, load: Option<&Load<'_>>, findings: &mut Findings) -> Option<Plan> {
+fn sound(
+    source: &str,
+    load: Option<&Load<'_>>,
+    findings: &mut Findings,
+) -> Option<(Plan, Places)> {
     let mut root = tree(source, findings)?;
     let unknown = imports::resolve(&mut root, load, findings);
     templates::expand(&mut root, &unknown, findings);
@@ -142,7 +192,7 @@ fn checked_plan(source: &str, load: Option<&Load<'_>>, findings: &mut Findings) 
     if findings.has_errors() {
         return None;
     }
-    build::plan(draft, &graph, hash::of(&root))
+    Some((build::plan(draft, &graph, hash::of(&root))?, Places::of(&root)))
 }
 
 /// The file in full form.
