@@ -40,7 +40,7 @@ fn a_broken_file_is_shown_with_line_and_column() {
 #[test]
 fn what_a_file_imports_is_read_from_its_folder() {
     let place = Place::new();
-    std::fs::create_dir_all(place.path("sagas/common")).unwrap();
+    std::fs::create_dir_all(place.folder.path().join("sagas/common")).unwrap();
     place.write("sagas/common/mail.yaml", "templates: {tell: {agent: mail, kind: readonly}}\n");
     let saga = "name: told\nimports: {mail: common/mail.yaml}\ntasks: [{id: t, use: mail.tell}]\n";
     place.write("sagas/told.yaml", saga);
