@@ -3,10 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use saga::{
-    Action, InDoubt, Inputs, Kind, OnBlocked, OnDuplicate, Plan, check, event_name,
-    render,
-};
+use saga::{Action, Colour, InDoubt, Inputs, Kind, OnBlocked, OnDuplicate, Plan, check, render};
 use serde_json::{Value, json};
 
 const ORDERS: &str = include_str!("../../../sagas/order-processing.yaml");
@@ -14,7 +11,7 @@ const ORDERS: &str = include_str!("../../../sagas/order-processing.yaml");
 /// The plan of a file that has no errors.
 fn plan(source: &str) -> Plan {
     let checked = check(source);
-    let said = render("a.yaml", source, &checked);
+    let said = render("a.yaml", source, &checked, Colour::None);
     checked.plan.unwrap_or_else(|| panic!("{said}"))
 }
 
@@ -35,7 +32,7 @@ const ONE_TASK: &str = "tasks: [{id: a, agent: x, inputs: {}}]\n";
 #[test]
 fn the_order_saga_has_no_findings_and_this_plan() {
     let checked = check(ORDERS);
-    assert_eq!(render("order-processing.yaml", ORDERS, &checked), "");
+    assert_eq!(render("order-processing.yaml", ORDERS, &checked, Colour::None), "");
     insta::assert_debug_snapshot!("order_processing", checked.plan.unwrap());
 }
 
@@ -216,9 +213,7 @@ fn an_event_has_the_name_that_the_file_the_header_the_value_or_the_topic_gives()
         "topics: {{t: {{topic: one, event_name: \"${{event.value.kind}}\"}}}}\ntriggers: [{{event: t/Placed, inputs: {{}}}}]\n{ONE_TASK}"
     )));
     let name = |plan: &Plan, topic: &str, ce_type: Option<&str>, value: Value| {
-        let triggers: Vec<_> =
-            plan.triggers.iter().filter(|trigger| trigger.topic.as_str() == topic).collect();
-        event_name(&triggers, ce_type, &value, &event(value.clone()))
+        plan.event_name(&events::Topic::from(topic), ce_type, &value, &event(value.clone()))
             .map_err(|error| error.to_string())
     };
     let some = |name: &str| Ok(Some(name.to_owned()));
@@ -273,4 +268,30 @@ fn places_are_counted_in_characters_and_bytes_where_a_file_has_letters_of_more_b
     let found = &check(&source).diagnostics[0];
     assert_eq!((found.code, found.line, found.column), ("E104", 4, 14));
     assert_eq!(&source[found.span.0..found.span.1], "ä");
+}
+
+/// The examples of the language, each a file.
+fn sound_files() -> Vec<(String, String)> {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/sound");
+    let mut files: Vec<_> = std::fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| {
+            let path = entry.unwrap().path();
+            let name = path.file_name().unwrap().to_str().unwrap().to_owned();
+            (name, std::fs::read_to_string(&path).unwrap())
+        })
+        .collect();
+    files.sort();
+    files
+}
+
+#[test]
+fn the_examples_of_the_language_have_no_errors_and_these_warnings() {
+    let mut said = String::new();
+    for (name, source) in sound_files() {
+        let checked = check(&source);
+        said.push_str(&render(&name, &source, &checked, Colour::None));
+        assert!(checked.plan.is_some(), "{said}");
+    }
+    insta::assert_snapshot!("sound_files", said);
 }

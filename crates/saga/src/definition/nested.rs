@@ -78,7 +78,9 @@ impl Tasks<'_> {
                 race.extend(on.map(|on| RaceDraft { id, on }));
             } else {
                 let when = self.read_case_when(case);
-                data.push(CaseDraft { id, when, span: (case.span.0, case.span.0 + 1) });
+                let span = case.get("id").map_or((case.span.0, case.span.0 + 1), |id| id.span);
+                let is_else = case.get("else").is_some();
+                data.push(CaseDraft { id, when, is_else, span });
             }
             self.read_case_tasks(place, number, case);
         }

@@ -110,8 +110,9 @@ pub(super) enum WaitDraft {
 #[derive(Debug)]
 pub(super) struct CaseDraft {
     pub(super) id: Option<At<String>>,
-    /// `None`: `else`.
+    /// `None`: `else`, or it could not be read.
     pub(super) when: Option<Written>,
+    pub(super) is_else: bool,
     pub(super) span: Span,
 }
 

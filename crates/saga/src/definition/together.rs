@@ -1,4 +1,5 @@
-//! What sagas are to one another: children with pivots, sagas that call or start each other.
+//! What sagas are to one another: children with pivots, sagas that call or start each other. What a
+//! saga is to itself its own file tells.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -97,7 +98,7 @@ fn calls(plan: &Plan, plans: &[&Plan]) -> Vec<Edge> {
     let from = place_of(plan, plans);
     let edges = plan.tasks.iter().filter_map(|task| {
         let Action::Saga { saga, max_depth, .. } = &task.action else { return None };
-        let to = plans.iter().position(|plan| plan.name == *saga)?;
+        let to = plans.iter().position(|other| other.name == *saga && other.name != plan.name)?;
         let by = By::Call { max_depth: *max_depth };
         Some(Edge { from: from?, to, place: task.id.to_string(), by })
     });
@@ -113,7 +114,9 @@ fn starts(plan: &Plan, plans: &[&Plan]) -> Vec<Edge> {
     let done = |task: &TaskPlan| Some((task.id.to_string(), event_of(&task.action)?.clone()));
     let sent = plan.tasks.iter().flat_map(|task| [done(task), undo(task)]).flatten();
     let edges = sent.flat_map(|(place, event)| {
-        let started = plans.iter().enumerate().filter(|(_, plan)| is_started(plan, &event));
+        let started = plans.iter().enumerate();
+        let started =
+            started.filter(|(_, other)| other.name != plan.name && is_started(other, &event));
         let edge = |(to, _)| Edge { from, to, place: place.clone(), by: By::Event(event.clone()) };
         started.map(edge).collect::<Vec<_>>()
     });
@@ -184,7 +187,8 @@ fn call_circle(places: &Places, circle: &[Edge], plans: &[&Plan]) -> Finding {
     let depth = depths.min().unwrap_or_default();
     let names = names.join(" → ");
     let message = format!("sagas call each other: {names}; ends at depth {depth}");
-    Finding::warning("W10", span_of(circle, places), message)
+    let help = "a `when` that ends it earlier";
+    Finding::warning("W10", span_of(circle, places), message).help(help)
 }
 
 fn event_loop(places: &Places, circle: &[Edge], plans: &[&Plan]) -> Finding {
