@@ -202,7 +202,12 @@ impl Rewriting<'_> {
         let (key, content) = match (key, &group.value.content) {
             ("conditional", Content::List(cases)) => {
                 let path = self.outcome(group, before);
-                ("choice", Content::List(self.cases(cases, &path)))
+                let read = self.cases(cases, &path);
+                if read.is_empty() && !cases.is_empty() {
+                    entries.push(text_entry("agent", "unknown", group.key_span));
+                    return;
+                }
+                ("choice", Content::List(read))
             }
             ("sequential", Content::List(_)) => ("sequential", group.value.content.clone()),
             (_, Content::List(_)) => ("tasks", group.value.content.clone()),
