@@ -279,7 +279,7 @@ impl Tasks<'_> {
         let Some(tasks) = node.get("tasks") else {
             let example = "{n_of: 2, tasks: [a, b, c]}";
             self.findings.push(lacks("depends_on", "tasks", node, example));
-            return (Vec::new(), join);
+            return (Vec::new(), At { it: Join::All, span: count.span });
         };
         (self.read_siblings(tasks), join)
     }
