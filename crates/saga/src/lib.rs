@@ -27,7 +27,7 @@ pub use codec::CodecError;
 pub use decide::{Cause, Decision, Held, Unsent, decide};
 pub use definition::{
     Checked, Colour, Diagnostic, Load, Severity, Source, bundle, check, check_all, check_beside, render,
-    to_json,
+    schema, to_json,
 };
 pub use event::{Event, wants_ack};
 pub use evolve::evolve;

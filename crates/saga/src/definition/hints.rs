@@ -13,13 +13,15 @@ pub(super) fn check(draft: &Draft, graph: &Graph, findings: &mut Findings) {
     if findings.has_errors() {
         return;
     }
-    let has_undos = draft.tasks.iter().any(|task| task.undo.is_some());
-    let pivots: Vec<usize> = places(draft, |task| task.kind == Kind::Pivot);
-    for (at, task) in draft.tasks.iter().enumerate() {
-        let is_after = pivots.iter().any(|pivot| graph.is_over_before(*pivot, at));
+    let tasks = || draft.tasks.iter().enumerate();
+    let undoing = Undoing {
+        has_undos: tasks().any(|(_, task)| task.undo.is_some()),
+        pivots: tasks().filter(|(_, task)| task.kind == Kind::Pivot).map(|(at, _)| at).collect(),
+    };
+    for (at, task) in tasks() {
         let is_closing = around(draft, graph, at).any(|task| task.stand.role == Role::Closing);
         if !is_closing && task.kind_said.is_none() && task.undo.is_none() {
-            check_kind(task, is_after, has_undos, !pivots.is_empty(), findings);
+            check_kind(graph, at, task, &undoing, findings);
         }
         check_join(draft, graph, at, task, findings);
         check_skipped(draft, graph, at, task, findings);
@@ -30,9 +32,10 @@ pub(super) fn check(draft: &Draft, graph: &Graph, findings: &mut Findings) {
     }
 }
 
-fn places(draft: &Draft, is: impl Fn(&TaskDraft) -> bool) -> Vec<usize> {
-    let tasks = draft.tasks.iter().enumerate();
-    tasks.filter(|(_, task)| is(task)).map(|(at, _)| at).collect()
+/// What the file says of undoing.
+struct Undoing {
+    has_undos: bool,
+    pivots: Vec<usize>,
 }
 
 /// It and all that it stands in.
@@ -46,15 +49,17 @@ fn around<'d>(
 
 /// W01 and W08, of a task that says nothing of undoing it.
 fn check_kind(
+    graph: &Graph,
+    at: usize,
     task: &TaskDraft,
-    is_after_pivot: bool,
-    has_undos: bool,
-    has_pivot: bool,
+    undoing: &Undoing,
     findings: &mut Findings,
 ) {
     let id = &task.id.it;
+    let has_pivot = !undoing.pivots.is_empty();
+    let is_after_pivot = undoing.pivots.iter().any(|pivot| graph.is_over_before(*pivot, at));
     let emits = task.action.emits().is_some();
-    if emits && !is_after_pivot && (has_undos || has_pivot) {
+    if emits && !is_after_pivot && (undoing.has_undos || has_pivot) {
         let message = if has_pivot {
             format!("`{id}` emits before the pivot and an event cannot be unsent")
         } else {
@@ -62,7 +67,7 @@ fn check_kind(
         };
         let help = "a `compensate` that emits the opposite; or `kind: readonly` if it does no harm";
         findings.push(Finding::warning("W08", task.id.span, message).help(help));
-    } else if has_undos && (emits || matches!(task.action, ActionDraft::Agent { .. })) {
+    } else if undoing.has_undos && (emits || matches!(task.action, ActionDraft::Agent { .. })) {
         let message =
             format!("`{id}` acts but has neither `kind` nor `compensate`, others here have");
         let help = if is_after_pivot {

@@ -29,6 +29,7 @@ mod read;
 mod render;
 mod retry;
 mod said;
+mod schema;
 mod spelling;
 mod task;
 mod templates;
@@ -41,6 +42,7 @@ mod unused;
 pub(crate) use findings::{Finding, Findings, Span, nearest};
 pub use imports::Load;
 pub use render::{Colour, render, to_json};
+pub use schema::schema;
 
 use std::collections::BTreeMap;
 

@@ -128,7 +128,7 @@ impl Tasks<'_> {
                     self.refuse(case, &["after"], "a case with `event`", help);
                 }
                 let awaited = read_awaited("event", event, self.topics, self.findings)?;
-                Some(RaceOnDraft::Event { awaited, filter })
+                Some(RaceOnDraft::Event { awaited, filter: filter.map(Box::new) })
             }
             (None, Some(after)) => {
                 self.refuse(case, &["where"], "a case with `after`", "`where` goes with `event`");

@@ -248,7 +248,11 @@ impl<'f> Tasks<'f> {
 
     /// What runs in its place when it has failed.
     fn read_fallback(&mut self, place: usize, node: &Node) -> Option<usize> {
-        let entries = read::map("fallback", node, self.findings)?;
+        let Some(entries) = node.entries() else {
+            let finding = read::must_be("fallback", "what a task does", node);
+            self.findings.push(finding.help("as in `fallback: {agent: NAME}`"));
+            return None;
+        };
         keys::FALLBACK.check(entries, self.findings);
         let (id, stand) = self.stand_of(place)?;
         let stand = Stand {

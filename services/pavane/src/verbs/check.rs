@@ -10,6 +10,9 @@ use crate::verbs::SagaFile;
 
 /// Checks files, each by itself and among the others, and shows everything that was found.
 pub(crate) fn run(check: &Check, output: Output) -> Result<(), Failure> {
+    if check.schema {
+        return output.value(&saga::schema());
+    }
     let colour = Output::colour(&std::io::stdout());
     let (mut errors, mut warnings) = (0_usize, 0_usize);
     let mut found: Vec<Value> = Vec::new();

@@ -58,7 +58,11 @@ static BODY: [Key; 26] = [
         Shape::OneOf(&[Shape::Expr, Shape::Keys(&FOR_EACH)]),
         "A list: the task runs once for each element.",
     ),
-    key("inputs", Shape::OneOf(&[Shape::MapOf(&Shape::Value), NAMES]), "What it is given."),
+    key(
+        "inputs",
+        Shape::OneOf(&[Shape::MapOf(&Shape::Value), NAMES, Shape::Expr]),
+        "What it is given.",
+    ),
     key("returns", Shape::MapOf(&Shape::Type), "The shape of its output."),
     key("timeout", Shape::Duration, "One attempt; 1m for `agent` and `emit`."),
     key(
