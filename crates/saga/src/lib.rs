@@ -26,8 +26,8 @@ pub use admit::{InputError, StartError};
 pub use codec::CodecError;
 pub use decide::{Cause, Decision, Held, Unsent, decide};
 pub use definition::{
-    Checked, Colour, Diagnostic, Load, Severity, Source, bundle, check, check_all, check_beside, render,
-    schema, to_json,
+    Checked, Colour, Diagnostic, Load, Severity, Source, bundle, check, check_all, check_beside,
+    render, schema, to_json,
 };
 pub use event::{Event, wants_ack};
 pub use evolve::evolve;

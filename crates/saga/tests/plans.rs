@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use saga::{
-    Action, AtLeast, Colour, Deadline, Idempotency, InDoubt, Inputs, Kind, OnBlocked, OnDuplicate, Plan,
-    Role, check, render,
+    Action, AtLeast, Colour, Deadline, Idempotency, InDoubt, Inputs, Kind, OnBlocked, OnDuplicate,
+    Plan, Role, check, render,
 };
 use serde_json::{Value, json};
 

@@ -78,8 +78,10 @@ fn lists_of_inputs_are_merged_too() {
 fn inputs_of_two_forms_are_refused() {
     finds(
         "name: n\ntemplates: {t: {agent: x, inputs: [a]}}\ntasks: [{id: p, use: t, inputs: {b: 1}}]",
-        &["E104 3:33 `inputs` must be of the form of the template's, found a map; both are merged by \
-           name: write two maps, or two lists of names"],
+        &[
+            "E104 3:33 `inputs` must be of the form of the template's, found a map; both are merged by \
+           name: write two maps, or two lists of names",
+        ],
     );
 }
 
@@ -94,7 +96,9 @@ fn a_template_may_be_an_undo() {
 #[test]
 fn a_template_that_there_is_not_is_named_with_the_nearest() {
     finds(
-        &file(&format!("{TEMPLATES}tasks: [{{id: p, use: pya}}, {{id: q, use: pay, inputs: {{}}}}]")),
+        &file(&format!(
+            "{TEMPLATES}tasks: [{{id: p, use: pya}}, {{id: q, use: pay, inputs: {{}}}}]"
+        )),
         &["E203 11:22 `pya` is not a template; did you mean `pay`?; templates here: pay"],
     );
     finds(
@@ -206,17 +210,17 @@ fn a_file_is_bundled_with_what_it_uses_of_its_imports() {
 fn a_file_that_imports_does_not_stand_alone() {
     finds(
         "name: n\nimports: {m: m.yaml}\ntasks: [{id: p, use: m.pay}]",
-        &[
-            "E108 2:1 the file has `imports`, and stands here without the files that it names; \
-             `pavane check` and `pavane deploy` put them in",
-        ],
+        &["E108 2:1 the file has `imports`, and stands here without the files that it names; \
+             `pavane check` and `pavane deploy` put them in"],
     );
 }
 
 #[test]
 fn a_path_stays_in_the_folder() {
     let what = "must be a relative path that stays in the folder of the saga file";
-    for path in ["/etc/x.yaml", "../x.yaml", "a/../../x.yaml", "c:/x.yaml", "'a\\b.yaml'", "''", "a/.."] {
+    for path in
+        ["/etc/x.yaml", "../x.yaml", "a/../../x.yaml", "c:/x.yaml", "'a\\b.yaml'", "''", "a/.."]
+    {
         let source = format!("name: n\nimports: {{m: {path}}}\ntasks: [{{id: p, agent: x}}]");
         let checked = check_with(&source, &Folder::of([]).load());
         let found = found(&checked);
@@ -256,9 +260,18 @@ fn findings_in_an_imported_file_name_it() {
     let source = "name: n\nimports: {m: sub/m.yaml}\ntasks: [{id: p, use: m.t}, {id: q, use: m.w}]";
     let checked = check_with(source, &folder.load());
     let said = found(&checked);
-    assert_eq!(said[0], "E203 3:41 `m.w` is not a template; did you mean `m.t`?; templates here: m.t");
-    assert!(said[1].starts_with("E102 sub/m.yaml 2:1 unknown key `speling` in the file"), "{said:?}");
-    assert_eq!(said[2], "E102 sub/m.yaml 4:17 unknown key `tmeout` in a task; did you mean `timeout`?");
+    assert_eq!(
+        said[0],
+        "E203 3:41 `m.w` is not a template; did you mean `m.t`?; templates here: m.t"
+    );
+    assert!(
+        said[1].starts_with("E102 sub/m.yaml 2:1 unknown key `speling` in the file"),
+        "{said:?}"
+    );
+    assert_eq!(
+        said[2],
+        "E102 sub/m.yaml 4:17 unknown key `tmeout` in a task; did you mean `timeout`?"
+    );
     let text = render("sagas/order.yaml", source, &checked, Colour::None);
     assert!(text.contains("sagas/sub/m.yaml:4:17"), "{text}");
     assert!(text.contains("t: {agent: x, tmeout: 5s}"), "{text}");

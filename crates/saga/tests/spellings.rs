@@ -111,7 +111,9 @@ fn a_name_that_is_no_id_is_refused_once_and_a_good_one_proposed() {
     refused(
         "name: n\nworkflow:\n  - check-stock: Look\n  - 2nd: look\n  - in: look\n",
         &[
-            &format!("E104 3:5 `id` must be an id, found the text \"check-stock\"; {help}: `check_stock`"),
+            &format!(
+                "E104 3:5 `id` must be an id, found the text \"check-stock\"; {help}: `check_stock`"
+            ),
             &format!("E104 4:5 `id` must be an id, found the text \"2nd\"; {help}: `t_2nd`"),
             "E104 5:5 `id` must be an id, found the text \"in\"; `in` is a word of the expression language: \
              write `in_`",
@@ -143,7 +145,10 @@ fn a_condition_without_a_task_before_it_is_refused() {
     for (tasks, at) in [
         (format!("workflow: [{{a: {{{cases}}}}}]"), "2:17"),
         (format!("tasks: [z: y, {{a: {{{cases}}}}}]"), "2:20"),
-        (format!("workflow: [z: y, {{a: {{{cases}}}}}, {{d: {{conditional: [if_x: e]}}}}]"), "2:73"),
+        (
+            format!("workflow: [z: y, {{a: {{{cases}}}}}, {{d: {{conditional: [if_x: e]}}}}]"),
+            "2:73",
+        ),
     ] {
         let checked = check(&format!("name: n\n{tasks}"));
         assert!(found(&checked).contains(&format!("E105 {at} {message}")), "{:?}", found(&checked));
@@ -152,7 +157,8 @@ fn a_condition_without_a_task_before_it_is_refused() {
 
 #[test]
 fn a_case_is_an_outcome_and_an_agent() {
-    let checked = check("name: n\nworkflow: [z: y, {a: {conditional: [if_x: b, else: c, if_y: 3]}}]");
+    let checked =
+        check("name: n\nworkflow: [z: y, {a: {conditional: [if_x: b, else: c, if_y: 3]}}]");
     let errors: Vec<String> =
         found(&checked).into_iter().filter(|found| found.starts_with("E104")).collect();
     assert_eq!(

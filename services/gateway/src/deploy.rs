@@ -45,7 +45,8 @@ impl<B: Broker> Deployer<'_, B> {
         }
         let _turn = self.turn.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         self.sagas.catch_up(self.broker, CATCH_UP)?;
-        let known: Vec<_> = self.sagas.all().into_iter().filter_map(|saga| saga.plan.ok()).collect();
+        let known: Vec<_> =
+            self.sagas.all().into_iter().filter_map(|saga| saga.plan.ok()).collect();
         let known: Vec<&Plan> = known.iter().map(AsRef::as_ref).collect();
         let mut checked = saga::check_beside(text, &known);
         let Some(plan) = checked.plan.take() else { return Err(refused(&checked)) };

@@ -56,6 +56,35 @@ fn what_a_file_imports_is_read_from_its_folder() {
 }
 
 #[test]
+fn files_are_checked_together_and_warnings_fail_only_strictly() {
+    let place = Place::new();
+    place.write("pay.yaml", "name: pay\ntasks: [{id: c, agent: bank, kind: pivot}]\n");
+    place.write("order.yaml", "name: order\ntasks: [{id: p, saga: pay, timeout: 1m}]\n");
+    place.run(&["check", "order.yaml"]).exits(0);
+    let said = place.run(&["check", "order.yaml", "pay.yaml"]).exits(1);
+    assert!(said.out.contains("error[E409]"), "{}", said.out);
+    assert!(said.out.contains("pay.yaml: pay is sound"), "{}", said.out);
+
+    place.write("order.yaml", "name: order\ntasks: [{id: p, saga: pay, kind: retriable}]\n");
+    let said = place.run(&["check", "order.yaml", "pay.yaml"]).exits(0);
+    assert!(said.out.contains("warning[W06]"), "{}", said.out);
+    let said = place.run(&["check", "order.yaml", "pay.yaml", "--strict", "--json"]).exits(1);
+    let found = said.json();
+    assert_eq!(
+        (&found["ok"], &found["errors"], &found["warnings"]),
+        (&false.into(), &0.into(), &1.into())
+    );
+}
+
+#[test]
+fn the_schema_of_files_is_printed() {
+    let said = Place::new().run(&["check", "--schema"]).exits(0);
+    let kept = std::fs::read_to_string(repository("schemas/saga-file.schema.json")).unwrap();
+    assert_eq!(said.out, kept);
+    Place::new().run(&["check", "--schema", "a.yaml"]).exits(2);
+}
+
+#[test]
 fn an_unknown_key_of_a_file_is_refused_with_the_nearest() {
     let place = Place::new();
     place.write(

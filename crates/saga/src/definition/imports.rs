@@ -158,7 +158,8 @@ impl Importing<'_, '_> {
             }
         }
         let Some(templates) = root.get("templates") else {
-            let message = format!("`{path}` has no `templates`, so nothing can be imported from it");
+            let message =
+                format!("`{path}` has no `templates`, so nothing can be imported from it");
             self.findings.push(Finding::warning("W07", span, message));
             return Some(Vec::new());
         };

@@ -142,12 +142,12 @@ pub fn check_all(files: &[Source<'_>]) -> Vec<Checked> {
 ///
 /// # Errors
 /// What is wrong with the file's form or with its imports.
-pub fn bundle(source: &str, load: &Load<'_>) -> Result<String, Checked> {
+pub fn bundle(source: &str, load: &Load<'_>) -> Result<String, Box<Checked>> {
     let mut findings = Findings::of(source);
     let bundled = bundled(source, load, &mut findings);
     match bundled.filter(|_| !findings.has_errors()) {
         Some(text) => Ok(text),
-        None => Err(Checked::of(None, findings)),
+        None => Err(Box::new(Checked::of(None, findings))),
     }
 }
 
@@ -191,11 +191,7 @@ fn compare(judged: &mut [Judged], known: &[&Plan]) {
 }
 
 /// Each stage needs what the one before has made sure of; within a stage all errors are found.
-fn sound(
-    source: &str,
-    load: Option<&Load<'_>>,
-    findings: &mut Findings,
-) -> Option<(Plan, Places)> {
+fn sound(source: &str, load: Option<&Load<'_>>, findings: &mut Findings) -> Option<(Plan, Places)> {
     let mut root = tree(source, findings)?;
     let unknown = imports::resolve(&mut root, load, findings);
     templates::expand(&mut root, &unknown, findings);

@@ -88,8 +88,12 @@ fn chain(tasks: &mut [Node], findings: &mut Findings) {
 }
 
 fn in_order_already(span: Span) -> Finding {
-    Finding::error("E102", span, "unknown key `depends_on` in a list that is the order of its tasks")
-        .help("leave it out, or list the tasks under `tasks`")
+    Finding::error(
+        "E102",
+        span,
+        "unknown key `depends_on` in a list that is the order of its tasks",
+    )
+    .help("leave it out, or list the tasks under `tasks`")
 }
 
 struct Rewriting<'f> {
@@ -226,8 +230,10 @@ impl Rewriting<'_> {
         if let Some(path) = before.and_then(output_of) {
             return format!("tasks.{path}.outcome");
         }
-        let message = "`conditional` asks for the outcome of the task before, and here is none that has one";
-        let help = "put it behind a task or a group in a list that is in order, or write a `choice`";
+        let message =
+            "`conditional` asks for the outcome of the task before, and here is none that has one";
+        let help =
+            "put it behind a task or a group in a list that is in order, or write a `choice`";
         self.findings.push(Finding::error("E105", conditional.key_span, message).help(help));
         "saga.name".to_owned()
     }

@@ -156,14 +156,16 @@ impl Expanding<'_> {
             }
             (Content::Map(_) | Content::List(_), _) | (_, Content::Map(_) | Content::List(_)) => {
                 let found = crate::types::described(&found);
-                let message = format!("`inputs` must be of the form of the template's, found {found}");
+                let message =
+                    format!("`inputs` must be of the form of the template's, found {found}");
                 let help = "both are merged by name: write two maps, or two lists of names";
                 self.findings.push(Finding::error("E104", span, message).help(help));
             }
             // One of both will be refused for what it is.
             (
                 Content::Null | Content::Bool(_) | Content::Number(_) | Content::Text(_),
-                content @ (Content::Null | Content::Bool(_) | Content::Number(_) | Content::Text(_)),
+                content
+                @ (Content::Null | Content::Bool(_) | Content::Number(_) | Content::Text(_)),
             ) => *into = Node { span, content },
         }
     }

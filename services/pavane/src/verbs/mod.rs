@@ -61,7 +61,8 @@ impl<'a> SagaFile<'a> {
     /// Checks files together.
     pub(crate) fn check(files: &[Self]) -> Vec<Checked> {
         let loads: Vec<_> = files.iter().map(Self::load).collect();
-        let sources = files.iter().zip(&loads).map(|(file, load)| Source { text: &file.text, load });
+        let sources =
+            files.iter().zip(&loads).map(|(file, load)| Source { text: &file.text, load });
         saga::check_all(&sources.collect::<Vec<_>>())
     }
 }

@@ -6,7 +6,8 @@ use super::{Key, Keys, Shape, key};
 const BY_AGENT: &str = "use `agent: NAME` and let the participant do it";
 const AGENT_ONLY: &str = "name one agent: `agent: NAME`";
 const LEAVE_OUT: &str = "leave it out";
-const TEMPLATE_OF: &str = "The template, or `alias.template`, of which it has what it does not say.";
+const TEMPLATE_OF: &str =
+    "The template, or `alias.template`, of which it has what it does not say.";
 const ONE_UNDO: &str =
     "an undo is one `agent`, `emit`, `await` or `saga`; let a child saga do more";
 
