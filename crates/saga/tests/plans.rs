@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use saga::{
-    Action, AtLeast, Colour, Deadline, Idempotency, InDoubt, Inputs, Kind, OnBlocked, OnDuplicate,
-    Plan, Role, check, render,
+    Action, AtLeast, Colour, Deadline, Diagnostic, Idempotency, InDoubt, Inputs, Kind, OnBlocked,
+    OnDuplicate, Plan, Role, Severity, Source, check, check_all, render,
 };
 use serde_json::{Value, json};
 
@@ -490,4 +490,68 @@ fn descriptions_of_nested_tasks_are_no_part_of_the_version() {
         .replace("{id: b,", "{id: b, labels: {two: three},");
     assert_eq!(version(base), version(&same));
     assert_ne!(version(base), version(&base.replace("description: d", "description: e")));
+}
+
+/// The findings that files have only together.
+fn said_together(files: &[(&str, &str)]) -> String {
+    let sources: Vec<String> = files
+        .iter()
+        .map(|(name, rest)| format!("version: \"2.0\"\nname: {name}\n{rest}\n"))
+        .collect();
+    let load: &saga::Load<'_> = &|_| Err("no such file".to_owned());
+    let all: Vec<Source<'_>> = sources.iter().map(|text| Source { text, load }).collect();
+    let all = check_all(&all);
+    let mut said = String::new();
+    for ((name, _), (source, checked)) in files.iter().zip(sources.iter().zip(&all)) {
+        assert_eq!(render(name, source, &check(source), Colour::None), "", "{name}");
+        said.push_str(&render(name, source, checked, Colour::None));
+        let is_error = |found: &Diagnostic| found.severity == Severity::Error;
+        assert_eq!(checked.plan.is_none(), checked.diagnostics.iter().any(is_error), "{name}");
+    }
+    said
+}
+
+#[test]
+fn sagas_that_belong_together_are_checked_against_one_another() {
+    insta::assert_snapshot!(
+        "together",
+        said_together(&[
+            (
+                "parent",
+                "tasks: [{id: a, saga: Child, timeout: 1h}, {id: b, saga: child, timeout: 1h, kind: pivot, depends_on: [a]}]"
+            ),
+            ("child", "tasks: [{id: c, agent: x, kind: pivot}]"),
+            (
+                "one",
+                "triggers: [{event: t/Two}]\ntasks: [{id: d, emit: t/One}, {id: e, saga: {name: two, max_depth: 5}, timeout: 1h, kind: readonly}]"
+            ),
+            (
+                "two",
+                "triggers: [{event: t/One}]\ntasks: [{id: f, emit: t/Two}, {id: g, saga: one, timeout: 1h, kind: readonly}]"
+            ),
+            (
+                "three",
+                "triggers: [{event: t/Three, where: \"${event.value.again}\"}]\ntasks: [{id: h, emit: t/Four}]"
+            ),
+            ("four", "triggers: [{event: t/Four}]\ntasks: [{id: i, emit: t/Three}]"),
+        ])
+    );
+}
+
+#[test]
+fn groups_that_are_made_of_one_another_are_checked_in_time_in_any_order() {
+    let mut groups: Vec<String> = (1..250)
+        .map(|at| {
+            let before = at - 1;
+            format!(
+                "  - {{id: g{at}, depends_on: [g{before}], outputs: [{{name: a, from: g{before}.output}}, {{name: b, from: g{before}.output}}], tasks: [{{id: t{at}, agent: x, inputs: {{}}}}]}}\n"
+            )
+        })
+        .collect();
+    groups.push("  - {id: g0, tasks: [{id: t0, agent: x, inputs: {}}]}\n".to_owned());
+    for _ in 0..2 {
+        let checked = check(&with_head(&format!("timeout: 100d\ntasks:\n{}", groups.concat())));
+        assert_eq!((checked.diagnostics.len(), checked.plan.is_some()), (0, true));
+        groups.reverse();
+    }
 }

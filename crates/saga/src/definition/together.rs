@@ -3,9 +3,11 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
+use events::SagaName;
+
 use super::findings::{Finding, Findings, Span};
 use super::parts::{self, Part};
-use crate::plan::{Action, EventName, Kind, Plan, TaskPlan};
+use crate::plan::{Action, EventName, Kind, Plan};
 use crate::yaml::Node;
 
 /// Where a file names other sagas and sends events, by task.
@@ -43,7 +45,8 @@ impl Places {
 
     fn add(&mut self, body: &mut Node, id: &str) {
         if let Some(node) = body.get("saga").or_else(|| body.get("emit")) {
-            self.0.insert(id.to_owned(), node.span);
+            let name = node.get("name").or_else(|| node.get("event")).unwrap_or(node);
+            self.0.insert(id.to_owned(), name.span);
         }
         self.add_parts(body, id);
     }
@@ -94,37 +97,41 @@ enum By {
     Event(EventName),
 }
 
+/// What a task and its undo do, with the keys of their places.
+fn actions(plan: &Plan) -> impl Iterator<Item = (String, &Action)> {
+    plan.tasks.iter().flat_map(|task| {
+        let undo = task.undo.as_ref().map(|undo| (undo_of(task.id.as_str()), &undo.action));
+        std::iter::once((task.id.to_string(), &task.action)).chain(undo)
+    })
+}
+
 fn calls(plan: &Plan, plans: &[&Plan]) -> Vec<Edge> {
-    let from = place_of(plan, plans);
-    let edges = plan.tasks.iter().filter_map(|task| {
-        let Action::Saga { saga, max_depth, .. } = &task.action else { return None };
-        let to = plans.iter().position(|other| other.name == *saga && other.name != plan.name)?;
-        let by = By::Call { max_depth: *max_depth };
-        Some(Edge { from: from?, to, place: task.id.to_string(), by })
+    let Some(from) = place_of(&plan.name, plans) else { return Vec::new() };
+    let edges = actions(plan).filter_map(|(place, action)| {
+        let Action::Saga { saga, max_depth, .. } = action else { return None };
+        let to = place_of(saga, plans).filter(|to| *to != from)?;
+        Some(Edge { from, to, place, by: By::Call { max_depth: *max_depth } })
     });
     edges.collect()
 }
 
 fn starts(plan: &Plan, plans: &[&Plan]) -> Vec<Edge> {
-    let Some(from) = place_of(plan, plans) else { return Vec::new() };
-    let undo = |task: &TaskPlan| {
-        let undo = task.undo.as_ref()?;
-        Some((undo_of(task.id.as_str()), event_of(&undo.action)?.clone()))
-    };
-    let done = |task: &TaskPlan| Some((task.id.to_string(), event_of(&task.action)?.clone()));
-    let sent = plan.tasks.iter().flat_map(|task| [done(task), undo(task)]).flatten();
-    let edges = sent.flat_map(|(place, event)| {
-        let started = plans.iter().enumerate();
-        let started =
-            started.filter(|(_, other)| other.name != plan.name && is_started(other, &event));
-        let edge = |(to, _)| Edge { from, to, place: place.clone(), by: By::Event(event.clone()) };
-        started.map(edge).collect::<Vec<_>>()
-    });
-    edges.collect()
+    let Some(from) = place_of(&plan.name, plans) else { return Vec::new() };
+    let mut edges = Vec::new();
+    for (place, action) in actions(plan) {
+        let Some(event) = event_of(action) else { continue };
+        for (to, other) in plans.iter().enumerate() {
+            if to != from && is_started(other, event) {
+                let by = By::Event(event.clone());
+                edges.push(Edge { from, to, place: place.clone(), by });
+            }
+        }
+    }
+    edges
 }
 
-fn place_of(plan: &Plan, plans: &[&Plan]) -> Option<usize> {
-    plans.iter().position(|known| known.name == plan.name)
+fn place_of(name: &SagaName, plans: &[&Plan]) -> Option<usize> {
+    plans.iter().position(|known| known.name == *name)
 }
 
 /// A `where` may end a loop: what it lets through is not known here.
