@@ -9,8 +9,8 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use saga::{
-    Action, AtLeast, Deadline, Diagnostic, Idempotency, InDoubt, Inputs, Kind, OnBlocked,
-    OnDuplicate, Plan, Role, Severity, check, check_together, render,
+    Action, AtLeast, Colour, Deadline, Diagnostic, Idempotency, InDoubt, Inputs, Kind, OnBlocked,
+    OnDuplicate, Plan, Role, Severity, Source, check, check_all, render,
 };
 use serde_json::{Value, json};
 
@@ -19,7 +19,7 @@ const ORDERS: &str = include_str!("../../../sagas/order-processing.yaml");
 /// The plan of a file that has no errors.
 fn plan(source: &str) -> Plan {
     let checked = check(source);
-    let said = render("a.yaml", source, &checked);
+    let said = render("a.yaml", source, &checked, Colour::None);
     checked.plan.unwrap_or_else(|| panic!("{said}"))
 }
 
@@ -38,7 +38,7 @@ const ONE_TASK: &str = "tasks: [{id: a, agent: x, inputs: {}}]\n";
 #[test]
 fn the_order_saga_has_no_findings_and_this_plan() {
     let checked = check(ORDERS);
-    assert_eq!(render("order-processing.yaml", ORDERS, &checked), "");
+    assert_eq!(render("order-processing.yaml", ORDERS, &checked, Colour::None), "");
     insta::assert_debug_snapshot!("order_processing", checked.plan.unwrap());
 }
 
@@ -296,7 +296,7 @@ fn the_examples_of_the_language_have_no_errors_and_these_warnings() {
     let mut said = String::new();
     for (name, source) in sound_files() {
         let checked = check(&source);
-        said.push_str(&render(&name, &source, &checked));
+        said.push_str(&render(&name, &source, &checked, Colour::None));
         assert!(checked.plan.is_some(), "{said}");
     }
     insta::assert_snapshot!("sound_files", said);
@@ -501,12 +501,13 @@ fn said_together(files: &[(&str, &str)]) -> String {
         .iter()
         .map(|(name, rest)| format!("version: \"2.0\"\nname: {name}\n{rest}\n"))
         .collect();
-    let sources: Vec<&str> = sources.iter().map(String::as_str).collect();
-    let all = check_together(&sources);
+    let load: &saga::Load<'_> = &|_| Err("no such file".to_owned());
+    let all: Vec<Source<'_>> = sources.iter().map(|text| Source { text, load }).collect();
+    let all = check_all(&all);
     let mut said = String::new();
     for ((name, _), (source, checked)) in files.iter().zip(sources.iter().zip(&all)) {
-        assert_eq!(render(name, source, &check(source)), "", "{name}");
-        said.push_str(&render(name, source, checked));
+        assert_eq!(render(name, source, &check(source), Colour::None), "", "{name}");
+        said.push_str(&render(name, source, checked, Colour::None));
         let is_error = |found: &Diagnostic| found.severity == Severity::Error;
         assert_eq!(checked.plan.is_none(), checked.diagnostics.iter().any(is_error), "{name}");
     }

@@ -38,10 +38,18 @@ pub(crate) struct Deployer<'a, B> {
 impl<B: Broker> Deployer<'_, B> {
     /// Deploys a definition. Blocks. Repeated after any failure, it completes what was begun.
     pub(crate) fn deploy(&self, text: &str) -> Result<Deployed, Problem> {
-        let mut checked = saga::check(text);
-        let Some(plan) = checked.plan.take() else { return Err(refused(&checked)) };
+        // What is wrong by itself is said without waiting for what else there is.
+        let alone = saga::check(text);
+        if alone.plan.is_none() {
+            return Err(refused(&alone));
+        }
         let _turn = self.turn.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         self.sagas.catch_up(self.broker, CATCH_UP)?;
+        let known: Vec<_> =
+            self.sagas.all().into_iter().filter_map(|saga| saga.plan.ok()).collect();
+        let known: Vec<&Plan> = known.iter().map(AsRef::as_ref).collect();
+        let mut checked = saga::check_beside(text, &known);
+        let Some(plan) = checked.plan.take() else { return Err(refused(&checked)) };
         let before = self.sagas.newest(plan.name.as_str()).map(|known| known.deployment);
         self.make_topics(&plan, text)?;
         let warnings = saga::to_json(plan.name.as_str(), &checked);
@@ -177,6 +185,7 @@ fn no_topic(topic: &Topic, text: &str, why: &str) -> Problem {
         code: "E601",
         severity: Severity::Error,
         message: format!("topic `{topic}` does not exist"),
+        file: None,
         line: before.matches('\n').count() + 1,
         column: before.get(line_start..).map_or(0, |line| line.chars().count()) + 1,
         span: (at, at + topic.as_str().len()),
@@ -185,7 +194,7 @@ fn no_topic(topic: &Topic, text: &str, why: &str) -> Problem {
             "kafka-topics.sh --bootstrap-server HOST:PORT --create --topic {topic}"
         )),
     };
-    let checked = Checked { plan: None, diagnostics: vec![found] };
+    let checked = Checked { plan: None, diagnostics: vec![found], imported: BTreeMap::new() };
     Problem::refused("no_topic", format!("topic `{topic}` does not exist, and {why}"))
         .with("diagnostics", saga::to_json("definition", &checked))
         .with("topic", json!(topic.as_str()))
