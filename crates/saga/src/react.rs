@@ -151,8 +151,8 @@ impl WorkflowEvent {
                 inputs: command.value,
                 deadline: command.deadline,
             },
-            Body::TaskBegun { task, .. } => {
-                What::TaskStarted { task: task.id, attempt: 1, percent: None, note: None }
+            Body::TaskBegun { task, attempt, .. } => {
+                What::TaskStarted { task: task.id, attempt, percent: None, note: None }
             }
             Body::TimerFired { task } => What::TimerFired { task: task.id },
             Body::TaskStarted { task, percent, note, attempt } => {

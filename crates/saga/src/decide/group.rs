@@ -80,7 +80,8 @@ impl Draft<'_> {
             Begun::Race { until } => Begun::Race { until: until.into_iter().chain(due).min() },
             Begun::Wait { until } => Begun::Wait { until },
         };
-        self.push(Body::TaskBegun { task: self.name(slot), inputs, begun, until });
+        let (task, attempt) = (self.name(slot), self.task(slot).attempt.saturating_add(1));
+        self.push(Body::TaskBegun { task, inputs, begun, until, attempt });
         true
     }
 

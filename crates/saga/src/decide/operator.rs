@@ -239,7 +239,7 @@ fn fits(draft: &Draft<'_>, slot: Slot, output: &Json) -> Result<(), Stop> {
 
 /// Says that the operator has chosen, once nothing is blocked any more.
 fn unblock(draft: &mut Draft<'_>, by: &By) {
-    let is_live = matches!(draft.head.stage, Stage::Compensating(_));
+    let is_live = !matches!(draft.head.stage, Stage::Ended { .. });
     if is_live && !draft.is_blocked() && draft.head.paused_at.is_none() {
         draft.push(Body::WorkflowResumed { by: by.clone(), accepted: Vec::new() });
     }

@@ -32,9 +32,18 @@ impl Draft<'_> {
     pub(super) fn start_ready(&mut self) {
         loop {
             let decided = self.len();
+            // The `for_each` that have no room for another element in this round.
+            let mut full = Vec::new();
             for slot in self.slots() {
                 if self.task(slot).phase == Phase::Pending {
+                    let of = self.parent(slot).filter(|_| self.task_plan(slot).role == Role::Item);
+                    if of.is_some_and(|of| full.contains(&of)) {
+                        continue;
+                    }
                     self.consider(slot);
+                    if self.task(slot).phase == Phase::Pending {
+                        full.extend(of);
+                    }
                     if self.has_open_failure() {
                         return;
                     }
@@ -95,7 +104,7 @@ impl Draft<'_> {
                     false => Called::Skips(Skip::Case),
                 }
             }
-            (Phase::Open { .. }, Role::Item) => self.called_element(slot, parent),
+            (Phase::Open { .. }, Role::Item) => self.called_element(parent),
             (Phase::Covering, Role::Fallback(_)) => Called::Yes,
             (Phase::Skipped { .. }, Role::Child | Role::Case(_)) => Called::Skips(Skip::Upstream),
             (
@@ -126,14 +135,13 @@ impl Draft<'_> {
         }
     }
 
-    /// Elements start in their order, so many at once.
-    fn called_element(&self, slot: Slot, of: Slot) -> Called {
+    /// Elements start in their order, so many at once; asked of the next one.
+    fn called_element(&self, of: Slot) -> Called {
         let Some(each) = self.task_plan(of).action.for_each() else { return Called::No };
         let begun = |slot: &Slot| self.task(*slot).phase != Phase::Pending;
         let out =
             self.children(of).filter(|other| begun(other) && !self.is_settled(*other)).count();
-        let is_next = self.children(of).find(|other| !begun(other)) == Some(slot);
-        if is_next && out < each.concurrency { Called::Yes } else { Called::No }
+        if out < each.concurrency { Called::Yes } else { Called::No }
     }
 
     fn is_called_to_close(&self, slot: Slot) -> bool {

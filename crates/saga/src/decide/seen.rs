@@ -95,6 +95,7 @@ fn take(draft: &mut Draft<'_>, kept: Kept) -> Result<(), Stop> {
     if let Some(hit) = draft.hit(&kept) {
         let (record, is_signal) = (kept.record.clone(), kept.is_signal);
         draft.push(Body::EventSeen { record, is_signal, kept: None });
+        draft.tell_signal(&hit, &kept);
         draft.apply(hit, &kept);
         return Ok(());
     }
@@ -296,9 +297,10 @@ impl Draft<'_> {
         }
     }
 
-    fn apply(&mut self, hit: Hit, kept: &Kept) {
+    /// Says that a signal has come for a task; of one that came early, that was said then.
+    fn tell_signal(&mut self, hit: &Hit, kept: &Kept) {
         if kept.is_signal {
-            let task = match &hit {
+            let task = match hit {
                 Hit::Done(slot)
                 | Hit::Failed(slot)
                 | Hit::Case(slot, _)
@@ -309,6 +311,9 @@ impl Draft<'_> {
             let (signal, data) = (kept.name.clone(), kept.value.clone());
             self.push(Body::SignalReceived { signal, data, task: Some(task) });
         }
+    }
+
+    fn apply(&mut self, hit: Hit, kept: &Kept) {
         let name = kept.name.split_once('/').map_or(kept.name.as_str(), |(_, name)| name);
         let failure = |code: &str, message: String| Failure {
             code: code.to_owned(),

@@ -80,8 +80,16 @@ impl<'a> Draft<'a> {
 
     /// What is done with a group: without its fallback, and without what follows its failure.
     pub(crate) fn children(&self, group: Slot) -> impl DoubleEndedIterator<Item = Slot> + '_ {
-        self.slots().filter(move |slot| {
-            self.parent(*slot) == Some(group) && self.task_plan(*slot).role.is_child()
+        // The elements of a `for_each` stand one body behind the other; all else stands among all.
+        let is_body = self.task_plan(group).action.for_each().is_some();
+        let elements = self.head.expansions.iter().find(|each| is_body && each.of as Slot == group);
+        let (range, step) = match elements {
+            Some(each) => (each.first as Slot..each.end() as Slot, each.width as Slot),
+            None if is_body => (0..0, 1),
+            None => (self.slots(), 1),
+        };
+        range.step_by(step).filter(move |slot| {
+            is_body || self.parent(*slot) == Some(group) && self.task_plan(*slot).role.is_child()
         })
     }
 

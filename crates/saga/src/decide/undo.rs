@@ -114,7 +114,9 @@ impl Draft<'_> {
                 let Some(seen) = seen.get_mut(node).filter(|seen| !**seen) else { continue };
                 *seen = true;
                 for before in self.before(node) {
-                    let within = self.slots().filter(|other| self.is_within(*other, before));
+                    let holds = self.is_group(before) || self.fallback(before).is_some();
+                    let range = if holds { self.slots() } else { before..before + 1 };
+                    let within = range.filter(|other| !holds || self.is_within(*other, before));
                     for other in within {
                         if let Some(wait) = waits.get_mut(other).filter(|wait| !**wait) {
                             *wait = true;

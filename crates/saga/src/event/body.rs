@@ -289,6 +289,8 @@ pub(crate) enum Body {
         /// For all of it.
         #[n(3)]
         until: Option<Timestamp>,
+        #[n(4)]
+        attempt: u32,
     },
     /// Public.
     #[n(30)]

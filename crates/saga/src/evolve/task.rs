@@ -71,10 +71,10 @@ fn fold_begin(into: &mut impl Fold, time: Timestamp, body: &Body) {
             task.key = Some(command.key.clone());
             task.via = command.via.clone();
         }
-        Body::TaskBegun { task, inputs, begun, until } => {
+        Body::TaskBegun { task, inputs, begun, until, attempt } => {
             let task = into.task(task.index());
-            task.attempt = 1;
-            task.ready_at = Some(time);
+            task.attempt = *attempt;
+            task.ready_at = task.ready_at.or(Some(time));
             task.inputs = Some(inputs.clone());
             task.deadline = *until;
             task.via = Via::Nothing;
