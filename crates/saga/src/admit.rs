@@ -9,7 +9,7 @@ use crate::definition::nearest;
 use crate::expr::{ExprError, Scope, asked_of};
 use crate::limits::BUSINESS_KEY_BYTES_MAX;
 use crate::plan::{Action, Awaited, ListenPlan, Plan, RaceOn, TriggerPlan};
-use crate::types::described;
+use crate::types::{described, text_of};
 
 /// Why a start's inputs are not taken.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -134,7 +134,7 @@ impl Plan {
 fn business_key(value: Value) -> Result<String, String> {
     let key = match value {
         Value::String(text) => text,
-        value @ (Value::Number(_) | Value::Bool(_)) => value.to_string(),
+        value @ (Value::Number(_) | Value::Bool(_)) => text_of(&value),
         value @ (Value::Null | Value::Array(_) | Value::Object(_)) => {
             let found = described(&value);
             return Err(format!("must be text, a number or a boolean, found {found}"));

@@ -154,6 +154,7 @@ impl Type {
     pub(crate) fn excludes(&self, of: &Self) -> bool {
         match (self, of) {
             (Self::Any, _) | (_, Self::Any) => false,
+            (Self::Timestamp, Self::Duration) | (Self::Duration, Self::Timestamp) => true,
             // What is text may be a time, a duration or a URI.
             (
                 Self::String | Self::Timestamp | Self::Duration | Self::Dataset,
@@ -165,6 +166,42 @@ impl Type {
                 this.excludes(other)
             }
             (this, other) => !(this.is_map() && other.is_map()),
+        }
+    }
+
+    /// Whether something of this type is declared to be a number.
+    pub(crate) fn has_numbers(&self) -> bool {
+        match self {
+            Self::Number => true,
+            Self::List(of) | Self::Map(of) => of.has_numbers(),
+            Self::Record(fields) => fields.iter().any(|(_, of, _)| of.has_numbers()),
+            Self::String
+            | Self::Integer
+            | Self::Boolean
+            | Self::Timestamp
+            | Self::Duration
+            | Self::Object
+            | Self::Any
+            | Self::Dataset => false,
+        }
+    }
+
+    /// Makes doubles of what is declared to be a number and has no fraction.
+    pub(crate) fn widen(&self, value: &mut Value) {
+        match (self, value) {
+            (Self::Number, value) => {
+                if let Some(double) = value.as_f64() {
+                    *value = double.into();
+                }
+            }
+            (Self::List(of), Value::Array(list)) => list.iter_mut().for_each(|it| of.widen(it)),
+            (Self::Map(of), Value::Object(map)) => map.values_mut().for_each(|it| of.widen(it)),
+            (Self::Record(fields), Value::Object(map)) => {
+                for (name, of, _) in fields {
+                    map.get_mut(name).into_iter().for_each(|it| of.widen(it));
+                }
+            }
+            _ => {}
         }
     }
 
@@ -261,6 +298,18 @@ pub(crate) fn described(value: &Value) -> String {
     }
 }
 
+/// The text of a number or a boolean; of 3.0 that of 3, which is the same number.
+pub(crate) fn text_of(value: &Value) -> String {
+    /// Below it a double has every whole number.
+    const WHOLE_MAX: f64 = 9_007_199_254_740_992.0;
+    let double = value.as_number().filter(|number| number.is_f64()).and_then(|it| it.as_f64());
+    match double.filter(|double| double.fract() == 0.0 && double.abs() < WHOLE_MAX) {
+        // Zero has a sign, which is not said.
+        Some(double) => format!("{}", double + 0.0),
+        None => value.to_string(),
+    }
+}
+
 /// JSON knows no integers: 3.0 is one, and some clients write it so.
 fn is_whole(number: &serde_json::Number) -> bool {
     number.is_i64() || number.is_u64() || number.as_f64().is_some_and(|float| float.fract() == 0.0)
@@ -333,6 +382,7 @@ mod tests {
             ("string", "number"),
             ("list<string>", "list<object>"),
             ("boolean", "string"),
+            ("timestamp", "duration"),
             ("object", "list<any>"),
         ] {
             assert!(excludes(this, other), "{this} {other}");

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use saga::{
     Action, AtLeast, Colour, Deadline, Diagnostic, Idempotency, InDoubt, Inputs, Kind, OnBlocked,
-    OnDuplicate, Plan, Role, Severity, Source, check, check_all, render,
+    OnDuplicate, Plan, Role, Severity, Source, WaitPlan, check, check_all, render,
 };
 use serde_json::{Value, json};
 
@@ -557,4 +557,30 @@ fn groups_that_are_made_of_one_another_are_checked_in_time_in_any_order() {
         assert_eq!((checked.diagnostics.len(), checked.plan.is_some()), (0, true));
         groups.reverse();
     }
+}
+
+#[test]
+fn computed_times_stand_where_times_do_and_numbers_are_doubles() {
+    let source = with_head(
+        "inputs:\n- {name: at, type: timestamp, required: true}\n\
+         - {name: total, type: number, required: true}\n- {name: n, type: integer, required: true}\n\
+         tasks:\n\
+         - id: a\n  agent: x\n  deadline: ${timestamp(inputs.at) + duration(\"1d\")}\n  \
+         when: ${inputs.total > 1 && inputs.at.matches('^2026-')}\n  \
+         inputs: {half: \"${inputs.total / 4}\", whole: \"${inputs.n / 4}\", more: \"${inputs.total * 1.5}\"}\n\
+         - id: b\n  wait: {until: \"${timestamp(inputs.at) - duration('90m')}\"}\n",
+    );
+    let plan = plan(&source);
+    let [a, b] = plan.tasks.as_slice() else { panic!("two tasks") };
+    let given = json!({"at": "2026-11-22T10:00:00Z", "total": 2, "n": 2});
+    let scope = BTreeMap::from([("inputs", plan.admit(&given).unwrap())]);
+    let (Some(Deadline::At(deadline)), Some(when)) = (&a.deadline, &a.when) else {
+        panic!("{a:?}")
+    };
+    assert_eq!(deadline.eval(&scope).unwrap(), "2026-11-23T10:00:00.000Z");
+    assert_eq!(when.eval(&scope).unwrap(), true);
+    let Inputs::Computed(inputs) = &a.inputs else { panic!("{a:?}") };
+    assert_eq!(inputs.eval(&scope).unwrap(), json!({"half": 0.5, "whole": 0, "more": 3.0}));
+    let Action::Wait(WaitPlan::Until(until)) = &b.action else { panic!("{b:?}") };
+    assert_eq!(until.eval(&scope).unwrap(), "2026-11-22T08:30:00.000Z");
 }

@@ -136,7 +136,7 @@ impl Draft<'_> {
     ) -> Result<Via, TaskError> {
         let text = |template: &Template, what: &str| match evaluated(template, scope)? {
             Value::String(text) => Ok(text),
-            value @ (Value::Number(_) | Value::Bool(_)) => Ok(value.to_string()),
+            value @ (Value::Number(_) | Value::Bool(_)) => Ok(crate::types::text_of(&value)),
             value @ (Value::Null | Value::Array(_) | Value::Object(_)) => {
                 let found = crate::types::described(&value);
                 Err(error("expression", format!("{what} must be text, found {found}")))
@@ -273,7 +273,9 @@ impl Draft<'_> {
                     {
                         Ok(text)
                     }
-                    value @ (Value::Number(_) | Value::Bool(_)) => Ok(value.to_string()),
+                    value @ (Value::Number(_) | Value::Bool(_)) => {
+                        Ok(crate::types::text_of(&value))
+                    }
                     value @ (Value::Null
                     | Value::String(_)
                     | Value::Array(_)

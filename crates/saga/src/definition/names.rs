@@ -198,10 +198,19 @@ impl Names<'_> {
     }
 
     fn check_paths(&mut self, expr: &Expr, span: Span, place: Place) {
+        let mut types = Vec::new();
         for path in expr.paths() {
-            if let Err(astray) = self.look_up(path, place) {
-                self.report(astray, path, expr, span);
+            match self.look_up(path, place) {
+                Ok(of) => types.push((path.clone(), of)),
+                Err(astray) => self.report(astray, path, expr, span),
             }
+        }
+        expr.declare(types);
+        if let Some((text, make)) = expr.text_beside_time(&|path| self.look_up(path, place).ok()) {
+            let message =
+                format!("`{}`: `{text}` is text, beside a time or a duration", expr.source());
+            let help = format!("`{make}({text})`");
+            self.findings.push(Finding::error("E303", span, message).help(help));
         }
         for path in expr.uses().tested() {
             // `has()` may ask for a field that is not declared, of something that is.

@@ -1,4 +1,4 @@
-//! JSON to CEL's values and back. Integers become int, other numbers double.
+//! JSON to CEL's values and back. Integers become int, other numbers double; a time becomes text.
 
 use std::collections::HashMap;
 
@@ -9,6 +9,7 @@ use cel::common::value::Val;
 use serde_json::{Map, Number, Value};
 
 use super::paths::Used;
+use super::times;
 
 /// Elements of a list.
 pub(super) const LIST_MAX: usize = 10_000;
@@ -132,6 +133,10 @@ fn unbounded_json(value: &dyn Val, bytes: &mut usize, depth: usize) -> Result<Va
             made.insert(name, unbounded_json(value.as_ref(), bytes, depth + 1)?);
         }
         return Ok(Value::Object(made));
+    }
+    if let Some(text) = times::text_of(value) {
+        charge(bytes, text.len() + 2)?;
+        return Ok(Value::String(text));
     }
     charge(bytes, 8)?;
     scalar_json(value)

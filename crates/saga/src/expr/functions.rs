@@ -1,8 +1,9 @@
 //! The functions that an expression may call: CEL's own and those of docs/reference/saga-file.md.
 
+use std::cmp::Ordering;
 use std::sync::{Arc, LazyLock};
 
-use cel::common::ast::{EntryExpr, Expr, IdedExpr, operators};
+use cel::common::ast::{Expr, IdedExpr, operators};
 use cel::common::functions::Function;
 use cel::common::types::{CelList, CelMap, CelString, DYN_TYPE};
 use cel::common::value::{CowVal, Val};
@@ -11,7 +12,8 @@ use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
 use super::bounds::Offsets;
-use super::convert;
+use super::tree::{children, literal_text};
+use super::{arithmetic, calendar, convert, loops, patterns, times};
 
 /// What a loop goes over; no name that a file could write.
 pub(super) const EACH: &str = "@each";
@@ -19,8 +21,8 @@ pub(super) const EACH: &str = "@each";
 /// Ours: name, how many arguments, what it does.
 const OURS: [(&str, &[usize], Function); 13] = [
     ("sum", &[1], |args| call("sum", &args, sum)),
-    ("min", &[1, 2], |args| call("min", &args, |args| extreme(args, std::cmp::Ordering::Less))),
-    ("max", &[1, 2], |args| call("max", &args, |args| extreme(args, std::cmp::Ordering::Greater))),
+    ("min", &[1, 2], |args| extreme("min", args, Ordering::Less)),
+    ("max", &[1, 2], |args| extreme("max", args, Ordering::Greater)),
     ("join", &[1, 2], |args| call("join", &args, join)),
     ("split", &[2], |args| call("split", &args, split)),
     ("lower", &[1], |args| call("lower", &args, |args| Ok(text(args, 0)?.to_lowercase().into()))),
@@ -33,8 +35,8 @@ const OURS: [(&str, &[usize], Function); 13] = [
     ("merge", &[2], |args| call("merge", &args, merge)),
 ];
 
-/// CEL's own, as this build has them.
-const STANDARD: [&str; 11] = [
+/// CEL's own, beside what it asks of times and durations.
+const STANDARD: [&str; 15] = [
     "size",
     "string",
     "int",
@@ -46,13 +48,10 @@ const STANDARD: [&str; 11] = [
     "type",
     "contains",
     "startsWith",
-];
-
-/// CEL's own that this build does not have, and what to do without them.
-const ABSENT: [(&str, &str); 3] = [
-    ("matches", "use contains, startsWith or endsWith"),
-    ("timestamp", "times are RFC 3339 text here; texts of the same form compare as times do"),
-    ("duration", "durations are text here"),
+    "endsWith",
+    patterns::MATCHES,
+    "timestamp",
+    "duration",
 ];
 
 /// The functions, which are the same for every expression.
@@ -76,40 +75,32 @@ fn build() -> Env {
     }
     let each = env.add_overload(EACH, "each", vec![DYN_TYPE], each);
     assert!(each.is_ok(), "{EACH} is declared once");
+    arithmetic::declare(&mut env);
+    calendar::declare(&mut env);
+    loops::declare(&mut env);
+    patterns::declare(&mut env);
     env
 }
 
-/// Refuses calls of what there is not, and of ours with the wrong number of arguments.
+/// Refuses calls of what there is not, of ours with the wrong number of arguments, and of CEL's with a
+/// text that can not be what it is to be.
 pub(super) fn check_calls(node: &IdedExpr, offsets: &Offsets) -> Result<(), (usize, String)> {
-    let visit = |node: &IdedExpr| check_calls(node, offsets);
-    match &node.expr {
-        Expr::Unspecified | Expr::Ident(_) | Expr::Literal(_) | Expr::Struct(_) => Ok(()),
-        Expr::Select(select) => visit(&select.operand),
-        Expr::Call(call) => {
-            let given = call.args.len() + usize::from(call.target.is_some());
-            if let Err(reason) = check_call(&call.func_name, given) {
-                // The parser places a call at its bracket, which the name stands before.
-                let bracket = offsets.get(&node.id).copied().unwrap_or(0);
-                return Err((bracket.saturating_sub(call.func_name.len()), reason));
-            }
-            call.target.iter().try_for_each(|target| visit(target))?;
-            call.args.iter().try_for_each(visit)
-        }
-        Expr::List(list) => list.elements.iter().try_for_each(visit),
-        Expr::Map(map) => map.entries.iter().try_for_each(|entry| match &entry.expr {
-            EntryExpr::MapEntry(entry) => visit(&entry.key).and_then(|()| visit(&entry.value)),
-            EntryExpr::StructField(_) => Ok(()),
-        }),
-        Expr::Comprehension(loops) => {
-            [&loops.iter_range, &loops.accu_init, &loops.loop_cond, &loops.loop_step, &loops.result]
-                .into_iter()
-                .try_for_each(visit)
+    if let Expr::Call(call) = &node.expr {
+        let given = call.args.len() + usize::from(call.target.is_some());
+        let text = call.args.first().and_then(literal_text).filter(|_| call.args.len() == 1);
+        let checked = check_call(&call.func_name, given)
+            .and_then(|()| text.map_or(Ok(()), |text| calendar::check(&call.func_name, text)));
+        if let Err(reason) = checked {
+            // The parser places a call at its bracket, which the name stands before.
+            let bracket = offsets.get(&node.id).copied().unwrap_or(0);
+            return Err((bracket.saturating_sub(call.func_name.len()), reason));
         }
     }
+    children(node).into_iter().try_for_each(|child| check_calls(child, offsets))
 }
 
 fn check_call(name: &str, given: usize) -> Result<(), String> {
-    if is_operator(name) || STANDARD.contains(&name) || name == "endsWith" {
+    if is_operator(name) || STANDARD.contains(&name) || calendar::names().any(|it| it == name) {
         return Ok(());
     }
     if let Some((_, arities, _)) = OURS.iter().find(|(ours, ..)| *ours == name) {
@@ -119,10 +110,8 @@ fn check_call(name: &str, given: usize) -> Result<(), String> {
         let wanted: Vec<String> = arities.iter().map(ToString::to_string).collect();
         return Err(format!("`{name}` takes {} arguments, not {given}", wanted.join(" or ")));
     }
-    if let Some((_, instead)) = ABSENT.iter().find(|(absent, _)| *absent == name) {
-        return Err(format!("the function `{name}` is not in this build: {instead}"));
-    }
-    let known = OURS.iter().map(|(name, ..)| *name).chain(STANDARD).chain(["endsWith", "has"]);
+    let ours = OURS.iter().map(|(name, ..)| *name);
+    let known = ours.chain(STANDARD).chain(calendar::names()).chain(["has"]);
     Err(match crate::definition::nearest(name, known) {
         Some(near) => format!("there is no function `{name}`; did you mean `{near}`?"),
         None => format!("there is no function `{name}`"),
@@ -221,7 +210,41 @@ fn sum(args: &[Value]) -> Result<Value, String> {
     Ok(whole.map_or_else(|| Value::from(total), Value::from))
 }
 
-fn extreme(args: &[Value], side: std::cmp::Ordering) -> Result<Value, String> {
+/// The smallest or the largest, of times and durations too, which stay what they are.
+fn extreme<'b, 'v>(
+    name: &str,
+    args: Vec<CowVal<'b, 'v>>,
+    side: Ordering,
+) -> Result<CowVal<'b, 'v>, ExecutionError> {
+    let list = args.first().filter(|_| args.len() == 1);
+    let among: Vec<&(dyn Val + 'v)> = match list.and_then(|list| list.downcast_ref::<CelList>()) {
+        Some(list) => list.inner().iter().map(AsRef::as_ref).collect(),
+        None => args.iter().map(AsRef::as_ref).collect(),
+    };
+    if !among.iter().any(|each| times::text_of(*each).is_some()) {
+        return call(name, &args, |args| extreme_of_data(args, side));
+    }
+    let mut best: Option<&(dyn Val + 'v)> = None;
+    for each in among {
+        let order = best.map(|best| match each.as_comparer() {
+            Some(comparer) => comparer.compare(best),
+            None => Err(ExecutionError::MissingArgumentOrTarget),
+        });
+        match order {
+            Some(Err(_)) => {
+                let types = [best, Some(each)].into_iter().flatten();
+                let types = types.map(|value| value.get_type().name().to_owned()).collect();
+                return Err(ExecutionError::no_such_overload(name, types));
+            }
+            Some(Ok(order)) if order != side => {}
+            Some(Ok(_)) | None => best = Some(each),
+        }
+    }
+    let best = best.ok_or(ExecutionError::MissingArgumentOrTarget)?;
+    Ok(CowVal::Owned(best.clone_as_boxed()))
+}
+
+fn extreme_of_data(args: &[Value], side: Ordering) -> Result<Value, String> {
     let among = if args.len() == 1 { list(args, 0)? } else { args };
     let mut best: Option<&Value> = None;
     for each in among {
@@ -239,7 +262,7 @@ fn extreme(args: &[Value], side: std::cmp::Ordering) -> Result<Value, String> {
     best.cloned().ok_or_else(|| "the list is empty".to_owned())
 }
 
-fn compare(left: &Value, right: &Value) -> Result<std::cmp::Ordering, String> {
+fn compare(left: &Value, right: &Value) -> Result<Ordering, String> {
     let order = match (left, right) {
         (Value::String(left), Value::String(right)) => Some(left.cmp(right)),
         (Value::Number(a), Value::Number(b)) => match (a.as_i64(), b.as_i64()) {

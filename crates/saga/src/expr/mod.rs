@@ -1,20 +1,28 @@
 //! Expressions: CEL behind types of our own. Compiled once; evaluation is bounded and has no effects.
 
+mod arithmetic;
 mod bounds;
+mod calendar;
 mod convert;
 mod depth;
 mod functions;
 mod infer;
 mod loops;
 mod paths;
+mod patterns;
 mod template;
+mod times;
+mod tree;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::sync::OnceLock;
 
 use cel::common::ast::IdedExpr;
 use cel::{Context, ExecutionError};
 use serde_json::Value;
+
+use crate::types::Type;
 
 pub(crate) use functions::hex;
 pub(crate) use paths::Uses;
@@ -56,13 +64,20 @@ pub(crate) fn asked_of(value: &Value, members: &BTreeSet<String>) -> Value {
     Value::Object(asked.collect())
 }
 
+/// A path, and what it is declared to be.
+type Declared = (Vec<String>, Type);
+
 /// One compiled expression.
 pub struct Expr {
     source: String,
     tree: IdedExpr,
-    uses: Uses,
+    uses: Box<Uses>,
     /// Whether a loop stands within another one.
     nests: bool,
+    /// Of its `matches`.
+    patterns: Box<[patterns::Pattern]>,
+    /// The paths of which something is declared to be a number, once that is known.
+    numbers: OnceLock<Box<[Declared]>>,
 }
 
 impl fmt::Debug for Expr {
@@ -78,14 +93,15 @@ impl Expr {
     /// What CEL says, or the bound that is exceeded.
     pub fn compile(source: &str) -> Result<Self, ExprError> {
         let (mut tree, offsets) = bounds::parse(source)?;
-        let uses = Uses::of(&tree);
-        functions::check_calls(&tree, &offsets).map_err(|(at, reason)| ExprError {
-            source_text: source.to_owned(),
-            reason,
-            at,
-        })?;
+        let uses = Box::new(Uses::of(&tree));
+        let mut patterns = Vec::new();
+        functions::check_calls(&tree, &offsets)
+            .and_then(|()| patterns::take(&mut tree, &offsets, &mut patterns))
+            .map_err(|(at, reason)| ExprError { source_text: source.to_owned(), reason, at })?;
+        arithmetic::rewrite(&mut tree);
         let nests = loops::order(&mut tree);
-        Ok(Self { source: source.to_owned(), tree, uses, nests })
+        let (source, patterns) = (source.to_owned(), patterns.into_boxed_slice());
+        Ok(Self { source, tree, uses, nests, patterns, numbers: OnceLock::new() })
     }
 
     /// Its value.
@@ -100,12 +116,14 @@ impl Expr {
         if self.nests {
             loops::bound(&mut context);
         }
+        patterns::bind(&mut context, &self.patterns);
         let mut seen = Vec::new();
         for (name, used) in self.uses.roots() {
-            let root = scope
+            let mut root = scope
                 .root(name, &used.members())
                 .ok_or_else(|| self.error(format!("`{name}` does not stand for anything here")))?;
             used.scalars(name, &root, &mut seen);
+            self.widen(name, &mut root);
             let value = convert::to_cel(root, used).map_err(|reason| self.error(reason))?;
             context.add_variable_as_val(name.as_str(), value);
         }
@@ -131,11 +149,35 @@ impl Expr {
     }
 
     /// The type of its value where that can be told without running it. `typed` knows the types of paths.
-    pub(crate) fn type_of(
-        &self,
-        typed: &dyn Fn(&[String]) -> Option<crate::Type>,
-    ) -> Option<crate::Type> {
+    pub(crate) fn type_of(&self, typed: &dyn Fn(&[String]) -> Option<Type>) -> Option<Type> {
         infer::type_of(&self.tree, typed)
+    }
+
+    /// A text that it takes for a time or a duration, and the function that would make it one.
+    pub(crate) fn text_beside_time(
+        &self,
+        typed: &dyn Fn(&[String]) -> Option<Type>,
+    ) -> Option<(String, &'static str)> {
+        infer::text_beside_time(&self.tree, typed)
+    }
+
+    /// What its paths are declared to be, which the checker knows: a `number` is a double, also where
+    /// JSON has it without a fraction.
+    pub(crate) fn declare(&self, types: Vec<Declared>) {
+        let numbers = types.into_iter().filter(|(_, of)| of.has_numbers()).collect();
+        // Said before, it was said of the same place.
+        let _ = self.numbers.set(numbers);
+    }
+
+    /// Makes doubles of the declared numbers of a root.
+    fn widen(&self, root: &str, value: &mut Value) {
+        for (path, of) in self.numbers.get().into_iter().flat_map(|them| them.iter()) {
+            let [first, fields @ ..] = path.as_slice() else { continue };
+            if first == root {
+                let found = fields.iter().try_fold(&mut *value, |at, field| at.get_mut(field));
+                found.into_iter().for_each(|found| of.widen(found));
+            }
+        }
     }
 
     /// A bare path needs no interpreter.
@@ -194,7 +236,12 @@ fn explain(error: &ExecutionError, seen: &[(String, String)]) -> String {
         ExecutionError::NoSuchOverload(overload) => format!(
             "`{}` does not take {}",
             readable(overload.function()),
-            overload.argument_types().join(" and ")
+            overload
+                .argument_types()
+                .iter()
+                .map(|name| said(name))
+                .collect::<Vec<_>>()
+                .join(" and ")
         ),
         ExecutionError::UnsupportedBinaryOperator(operator, left, right) => {
             format!("`{}` does not take {} and {}", sign(operator), left.type_of(), right.type_of())
@@ -215,6 +262,15 @@ fn explain(error: &ExecutionError, seen: &[(String, String)]) -> String {
 /// An operator's sign, from CEL's name for it.
 fn readable(function: &str) -> &str {
     function.trim_matches('_').trim_start_matches('@')
+}
+
+/// CEL's types by the names that the file has for them.
+fn said(name: &str) -> &str {
+    match name {
+        "google.protobuf.Timestamp" => "timestamp",
+        "google.protobuf.Duration" => "duration",
+        name => name,
+    }
 }
 
 fn sign(operator: &str) -> &str {

@@ -101,7 +101,9 @@ impl Uses {
     }
 
     fn add(&mut self, path: Vec<String>, bound: &[String]) {
-        let is_bound = path.first().is_some_and(|root| bound.contains(root) || is_type(root));
+        let is_bound = path.first().is_some_and(|root| bound.contains(root) || is_type(root))
+            || matches!(path.as_slice(), [google, protobuf, of] if google == "google"
+                && protobuf == "protobuf" && ["Timestamp", "Duration"].contains(&of.as_str()));
         if !is_bound && !self.paths.contains(&path) {
             self.paths.push(path);
         }

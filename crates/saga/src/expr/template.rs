@@ -3,6 +3,7 @@
 use serde_json::{Map, Value};
 
 use super::{Expr, ExprError, Scope};
+use crate::types::text_of;
 
 /// A value of the file in which every `${...}` is computed and nothing else is.
 #[derive(Debug)]
@@ -80,7 +81,7 @@ impl Template {
 fn as_text(expr: &Expr, value: Value) -> Result<String, ExprError> {
     let what = match value {
         Value::String(text) => return Ok(text),
-        Value::Bool(_) | Value::Number(_) => return Ok(value.to_string()),
+        Value::Bool(_) | Value::Number(_) => return Ok(text_of(&value)),
         Value::Null => "null",
         Value::Array(_) => "a list",
         Value::Object(_) => "a map",

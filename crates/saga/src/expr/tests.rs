@@ -11,7 +11,7 @@ fn scope() -> BTreeMap<&'static str, Value> {
             json!({
                 "total": 129.5, "count": 3, "name": "Ada", "big": 18_446_744_073_709_551_615_u64,
                 "lines": [{"sku": "a", "n": 2}, {"sku": "b", "n": 1}], "flag": true, "none": null,
-                "map": {"z": 1, "a": 2, "m": 3}
+                "map": {"z": 1, "a": 2, "m": 3}, "at": "2026-02-28T23:30:00.250Z"
             }),
         ),
         ("tasks", json!({"pay": {"output": {"id": "p-1"}, "status": "done"}})),
@@ -47,6 +47,167 @@ fn an_expression_has_the_value_that_cel_gives_it() {
     check("inputs.none == null", json!(true));
     check("string(inputs.count)", json!("3"));
     check("inputs.flag ? tasks.pay.output.id : ''", json!("p-1"));
+}
+
+#[test]
+fn the_standard_functions_and_macros_are_all_there() {
+    check("size('äöü') + size([1]) + size({'a': 1}) + [1, 2].size()", json!(7));
+    check("2 in [1, 2.0] && 'a' in {'a': 1} && !(3 in [])", json!(true));
+    check("'abc'.startsWith('ab') && 'abc'.endsWith('bc') && 'abc'.contains('b')", json!(true));
+    check("[int('7'), int(7.9), int(-7.9), int(3u)]", json!([7, 7, -7, 3]));
+    check("[double('1.5'), double(2)]", json!([1.5, 2.0]));
+    check("[string(1), string(1.5), string(2.0), string(true)]", json!(["1", "1.5", "2", "true"]));
+    check("bool('true') && !bool('false')", json!(true));
+    check("uint(3) == 3u && string(bytes('a')) == 'a' && dyn(1) == 1", json!(true));
+    check("type(1) == int && type(1.5) == double && type('') == string", json!(true));
+    check("type([]) == list && type({}) == map && type(null) == null_type", json!(true));
+    check("type(timestamp(0)) == google.protobuf.Timestamp", json!(true));
+    check("type(duration('1s')) == google.protobuf.Duration", json!(true));
+    check("[1, 2].all(n, n > 0) && [1, 2].exists(n, n > 1)", json!(true));
+    check("[1, 2, 2].exists_one(n, n == 1) && ![1, 2, 2].exists_one(n, n == 2)", json!(true));
+    check("[1, 2, 3].filter(n, n % 2 == 1).map(n, n * n)", json!([1, 9]));
+    check("[1, 2, 3].map(n, n > 1, -n)", json!([-2, -3]));
+    check("[1] + [2, 'a'] == [1, 2, 'a']", json!(true));
+    check("has({'a': 1}.a) ? 'yes' : 'no'", json!("yes"));
+}
+
+#[test]
+fn numbers_compare_and_compute_with_one_another() {
+    check("1000.5 > 1000 && 2000 > 1000.5 && 2 == 2.0 && 1 <= 1.0", json!(true));
+    check("inputs.count * 1.5", json!(4.5));
+    check("1.5 * inputs.count + 1 - 0.5", json!(5.0));
+    check("inputs.total / 2", json!(64.75));
+    check("7 / 2", json!(3));
+    check("7 / 2.0", json!(3.5));
+    check("7 % 2", json!(1));
+    check("inputs.lines.map(l, l.n * 0.5)", json!([1.0, 0.5]));
+    fails("7.5 % 2", "`%` does not take double and int");
+    fails("1 + 'a'", "`+` does not take int and string");
+    fails("'a' - 'b'", "`-` does not take string and string");
+}
+
+#[test]
+fn what_is_declared_a_number_is_a_double() {
+    let number = Type::Number;
+    let lists = Type::Record(vec![("all".into(), Type::List(Box::new(Type::Number)), true)]);
+    let path = |text: &str| text.split('.').map(str::to_owned).collect::<Vec<_>>();
+    let scope =
+        BTreeMap::from([("inputs", json!({"a": 2, "b": 2, "of": {"all": [1, 2], "n": 3}}))]);
+    let value = |text: &str| {
+        let expr = Expr::compile(text).unwrap();
+        let types = [("inputs.a", number.clone()), ("inputs.of", lists.clone())];
+        expr.declare(types.map(|(text, of)| (path(text), of)).to_vec());
+        expr.eval(&scope).unwrap()
+    };
+    assert_eq!(value("inputs.a / 4"), json!(0.5));
+    assert_eq!(value("inputs.b / 4"), json!(0));
+    assert_eq!(value("inputs.a * 1.5"), json!(3.0));
+    assert_eq!(value("inputs.a > 1 && inputs.a == 2"), json!(true));
+    assert_eq!(value("inputs.of.all.map(n, n / 2)"), json!([0.5, 1.0]));
+    assert_eq!(
+        value("inputs.of == inputs.of ? inputs.of : {}"),
+        json!({"all": [1.0, 2.0], "n": 3})
+    );
+    // Nothing is computed: it is passed on as it came.
+    assert_eq!(value("inputs.a").to_string(), "2");
+}
+
+#[test]
+fn times_and_durations_are_computed_with() {
+    check("timestamp('2026-11-22T10:00:00Z')", json!("2026-11-22T10:00:00.000Z"));
+    check("timestamp('2026-11-22T12:00:00.1239+02:00')", json!("2026-11-22T10:00:00.123Z"));
+    check("timestamp(inputs.at) + duration('2h')", json!("2026-03-01T01:30:00.250Z"));
+    check("duration('2h') + timestamp(inputs.at)", json!("2026-03-01T01:30:00.250Z"));
+    check("timestamp(inputs.at) - duration('1d')", json!("2026-02-27T23:30:00.250Z"));
+    check("timestamp('2026-11-22T10:00:00Z') - timestamp(inputs.at)", json!("266d10h29m59s750ms"));
+    check("timestamp(inputs.at) - timestamp('2026-03-01T00:00:00Z')", json!("-29m59s750ms"));
+    check("duration('1h') + duration('90m') - duration('1m')", json!("2h29m"));
+    check(
+        "[duration('1.5h'), duration('-1.5s'), duration('1ms500us'), duration('0')]",
+        json!(["1h30m", "-1s500ms", "1ms", "0s"]),
+    );
+    check("duration('90m') == duration('1h30m') && duration('1h') < duration('61m')", json!(true));
+    check("timestamp(inputs.at) > timestamp('2026-02-28T23:30:00+01:00')", json!(true));
+    check("timestamp(timestamp(1)) == timestamp('1970-01-01T00:00:01Z')", json!(true));
+    check("int(timestamp('1969-12-31T23:59:59.5Z'))", json!(-1));
+    check(
+        "'at ' + string(timestamp(0)) + ' for ' + string(duration('90s'))",
+        json!("at 1970-01-01T00:00:00.000Z for 1m30s"),
+    );
+    check("max(duration('1h'), duration('90m'))", json!("1h30m"));
+    check("min([timestamp(2), timestamp(1)])", json!("1970-01-01T00:00:01.000Z"));
+    check(
+        "[1, 2].map(n, [timestamp(n)].map(t, t + duration('1s')))",
+        json!([["1970-01-01T00:00:02.000Z"], ["1970-01-01T00:00:03.000Z"]]),
+    );
+    check("timestamp('2026-11-22T10:00:00Z') == '2026-11-22T10:00:00Z'", json!(false));
+    fails("timestamp(inputs.at) + 1", "`+` does not take timestamp and int");
+    fails("1 + timestamp(inputs.at)", "`+` does not take int and timestamp");
+    fails("timestamp(inputs.at) < inputs.at", "`<` does not take timestamp and string");
+    fails(
+        "timestamp(inputs.at) + timestamp(inputs.at)",
+        "`+` does not take timestamp and timestamp",
+    );
+    fails("duration('1h') * 2", "`*` does not take duration and int");
+    fails("max(timestamp(0), 1)", "`max` does not take timestamp and int");
+    fails("timestamp(inputs.name)", "timestamp: a time such as 2026-11-22T10:00:00Z is wanted");
+    fails("timestamp('9999-12-31T23:59:59Z') + duration('1s')", "not within the years 1 to 9999");
+    fails("timestamp(9223372036854775807)", "not within the years 1 to 9999");
+    fails("duration('922337203685477580s')", "longer than 10000 years");
+    fails("timestamp(true)", "`timestamp` does not take bool");
+    for text in ["", "-", "1", "h", "1.h", ".5h", "1h ", "1 h", "--1h", "1hh", "1H", "1e3s"] {
+        fails(&format!("duration('{text}')"), "a duration such as 1h30m is wanted");
+    }
+}
+
+#[test]
+fn a_time_has_its_fields_in_utc_or_at_an_offset() {
+    let fields = "getFullYear getMonth getDate getDayOfMonth getDayOfWeek getDayOfYear getHours \
+                  getMinutes getSeconds getMilliseconds";
+    for (zone, expect) in [
+        ("", [2026, 1, 28, 27, 6, 58, 23, 30, 0, 250]),
+        ("'UTC'", [2026, 1, 28, 27, 6, 58, 23, 30, 0, 250]),
+        ("'+02:00'", [2026, 2, 1, 0, 0, 59, 1, 30, 0, 250]),
+        ("'-05:45'", [2026, 1, 28, 27, 6, 58, 17, 45, 0, 250]),
+    ] {
+        for (field, expect) in fields.split_whitespace().zip(expect) {
+            check(&format!("timestamp(inputs.at).{field}({zone})"), json!(expect));
+        }
+    }
+    check("timestamp('0001-01-01T00:00:00Z').getFullYear('-01:00')", json!(0));
+    check(
+        "[duration('25h30m1s5ms')].map(d, [d.getHours(), d.getMinutes(), d.getSeconds()])[0]",
+        json!([25, 1530, 91_801]),
+    );
+    check("duration('-1s500ms').getMilliseconds()", json!(-1500));
+    for zone in ["Z", "utc", "+2", "+02:60", "+24:00", "02:0", "+-2:00", "Europe/Berlin", "local"] {
+        fails(
+            &format!("timestamp(0).getHours('{zone}')"),
+            "time zones by name are not in this build",
+        );
+    }
+    fails("timestamp(0).getHours(inputs.name)", "getHours: time zones by name are not");
+    fails("timestamp(0).getHours(2)", "`getHours` does not take timestamp and int");
+    fails("inputs.at.getHours()", "`getHours` does not take string");
+}
+
+#[test]
+fn a_pattern_matches_a_part_of_a_text() {
+    check("'foobar'.matches('o+b') && matches('foobar', '^[a-z]*$')", json!(true));
+    check("inputs.name.matches('^[0-9]+$') || inputs.name.matches('(?i)^ADA$')", json!(true));
+    check(r"'ada@example.org'.matches('^\\w+@[\\w.]+$')", json!(true));
+    check(r"inputs.lines.all(l, l.sku.matches(r'^\p{L}$'))", json!(true));
+    check("inputs.lines.filter(l, l.sku.matches('^a'))[0].n", json!(2));
+    check(r"'a_1 é'.matches(r'^\w{3,20}\s\W$') && !'٣'.matches(r'\d')", json!(true));
+    check(r"['\\d', '5-'].map(t, t.matches(r'^(\\d|[\d-]{2}|\bx)$'))", json!([true, true]));
+    fails("inputs.count.matches('3')", "`matches` does not take int");
+    // What takes a backtracking engine years.
+    let scope = BTreeMap::from([("inputs", json!({"t": "a".repeat(60_000)}))]);
+    let expr = Expr::compile("inputs.t.matches('^(a+)+b$')").unwrap();
+    assert_eq!(expr.eval(&scope), Ok(json!(false)));
+    let scope = BTreeMap::from([("inputs", json!({"t": "a".repeat(70_000)}))]);
+    let error = expr.eval(&scope).unwrap_err();
+    assert!(error.to_string().contains("the text has 70000 bytes, 65536 at most"), "{error}");
 }
 
 #[test]
@@ -109,7 +270,18 @@ fn what_can_not_work_is_refused_before_it_runs() {
     fails("'abc", "a text is not closed");
     fails("lowr('x')", "there is no function `lowr`; did you mean `lower`?");
     fails("trim('a', 'b')", "`trim` takes 1 arguments, not 2");
-    fails("'a'.matches('b')", "not in this build");
+    fails("timestmp('x')", "did you mean `timestamp`?");
+    fails("'a'.matches()", "takes a text and a pattern, not 1 arguments");
+    fails("'a'.matches('a' + 'b')", "must stand here as text, not be computed");
+    fails("'a'.matches('(b')", "the pattern \"(b\" is not one: unclosed group");
+    fails(r"'a'.matches(r'\Ba')", "`\\B` is not in this build");
+    fails("'a'.matches('(?=b)')", "look-around");
+    fails("'a'.matches('(a{100}){100}')", "takes more than 256 KiB");
+    fails(&format!("'a'.matches('{}')", "a".repeat(600)), "has 600 bytes, 512 at most");
+    fails("timestamp('2026-11-22')", "2026-11-22T10:00:00Z is wanted, found the text");
+    fails("timestamp('0000-12-31T23:59:59Z')", "not within the years 1 to 9999");
+    fails("duration('1y')", "such as 1h30m is wanted, found the text \"1y\"");
+    fails("timestamp(saga.now).getHours('Europe/Berlin')", "time zones by name are not in this");
     fails("Foo{a: 1}", "there is no type `Foo`");
     fails("inputs.?name", "unsupported syntax");
 }
@@ -176,6 +348,10 @@ fn in_a_text_a_value_becomes_text_unless_it_has_none() {
     };
     assert_eq!(text("inputs.count"), Ok(json!("n=3")));
     assert_eq!(text("inputs.flag"), Ok(json!("n=true")));
+    assert_eq!(text("inputs.count * 1.0"), Ok(json!("n=3")));
+    assert_eq!(text("-0.0"), Ok(json!("n=0")));
+    assert_eq!(text("inputs.total"), Ok(json!("n=129.5")));
+    assert_eq!(text("timestamp(0)"), Ok(json!("n=1970-01-01T00:00:00.000Z")));
     for expression in ["inputs.none", "inputs.lines", "inputs.map"] {
         let error = text(expression).unwrap_err();
         assert!(error.reason.contains("can not stand within a text"), "{error}");
