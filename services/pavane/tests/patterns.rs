@@ -181,20 +181,8 @@ const RUNS: [(&str, &str, &str, &str, &str); 16] = [
         "tell=done mails=skipped texts=skipped close=done",
     ),
     // shows: G7
-    (
-        "g07-discriminator",
-        r#"{"parcel":"KEY","kilograms":2}"#,
-        "fail-north",
-        "completed",
-        "",
-    ),
-    (
-        "g08-n-out-of-m",
-        r#"{"paper":"KEY"}"#,
-        "fail-second",
-        "completed",
-        "",
-    ),
+    ("g07-discriminator", r#"{"parcel":"KEY","kilograms":2}"#, "fail-north", "completed", ""),
+    ("g08-n-out-of-m", r#"{"paper":"KEY"}"#, "fail-second", "completed", ""),
     // shows: G8
     ("g08-n-out-of-m", r#"{"paper":"KEY"}"#, "fail-decide", "compensated", ""),
     // shows: G10
