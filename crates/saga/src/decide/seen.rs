@@ -8,7 +8,7 @@ use crate::event::{About, Body, Event};
 use crate::input::{DomainEvent, Effects, Failure, Signal};
 use crate::limits::EARLY_MAX;
 use crate::phase::{Phase, TaskError};
-use crate::plan::{Action, AwaitPlan, Awaited, EventName, Plan, RaceOn, Slot};
+use crate::plan::{Action, AwaitPlan, Plan, RaceOn, Slot};
 use crate::state::{State, definition_key, newest_key};
 use crate::workflow::{Kept, Stage};
 
@@ -26,46 +26,6 @@ enum Hit {
     UndoFailed(Slot),
     /// Whether it is for this task could not be computed.
     Broken(Slot, TaskError),
-}
-
-impl Kept {
-    fn of_event(event: &DomainEvent, until: Timestamp) -> Self {
-        Self {
-            name: event.name.clone(),
-            is_signal: false,
-            record: event.record.clone(),
-            value: event.value.clone(),
-            key: event.key.clone(),
-            headers: event.headers.clone(),
-            time: event.time,
-            until,
-        }
-    }
-
-    fn of_signal(signal: &Signal, now: Timestamp, until: Timestamp) -> Self {
-        Self {
-            name: signal.name.clone(),
-            is_signal: true,
-            record: signal.id.clone(),
-            value: signal.data.clone(),
-            key: None,
-            headers: events::Json::null(),
-            time: now,
-            until,
-        }
-    }
-
-    fn is(&self, awaited: &Awaited) -> bool {
-        match awaited {
-            Awaited::Event(event) => self.is_event(event),
-            Awaited::Signal(name) => self.is_signal && self.name == *name,
-        }
-    }
-
-    fn is_event(&self, event: &EventName) -> bool {
-        let at = self.name.split_once('/');
-        !self.is_signal && at == Some((event.topic.as_str(), event.name.as_str()))
-    }
 }
 
 /// An event on a user's topic, for a workflow that there is.

@@ -223,7 +223,6 @@ pub(crate) enum Body {
         #[n(4)]
         dead: Option<Command>,
     },
-    // From here on: not public.
     /// Trouble that waits for a pivot's outcome.
     #[n(21)]
     Deferred {
@@ -308,7 +307,6 @@ pub(crate) enum Body {
         #[n(2)]
         task: Option<TaskRef>,
     },
-    // Not public.
     /// These cases of a choice are taken, and no others.
     #[n(32)]
     CasesTaken {

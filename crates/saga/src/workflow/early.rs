@@ -3,7 +3,9 @@
 use events::{Json, Timestamp};
 use minicbor::{Decode, Encode};
 
+use crate::input::{DomainEvent, Signal};
 use crate::limits::SIGNALS_REMEMBERED;
+use crate::plan::{Awaited, EventName};
 
 /// An event or a signal that came before what waits for it.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
@@ -28,6 +30,50 @@ pub(crate) struct Kept {
     /// Then it is nobody's.
     #[n(7)]
     pub(crate) until: Timestamp,
+}
+
+impl Kept {
+    /// An event that nothing waits for yet.
+    pub(crate) fn of_event(event: &DomainEvent, until: Timestamp) -> Self {
+        Self {
+            name: event.name.clone(),
+            is_signal: false,
+            record: event.record.clone(),
+            value: event.value.clone(),
+            key: event.key.clone(),
+            headers: event.headers.clone(),
+            time: event.time,
+            until,
+        }
+    }
+
+    /// A signal that nothing waits for yet.
+    pub(crate) fn of_signal(signal: &Signal, now: Timestamp, until: Timestamp) -> Self {
+        Self {
+            name: signal.name.clone(),
+            is_signal: true,
+            record: signal.id.clone(),
+            value: signal.data.clone(),
+            key: None,
+            headers: events::Json::null(),
+            time: now,
+            until,
+        }
+    }
+
+    /// Whether it is this.
+    pub(crate) fn is(&self, awaited: &Awaited) -> bool {
+        match awaited {
+            Awaited::Event(event) => self.is_event(event),
+            Awaited::Signal(name) => self.is_signal && self.name == *name,
+        }
+    }
+
+    /// Whether it is this event.
+    pub(crate) fn is_event(&self, event: &EventName) -> bool {
+        let at = self.name.split_once('/');
+        !self.is_signal && at == Some((event.topic.as_str(), event.name.as_str()))
+    }
 }
 
 /// What tells a repeated event or signal.
