@@ -108,6 +108,18 @@ pub fn check_together(sources: &[&str]) -> Vec<Checked> {
     readings.into_iter().map(Reading::finish).collect()
 }
 
+/// The plan of a file whose only errors are about what it would do, not about what it says: such a plan
+/// must never be run but in thought.
+pub(crate) fn plan_in_thought(source: &str) -> Option<Plan> {
+    let reading = Reading::of(source);
+    let is_about_runs = |code: &str| code == "E205" || code.starts_with("E4");
+    if !reading.findings.errors().all(is_about_runs) {
+        return None;
+    }
+    let read = reading.read?;
+    build::plan(read.draft, &read.graph, read.version)
+}
+
 /// A file that is looked at.
 struct Reading {
     findings: Findings,
