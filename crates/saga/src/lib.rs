@@ -26,7 +26,10 @@ mod yaml;
 pub use admit::{CorrelateError, InputError, StartError};
 pub use codec::CodecError;
 pub use decide::{Cause, Decision, Held, Unsent, decide};
-pub use definition::{Checked, Diagnostic, Severity, check, check_together, render, to_json};
+pub use definition::{
+    Checked, Colour, Diagnostic, Load, Severity, Source, bundle, check, check_all, check_beside,
+    render, schema, to_json,
+};
 pub use event::{Event, wants_ack};
 pub use evolve::evolve;
 pub use explore::{Bounds, Counterexample, Explored, Gravity, Step, explore};

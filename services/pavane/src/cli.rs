@@ -69,7 +69,8 @@ pub(crate) enum Verb {
     #[command(after_help = "Example:\n  pavane run coordinator,intake --kafka localhost:9092")]
     Run(Run),
     /// Say what is wrong with saga files
-    #[command(after_help = "Example:\n  pavane check sagas/order-processing.yaml")]
+    #[command(after_help = "Example:\n  pavane check sagas/*.yaml --strict\n  pavane check \
+                            --schema > saga-file.schema.json")]
     Check(Check),
     /// Deploy saga files
     #[command(after_help = "Example:\n  pavane deploy sagas/order-processing.yaml")]
@@ -99,6 +100,11 @@ pub(crate) enum Verb {
         after_help = "Example:\n  pavane cancel order-processing:o-17 --reason 'ordered twice'"
     )]
     Cancel(Order),
+    /// Tell a workflow something that one of its tasks awaits
+    #[command(
+        after_help = "Example:\n  pavane signal orders:o-17 approve --data '{\"by\":\"ann\"}'"
+    )]
+    Signal(Signal),
     /// Let a paused workflow go on
     #[command(
         after_help = "Example:\n  pavane continue order-processing:o-17 --reason 'bank is back'"
@@ -195,11 +201,14 @@ pub(crate) struct Run {
 #[derive(Debug, Args)]
 pub(crate) struct Check {
     /// Saga files
-    #[arg(required = true, value_name = "FILE")]
+    #[arg(required_unless_present = "schema", value_name = "FILE")]
     pub(crate) files: Vec<PathBuf>,
     /// Warnings fail too
     #[arg(long)]
     pub(crate) strict: bool,
+    /// Print the JSON Schema of saga files instead, for editors
+    #[arg(long, conflicts_with_all = ["files", "strict"])]
+    pub(crate) schema: bool,
 }
 
 /// `deploy`
@@ -278,6 +287,18 @@ pub(crate) struct Order {
     /// Why, for the history
     #[arg(long)]
     pub(crate) reason: String,
+}
+
+/// `signal`
+#[derive(Debug, Args)]
+pub(crate) struct Signal {
+    /// The workflow's id, `saga:key`
+    pub(crate) id: String,
+    /// The signal's name
+    pub(crate) name: String,
+    /// What it says, as JSON or the file that holds it
+    #[arg(long, value_name = "JSON or @FILE", default_value = "null")]
+    pub(crate) data: String,
 }
 
 /// An operator's order about a task.
