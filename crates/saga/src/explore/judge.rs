@@ -199,15 +199,23 @@ impl Judge {
                 status,
                 Status::Done | Status::Running | Status::Retrying | Status::InDoubt
             );
-            let place = law.places.find(name);
-            let task = place.and_then(|place| law.plan.tasks.get(place.slot));
-            is_left && task.is_some_and(|task| task.undo.is_some())
+            let Some(place) = law.places.find(name).filter(|_| is_left) else { return false };
+            let has_undo = law.plan.tasks.get(place.slot).is_some_and(|task| task.undo.is_some());
+            has_undo && !self.is_covered(&place, law)
         });
         left.map(|(name, _)| {
             let message = format!("`{name}` stands, and the run ends as {end}");
             Found::of_ours("left-standing", name, message)
         })
         .collect()
+    }
+
+    /// Whether its fallback has done it: that one's undo counts.
+    fn is_covered(&self, place: &Place, law: &Law<'_>) -> bool {
+        let fallback = law.plan.tasks.get(place.slot).and_then(|task| task.fallback);
+        let fallback = fallback.map(|slot| law.places.beside(place, slot));
+        let status = fallback.and_then(|fallback| self.status(&fallback, law));
+        !matches!(status, None | Some(Status::Cancelled | Status::Skipped))
     }
 
     /// What comes after it in the graph is over.

@@ -120,7 +120,7 @@ impl Search<'_> {
         }
         let mut found = told.found;
         if !told.is_broken {
-            found.extend(world.silence());
+            found.extend(world.silence(self.setting));
             found.extend(world.restart());
         }
         // That too few are done where some have failed is what the file says.

@@ -14,7 +14,7 @@ use super::judge::{Judge, Law};
 use super::participant::{Asks, Book, Given, Order};
 use super::places::Places;
 use super::samples::Samples;
-use super::{Found, Gravity};
+use super::{Found, Gravity, waiting};
 use crate::decide::{Cause, Decision, Held, decide};
 use crate::event::{Event, wants_ack};
 use crate::input::{Input, Start};
@@ -240,6 +240,9 @@ impl World {
         self.now = self.now.max(at);
         let id = self.id.clone();
         let mut told = self.feed(setting, Cause::Wake(id.as_str()));
+        if told.is_broken {
+            return told;
+        }
         if told.ignored.is_some() {
             let message = "the workflow asks to be woken, and nothing comes of it".to_owned();
             told.found.push(Found::of_ours("never-silent", "", message));
@@ -265,14 +268,15 @@ impl World {
     }
 
     /// A live workflow waits for somebody, for something or for a time.
-    pub(super) fn silence(&self) -> Option<Found> {
+    pub(super) fn silence(&self, setting: &Setting) -> Option<Found> {
         let is_waiting = self.judge.ended_at.is_some()
             || self.judge.is_paused
             || self.judge.is_blocked()
             || self.due().is_some()
             || !self.pending.is_empty()
             || self.orders.values().any(|orders| !orders.is_empty())
-            || self.given.iter().any(|given| given.is_late);
+            || self.given.iter().any(|given| given.is_late)
+            || waiting::events(self, setting).iter().any(|(comes, _)| !comes.is_early);
         (!is_waiting).then(|| {
             let message = "it has not ended, and waits for nobody and for no time".to_owned();
             Found::of_ours("never-silent", "", message)
