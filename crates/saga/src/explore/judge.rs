@@ -5,10 +5,11 @@ use std::collections::BTreeMap;
 
 use events::{How, TaskId, Timestamp, What};
 
-use super::places::{Place, Places};
-use super::samples::{Samples, TaskReads};
+use super::law::Law;
+use super::places::Place;
+use super::samples::TaskReads;
 use super::{Found, Gravity};
-use crate::plan::{Kind, OnBlocked, Plan, Role, Slot, Strategy};
+use crate::plan::{Kind, OnBlocked, Slot};
 
 /// What is known of a task from outside.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,13 +26,6 @@ pub(super) enum Status {
     Undone,
     /// An operator has given up its undo.
     Stands,
-}
-
-/// What a judge goes by.
-pub(super) struct Law<'s> {
-    pub(super) plan: &'s Plan,
-    pub(super) places: &'s Places,
-    pub(super) samples: &'s Samples,
 }
 
 /// What was told of one workflow.
@@ -86,10 +80,15 @@ impl Judge {
             }
             What::WorkflowPaused { problem } => {
                 self.is_paused = true;
-                found.extend(problem.task.as_ref().and_then(|task| self.paused(task, law)));
+                let task = problem.task.as_ref();
+                found.extend(task.and_then(|task| self.let_go(task, law)).or_else(|| {
+                    let task = task?;
+                    self.paused(task, law)
+                }));
             }
             What::WorkflowResumed { .. } => self.is_paused = false,
-            What::CompensationStarted { .. } => {
+            What::CompensationStarted { problem, .. } => {
+                found.extend(problem.task.as_ref().and_then(|task| self.let_go(task, law)));
                 if self.is_past_pivot {
                     let message = "it turns back although the pivot is done";
                     found.push(Found::of_ours("undo-order", "", message));
@@ -247,6 +246,19 @@ impl Judge {
         Some(Found::of_ours("undo-order", task.as_str(), message))
     }
 
+    /// What a join has let go of is nobody's matter any more.
+    fn let_go(&self, task: &TaskId, law: &Law<'_>) -> Option<Found> {
+        let place = law.places.find(task.as_str())?;
+        let begun = law.lets_go(&place).into_iter().find(|later| {
+            let status = self.status(later, law);
+            !matches!(status, None | Some(Status::Skipped | Status::Cancelled | Status::Failed))
+        })?;
+        let later = law.places.name(law.plan, &begun);
+        let message =
+            format!("the run turns or pauses for `{task}`, of which `{later}` has let go");
+        Some(Found::of_ours("let-go", task.as_str(), message))
+    }
+
     /// Past the pivot only what can not go on forward waits for a person.
     fn paused(&self, task: &TaskId, law: &Law<'_>) -> Option<Found> {
         let place = law.places.find(task.as_str())?;
@@ -311,35 +323,6 @@ impl Judge {
             true => Gravity::Error,
             false => Gravity::Warning,
         }
-    }
-}
-
-impl Law<'_> {
-    fn kind(&self, task: &TaskId) -> Option<Kind> {
-        let place = self.places.find(task.as_str())?;
-        Some(self.plan.tasks.get(place.slot)?.kind)
-    }
-
-    /// Whether it runs once a failure is dealt with.
-    fn closes(&self, place: &Place) -> bool {
-        self.places.any_around(self.plan, place, |slot| {
-            self.plan.tasks.get(slot).is_some_and(|task| task.role == Role::Closing)
-        })
-    }
-
-    /// Whether the file asks for a pause.
-    fn pauses_as_said(&self, place: &Place) -> bool {
-        let said = |slot: Slot| self.plan.tasks.get(slot)?.on_failure.as_ref();
-        self.plan.on_failure.strategy == Strategy::Pause
-            || self.places.any_around(self.plan, place, |slot| {
-                said(slot).is_some_and(|said| said.strategy == Strategy::Pause)
-            })
-    }
-
-    fn is_leaf(&self, slot: Slot) -> bool {
-        !self.plan.tasks.iter().any(|task| {
-            task.parent == Some(slot) && task.role.is_child() || task.role == Role::Fallback(slot)
-        })
     }
 }
 

@@ -8,6 +8,7 @@
 mod canonical;
 mod choice;
 mod judge;
+mod law;
 mod participant;
 mod places;
 mod reads;

@@ -68,7 +68,7 @@ impl Places {
     }
 
     /// It, what it stands in, and so on.
-    fn chain(&self, plan: &Plan, place: &Place) -> Vec<Place> {
+    pub(super) fn chain(&self, plan: &Plan, place: &Place) -> Vec<Place> {
         let mut chain = vec![place.clone()];
         let mut at = place.clone();
         while let Some(task) = plan.tasks.get(at.slot) {

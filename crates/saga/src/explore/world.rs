@@ -10,7 +10,8 @@ use events::{
 };
 use serde_json::Value;
 
-use super::judge::{Judge, Law};
+use super::judge::Judge;
+use super::law::Law;
 use super::participant::{Asks, Book, Given, Order};
 use super::places::Places;
 use super::samples::Samples;
