@@ -250,9 +250,10 @@ impl Search<'_> {
             if is_inside {
                 continue;
             }
-            let message = format!("`{}` starts in no run", task.id);
-            let found = Found::of_file("never-starts", Gravity::Error, task.id.as_str(), message);
             let known = self.found.remove(&("join", task.id.to_string()));
+            let why = if known.is_some() { ": its join can not fire" } else { "" };
+            let message = format!("`{}` starts in no run{why}", task.id);
+            let found = Found::of_file("never-starts", Gravity::Error, task.id.as_str(), message);
             let run = known.map(|known| known.run).unwrap_or_default();
             self.found.insert(("never-starts", task.id.to_string()), Case { found, run });
         }
