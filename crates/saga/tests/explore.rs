@@ -30,7 +30,18 @@ tasks:
   - {id: reserve, agent: inventory, depends_on: [charge], inputs: [order_id], compensate: release}
 "#;
     assert!(is_refused(source, "E401"));
-    insta::assert_snapshot!(stories(source, 300), @"");
+    insta::assert_snapshot!(stories(source, 300), @r#"
+    error[behind-pivot]: `reserve` fails once the pivot is done: nothing can be undone, and a person must say how it goes on; let it stand before the pivot, or make it `retriable` or `optional`
+      1. it starts with {"order_id":"x"}
+           WorkflowStarted
+           TaskScheduled charge
+      2. payment answers for `charge`: done
+           TaskCompleted charge
+           TaskScheduled reserve
+      3. inventory answers for `reserve`: failed, for good
+           TaskFailed reserve: refused
+           WorkflowPaused reserve: refused
+    "#);
 }
 
 #[test]
@@ -47,7 +58,19 @@ tasks:
   - {id: charge, agent: payment, depends_on: [reserve], inputs: [order_id], kind: retriable}
 "#;
     assert!(is_refused(source, "E405"));
-    insta::assert_snapshot!(stories(source, 1000), @"");
+    insta::assert_snapshot!(stories(source, 1000), @r#"
+    error[undo-inputs]: the undo of `reserve` can not be computed, and a person must undo it by hand: `original.output.reservation_id`: `original.output` is null and has no field `reservation_id`
+      1. it starts with {"order_id":"x"}
+           WorkflowStarted
+           TaskScheduled reserve
+      2. an operator cancels
+           CompensationStarted cancelled
+           TaskCancelled charge: not started
+      3. inventory answers for `reserve`: failed, with unknown effects; it was done
+           TaskInDoubt reserve: crashed, undo
+           UndoFailed reserve: expression, for good
+           CompensationBlocked reserve: expression
+    "#);
 }
 
 /// It is asked whether the one field is there, and the other one is read.
@@ -66,7 +89,19 @@ tasks:
       inputs: {of: "${has(original.output.note) ? original.output.note : string(original.output.reservation_id)}"}
   - {id: charge, agent: payment, depends_on: [reserve], inputs: [order_id], kind: retriable}
 "#;
-    insta::assert_snapshot!(stories(source, 1000), @"");
+    insta::assert_snapshot!(stories(source, 1000), @r#"
+    error[undo-inputs]: the undo of `reserve` can not be computed, and a person must undo it by hand: `has(original.output.note) ? original.output.note : string(original.output.reservation_id)`: there is no field `reservation_id` (with original.output = null)
+      1. it starts with {"order_id":"x"}
+           WorkflowStarted
+           TaskScheduled reserve
+      2. an operator cancels
+           CompensationStarted cancelled
+           TaskCancelled charge: not started
+      3. inventory answers for `reserve`: failed, with unknown effects; it was done
+           TaskInDoubt reserve: crashed, undo
+           UndoFailed reserve: expression, for good
+           CompensationBlocked reserve: expression
+    "#);
 }
 
 #[test]
@@ -80,7 +115,19 @@ tasks:
   - {id: both, agent: both, depends_on: {n_of: 3, tasks: [left, right]}}
 "#;
     assert!(is_refused(source, "E205"));
-    insta::assert_snapshot!(stories(source, 1000), @"");
+    insta::assert_snapshot!(stories(source, 1000), @r#"
+    error[never-starts]: `both` starts in no run: its join can not fire
+      1. it starts with {"order_id":"x"}
+           WorkflowStarted
+           TaskScheduled left
+           TaskScheduled right
+           TaskFailed both: join_impossible
+           CompensationStarted both: join_impossible
+           TaskCancelled left: changes nothing
+           TaskCancelled right: changes nothing
+           CompensationCompleted: nothing was to be undone
+           WorkflowFailed: compensated, join_impossible
+    "#);
 }
 
 #[test]
@@ -94,7 +141,18 @@ tasks:
   - {id: ship, agent: shipping, depends_on: {n_of: 2, tasks: [card, invoice]}}
 "#;
     assert!(saga::check(source).plan.is_some(), "the checker does not see it");
-    insta::assert_snapshot!(stories(source, 1000), @"");
+    insta::assert_snapshot!(stories(source, 1000), @r#"
+    error[never-starts]: `ship` starts in no run: its join can not fire
+      1. it starts with {"method":"x"}
+           WorkflowStarted
+           TaskSkipped card: when
+           TaskScheduled invoice
+           TaskFailed ship: join_impossible
+           CompensationStarted ship: join_impossible
+           TaskCancelled invoice: changes nothing
+           CompensationCompleted: nothing was to be undone
+           WorkflowFailed: compensated, join_impossible
+    "#);
 }
 
 #[test]
@@ -108,7 +166,19 @@ tasks:
   - {id: ship, agent: shipping, depends_on: [gift, pack], inputs: {gift: "${tasks.gift.output.gift_id}"}}
 "#;
     assert!(saga::check(source).plan.is_some(), "the checker does not see it");
-    insta::assert_snapshot!(stories(source, 300), @"");
+    insta::assert_snapshot!(stories(source, 300), @r#"
+    error[expression]: `ship` fails by itself: `tasks.gift.output.gift_id`: `tasks.gift.output` is null and has no field `gift_id`
+      1. it starts with {"vip":false}
+           WorkflowStarted
+           TaskSkipped gift: when
+           TaskScheduled pack
+      2. packing answers for `pack`: done
+           TaskCompleted pack
+           TaskFailed ship: expression
+           CompensationStarted ship: expression
+           CompensationCompleted: nothing was to be undone
+           WorkflowFailed: compensated, expression
+    "#);
 }
 
 /// What nobody has declared may be there or not: that is a warning, and only where it is not there.
@@ -128,7 +198,19 @@ tasks:
     let explored = tried(source, 2000);
     assert!(!explored.has_errors());
     assert!(explored.unreached.is_empty(), "{:?}", explored.unreached);
-    insta::assert_snapshot!(stories(source, 300), @"");
+    insta::assert_snapshot!(stories(source, 300), @r#"
+    warning[expression]: `pay` fails by itself: `tasks.quote.output.sum * 2`: there is no field `sum`
+      1. it starts with {"order_id":"x"}
+           WorkflowStarted
+           TaskScheduled quote
+      2. quote answers: done, with an output that lacks what is read of it
+           TaskCompleted quote
+           TaskFailed pay: expression
+           CompensationStarted pay: expression
+           TaskCancelled large: not started
+           CompensationCompleted: nothing was to be undone
+           WorkflowFailed: compensated, expression
+    "#);
 }
 
 #[test]

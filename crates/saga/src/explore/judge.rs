@@ -370,3 +370,90 @@ fn is_undo(what: &What) -> bool {
 fn name_of(what: &What) -> &'static str {
     super::words::name(what)
 }
+
+#[cfg(test)]
+mod tests {
+    use events::{Json, Problem};
+
+    use super::*;
+    use crate::explore::places::Places;
+    use crate::explore::samples::Samples;
+
+    const SAGA: &str = "
+name: judged
+inputs: []
+tasks:
+  - {id: a, agent: a, compensate: undo_a}
+  - {id: b, agent: b, depends_on: [a], compensate: undo_b}
+  - {id: p, agent: p, depends_on: [b], kind: pivot}
+";
+
+    fn problem() -> Problem {
+        Problem { task: None, code: "broken".to_owned(), message: String::new() }
+    }
+
+    /// `start a`, `done a`, `undo a`, `undone a`, `turn`, `compensated`, `completed`.
+    fn what(line: &str) -> What {
+        let (verb, task) = line.split_once(' ').unwrap_or((line, ""));
+        let (task, empty) = (TaskId::from(task), String::new);
+        match verb {
+            "start" => What::TaskStarted { task, attempt: 1, percent: None, note: None },
+            "done" => What::TaskCompleted { task, attempt: 1, output: Json::null(), by: None },
+            "undo" => What::UndoScheduled {
+                command: empty(),
+                task,
+                n: 1,
+                agent: "x".into(),
+                task_type: empty(),
+                inputs: Json::null(),
+                deadline: Timestamp::from_millis(0),
+            },
+            "undone" => What::UndoCompleted { task, n: 1, nothing: false, by: None },
+            "turn" => What::CompensationStarted { epoch: 1, problem: problem() },
+            "completed" => What::WorkflowCompleted { outputs: Json::null() },
+            _ => What::WorkflowFailed {
+                how: How::Compensated,
+                problem: problem(),
+                outputs: None,
+                stands: Vec::new(),
+                undone: Vec::new(),
+                in_doubt: Vec::new(),
+            },
+        }
+    }
+
+    /// What is said about a course of events that the engine would have to be broken to tell.
+    fn judged(course: &[&str]) -> Vec<String> {
+        let plan = crate::check(SAGA).plan.unwrap();
+        let (places, samples) = (Places::of(&plan), Samples::of(&plan));
+        let law = Law { plan: &plan, places: &places, samples: &samples };
+        let mut judge = Judge::default();
+        let now = Timestamp::from_millis(0);
+        let heard = course.iter().flat_map(|line| judge.hear(&what(line), now, &law));
+        heard.map(|found| format!("{}: {}", found.code, found.message)).collect()
+    }
+
+    #[test]
+    fn a_sound_course_is_not_blamed() {
+        let course = ["start a", "done a", "start b", "done b", "start p", "done p", "completed"];
+        assert_eq!(judged(&course), Vec::<String>::new());
+        let back = ["start a", "done a", "start b", "done b", "turn", "undo b", "undone b"];
+        let course = [&back[..], &["undo a", "undone a", "compensated"]].concat();
+        assert_eq!(judged(&course), Vec::<String>::new());
+    }
+
+    #[test]
+    fn each_broken_promise_is_named() {
+        let forward = ["start a", "done a", "start b", "done b"];
+        let check = |course: &[&str], expect: &str| {
+            assert_eq!(judged(&[&forward[..], course].concat()), [expect]);
+        };
+        check(&["completed", "completed"], "one-end: WorkflowCompleted follows the end of the run");
+        check(&["turn", "undo a"], "undo-order: `a` is undone before `b`, which comes after it");
+        check(&["turn", "start p"], "undo-order: `p` starts after compensation has begun");
+        check(&["done p", "turn"], "undo-order: it turns back although the pivot is done");
+        let left = ["turn", "undo b", "undone b", "compensated"];
+        check(&left, "left-standing: `a` stands, and the run ends as compensated");
+        assert_eq!(judged(&["start b"]), ["graph-order: `b` starts before `a` is settled"]);
+    }
+}
