@@ -8,6 +8,7 @@ mod definition;
 mod duration;
 mod event;
 mod evolve;
+mod explore;
 mod expr;
 mod input;
 mod limits;
@@ -31,6 +32,7 @@ pub use definition::{
 };
 pub use event::{Event, wants_ack};
 pub use evolve::evolve;
+pub use explore::{Bounds, Counterexample, Explored, Gravity, Step, explore};
 pub use expr::{Expr, ExprError, Piece, Scope, Template};
 pub use input::{
     Answer, Deploy, DomainEvent, Effects, Failure, Input, Known, Outcome, Parent, Signal, Start,

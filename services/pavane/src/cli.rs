@@ -1,12 +1,14 @@
 //! What can be typed: verbs, flags, help.
 
 mod bench;
+mod check;
 
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub(crate) use bench::{Bench, BenchParticipants, BenchSaga};
+pub(crate) use check::Check;
 
 /// The whole command line.
 #[derive(Debug, Parser)]
@@ -69,8 +71,7 @@ pub(crate) enum Verb {
     #[command(after_help = "Example:\n  pavane run coordinator,intake --kafka localhost:9092")]
     Run(Run),
     /// Say what is wrong with saga files
-    #[command(after_help = "Example:\n  pavane check sagas/*.yaml --strict\n  pavane check \
-                            --schema > saga-file.schema.json")]
+    #[command(after_help = check::EXAMPLE)]
     Check(Check),
     /// Deploy saga files
     #[command(after_help = "Example:\n  pavane deploy sagas/order-processing.yaml")]
@@ -195,20 +196,6 @@ pub(crate) struct Run {
     /// Address for HTTP
     #[arg(long, value_name = "ADDR")]
     pub(crate) listen: Option<String>,
-}
-
-/// `check`
-#[derive(Debug, Args)]
-pub(crate) struct Check {
-    /// Saga files
-    #[arg(required_unless_present = "schema", value_name = "FILE")]
-    pub(crate) files: Vec<PathBuf>,
-    /// Warnings fail too
-    #[arg(long)]
-    pub(crate) strict: bool,
-    /// Print the JSON Schema of saga files instead, for editors
-    #[arg(long, conflicts_with_all = ["files", "strict"])]
-    pub(crate) schema: bool,
 }
 
 /// `deploy`

@@ -77,6 +77,34 @@ fn files_are_checked_together_and_warnings_fail_only_strictly() {
 }
 
 #[test]
+fn what_may_happen_is_tried_and_told() {
+    let place = Place::new();
+    let join = "name: join\ninputs: [{name: by, type: string}]\ntasks:\n\
+                - {id: card, agent: card, when: \"${inputs.by == 'card'}\"}\n\
+                - {id: bill, agent: bill, when: \"${inputs.by != 'card'}\"}\n\
+                - {id: ship, agent: ship, depends_on: {n_of: 2, tasks: [card, bill]}}\n";
+    place.write("join.yaml", join);
+    place.run(&["check", "join.yaml"]).exits(0);
+    let said = place.run(&["check", "--explore", "join.yaml"]).exits(1);
+    assert!(said.out.contains("error[never-starts]: `ship` starts in no run"), "{}", said.out);
+    assert!(said.out.contains("  1. it starts with {\"by\":\"x\"}\n"), "{}", said.out);
+    assert!(said.out.contains("states to depth 3: all of them"), "{}", said.out);
+    let said = place.run(&["check", "--explore=3", "--json", "join.yaml"]).exits(0);
+    let explored = &said.json()["explored"][0];
+    assert_eq!(explored["states"], 3);
+    assert_eq!(explored["complete"], false);
+
+    // What is wrong only in what it would do is tried, too; what says nothing is not.
+    place.write("never.yaml", &join.replace("n_of: 2", "n_of: 3"));
+    let said = place.run(&["check", "--explore", "never.yaml"]).exits(1);
+    assert!(said.out.contains("error[E205]"), "{}", said.out);
+    assert!(said.out.contains("error[never-starts]"), "{}", said.out);
+    place.write("typo.yaml", &join.replace("depends_on", "dependson"));
+    let said = place.run(&["check", "--explore", "typo.yaml"]).exits(1);
+    assert!(said.out.contains("typo.yaml: not explored"), "{}", said.out);
+}
+
+#[test]
 fn the_schema_of_files_is_printed() {
     let said = Place::new().run(&["check", "--schema"]).exits(0);
     let kept = std::fs::read_to_string(repository("schemas/saga-file.schema.json")).unwrap();

@@ -99,7 +99,13 @@ impl Findings {
     }
 
     pub(crate) fn has_errors(&self) -> bool {
-        self.found.iter().any(|finding| finding.severity == Severity::Error)
+        self.errors().next().is_some()
+    }
+
+    /// The codes of the errors.
+    pub(crate) fn errors(&self) -> impl Iterator<Item = &'static str> + '_ {
+        let errors = self.found.iter().filter(|finding| finding.severity == Severity::Error);
+        errors.map(|finding| finding.code)
     }
 
     /// All, in the order of the file, and the texts of the imported files by their paths.

@@ -46,6 +46,8 @@ pub use schema::schema;
 
 use std::collections::BTreeMap;
 
+use draft::Draft;
+use graph::Graph;
 use together::Places;
 
 use crate::plan::Plan;
@@ -172,7 +174,8 @@ struct Judged {
 impl Judged {
     fn of(source: &str, load: Option<&Load<'_>>) -> Self {
         let mut findings = Findings::of(source);
-        let (plan, places) = sound(source, load, &mut findings).unzip();
+        let understood = understood(source, load, &mut findings).filter(|_| !findings.has_errors());
+        let (plan, places) = understood.and_then(Understood::plan).unzip();
         Self { plan, places: places.unwrap_or_default(), findings }
     }
 
@@ -190,8 +193,36 @@ fn compare(judged: &mut [Judged], known: &[&Plan]) {
     together::check(&mut files.collect::<Vec<_>>(), known);
 }
 
+/// The plan of a file that stands for itself and whose only errors are about what it would do, not about
+/// what it says. Such a plan is never run but in thought.
+pub(crate) fn plan_in_thought(source: &str) -> Option<Plan> {
+    let mut findings = Findings::of(source);
+    let understood = understood(source, None, &mut findings)?;
+    let is_about_runs = |code: &str| code == "E205" || code.starts_with("E4");
+    let (plan, _) = understood.plan().filter(|_| findings.errors().all(is_about_runs))?;
+    Some(plan)
+}
+
+/// A file whose form is known.
+struct Understood {
+    root: Node,
+    draft: Draft,
+    graph: Graph,
+}
+
+impl Understood {
+    fn plan(self) -> Option<(Plan, Places)> {
+        let version = hash::of(&self.root);
+        Some((build::plan(self.draft, &self.graph, version)?, Places::of(&self.root)))
+    }
+}
+
 /// Each stage needs what the one before has made sure of; within a stage all errors are found.
-fn sound(source: &str, load: Option<&Load<'_>>, findings: &mut Findings) -> Option<(Plan, Places)> {
+fn understood(
+    source: &str,
+    load: Option<&Load<'_>>,
+    findings: &mut Findings,
+) -> Option<Understood> {
     let mut root = tree(source, findings)?;
     let unknown = imports::resolve(&mut root, load, findings);
     templates::expand(&mut root, &unknown, findings);
@@ -205,10 +236,7 @@ fn sound(source: &str, load: Option<&Load<'_>>, findings: &mut Findings) -> Opti
     hints::check(&draft, &graph, findings);
     doubts::check(&draft, &graph, findings);
     unused::check(&draft, &graph, findings);
-    if findings.has_errors() {
-        return None;
-    }
-    Some((build::plan(draft, &graph, hash::of(&root))?, Places::of(&root)))
+    Some(Understood { root, draft, graph })
 }
 
 /// The file in full form.

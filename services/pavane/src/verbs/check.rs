@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use crate::cli::Check;
 use crate::failure::Failure;
 use crate::output::Output;
-use crate::verbs::SagaFile;
+use crate::verbs::{SagaFile, explore};
 
 /// Checks files, each by itself and among the others, and shows everything that was found.
 pub(crate) fn run(check: &Check, output: Output) -> Result<(), Failure> {
@@ -34,13 +34,23 @@ pub(crate) fn run(check: &Check, output: Output) -> Result<(), Failure> {
             output.line(format!("{shown}: {} is sound, {tasks} tasks", plan.name))?;
         }
     }
+    let tried = match check.explore {
+        Some(states) => Some(explore::explore(&files, states, output)?),
+        None => None,
+    };
+    errors += tried.as_ref().map_or(0, |tried| tried.errors);
+    warnings += tried.as_ref().map_or(0, |tried| tried.warnings);
     let strict = check.strict;
     let sound = errors == 0 && (warnings == 0 || !strict);
     if output.is_json() {
-        output.value(&json!({
+        let mut all = json!({
             "ok": sound, "errors": errors, "warnings": warnings,
             "diagnostics": found.iter().filter_map(Value::as_array).flatten().collect::<Vec<_>>(),
-        }))?;
+        });
+        if let (Some(all), Some(tried)) = (all.as_object_mut(), tried) {
+            all.insert("explored".to_owned(), Value::Array(tried.values));
+        }
+        output.value(&all)?;
     }
     if sound {
         return Ok(());

@@ -7,6 +7,7 @@ pub(crate) mod config;
 pub(crate) mod demo;
 pub(crate) mod deploy;
 pub(crate) mod dlq;
+mod explore;
 pub(crate) mod operate;
 pub(crate) mod publish;
 pub(crate) mod read;
