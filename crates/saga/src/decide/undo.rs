@@ -103,11 +103,12 @@ impl Draft<'_> {
         self.is_clear(slot) && self.task(slot).phase != Phase::UndoBlocked
     }
 
-    /// For each task, whether something that comes after it, directly or not, is not clear yet. What stands in
-    /// a group comes after all that the group depends on, and before all that depends on the group.
+    /// For each task, whether something that comes after it, directly or not, is to be undone as well and is not
+    /// clear yet. What stands in a group comes after all that the group depends on, and before all that depends on the group.
     fn waiting(&self) -> Vec<bool> {
         let mut waits = vec![false; self.slots().end];
-        let mut open: Vec<Slot> = self.slots().filter(|slot| !self.is_clear(*slot)).collect();
+        let counts = |slot: &Slot| !self.is_clear(*slot) && self.is_in_scope(*slot);
+        let mut open: Vec<Slot> = self.slots().filter(counts).collect();
         let mut seen = vec![false; waits.len()];
         while let Some(slot) = open.pop() {
             for node in std::iter::once(slot).chain(self.around(slot)) {

@@ -7,6 +7,7 @@
 )]
 
 mod constructs;
+mod files;
 mod parse;
 mod random;
 mod records;
