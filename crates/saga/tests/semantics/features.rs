@@ -1,0 +1,33 @@
+//! What of the language is drawn: what the engine can do. A feature is switched on when it can.
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(dead_code, reason = "named here, switched on below")]
+pub(crate) enum Feature {
+    /// `tasks`, `sequential`
+    Groups,
+    /// On data, one case or many.
+    Choice,
+    When,
+    /// `any`, `n_of`, `discriminator`
+    Joins,
+    ForEach,
+    Optional,
+    Fallback,
+    /// `on_failure` of the file and of tasks.
+    Strategies,
+    /// `on_failure` of groups.
+    Savepoints,
+    /// `then` of the file's `on_failure`.
+    Closing,
+    /// `parallel: false`
+    Alone,
+    /// `order: strict`
+    Strict,
+    Wait,
+}
+
+const ON: &[Feature] = &[];
+
+pub(crate) fn has(feature: Feature) -> bool {
+    ON.contains(&feature)
+}

@@ -1,0 +1,77 @@
+//! What the language means, said a second time: random sagas whose histories are judged by rules made
+//! from the specification alone, a naive interpreter of it, and scenario files.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::wildcard_enum_match_arm,
+    reason = "a test may panic; clippy knows only functions marked as tests; what a rule does not speak of it passes over"
+)]
+
+mod drawn;
+mod ends;
+mod features;
+mod judge;
+mod participants;
+mod play;
+mod reach;
+mod starts;
+mod tree;
+mod undos;
+mod view;
+mod world;
+mod written;
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use drawn::Luck;
+use play::{Play, Step};
+use proptest::prelude::*;
+use saga::Severity;
+use tree::{Saga, Tree};
+
+fn steps() -> impl Strategy<Value = Vec<Step>> {
+    prop::collection::vec(any::<Step>(), 0..120)
+}
+
+/// What went wrong, and the story of it.
+fn told<'a>(run: impl FnOnce(&mut Option<Play<'a>>)) -> Result<(), TestCaseError> {
+    let mut play = None;
+    let caught = catch_unwind(AssertUnwindSafe(|| run(&mut play)));
+    caught.map_err(|panic| {
+        let text = panic.downcast_ref::<String>().cloned();
+        let text = text.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()));
+        let story = play.as_ref().map(Play::story).unwrap_or_default();
+        TestCaseError::fail(format!("{}\n{story}", text.unwrap_or_default()))
+    })
+}
+
+fn any_schedule(saga: &Saga, steps: &[Step]) -> Result<(), TestCaseError> {
+    let tree = Tree::of(saga);
+    told(|play| {
+        let play = play.insert(Play::new(saga, &tree));
+        for step in steps {
+            play.step(*step);
+        }
+        play.drain();
+        judge::judge(&tree, &play.world.log, &play.participants);
+        play.world.refold();
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..Default::default() })]
+
+    #[test]
+    fn a_history_is_judged(saga in drawn::sagas(Luck::Bad), steps in steps()) {
+        any_schedule(&saga, &steps)?;
+    }
+
+    #[test]
+    fn every_drawn_saga_is_taken(saga in drawn::sagas(Luck::Bad)) {
+        let checked = saga::check(&saga.yaml());
+        let bad: Vec<_> =
+            checked.diagnostics.iter().filter(|d| d.severity == Severity::Error).collect();
+        prop_assert!(checked.plan.is_some(), "{bad:#?}");
+    }
+}
