@@ -60,7 +60,8 @@ pub(crate) enum Luck {
 
 pub(crate) fn sagas(luck: Luck) -> impl Strategy<Value = Saga> {
     let numbers = || prop::collection::vec(any::<u8>(), 0..5);
-    let task = (any::<[u8; 16]>(), any::<u8>(), numbers(), prop::collection::vec(any::<u8>(), 0..3));
+    let task =
+        (any::<[u8; 16]>(), any::<u8>(), numbers(), prop::collection::vec(any::<u8>(), 0..3));
     let task = task.prop_map(|(bits, edges, acts, undos)| {
         let children = Vec::new();
         Raw { bits, edges, acts, undos, children }
@@ -250,7 +251,8 @@ impl Drawing {
             cases.push(Case { when: Some(drawn >> k & 1 == 0), tasks });
         }
         // Mostly a last case without a condition.
-        if let (false, true, Some(last)) = (many, cases.len() > 1 && drawn % 8 != 7, cases.last_mut())
+        if let (false, true, Some(last)) =
+            (many, cases.len() > 1 && drawn % 8 != 7, cases.last_mut())
         {
             last.when = None;
         }
@@ -356,9 +358,7 @@ fn inputs(raw: &Raw, action: &Action, known: &[&Task]) -> Inputs {
         _ if matches!(action, Action::Wait(_)) => Inputs::Absent,
         1 => Inputs::Nothing,
         2 => Inputs::Map,
-        3 if !known.is_empty() => {
-            Inputs::Names(known.iter().map(|task| task.id.clone()).collect())
-        }
+        3 if !known.is_empty() => Inputs::Names(known.iter().map(|task| task.id.clone()).collect()),
         _ => Inputs::Absent,
     }
 }
@@ -378,7 +378,8 @@ fn kinds(saga: &mut Saga, raws: &[Raw], drawn: u8) {
     drawn_kinds(raws, &mut numbers);
     let shape = saga.clone();
     let tree = Tree::of(&shape);
-    let pivots: Vec<usize> = (0..tree.nodes.len()).filter(|node| may_be_pivot(&tree, *node)).collect();
+    let pivots: Vec<usize> =
+        (0..tree.nodes.len()).filter(|node| may_be_pivot(&tree, *node)).collect();
     let pivot = (drawn % 2 == 1 && !pivots.is_empty())
         .then(|| pivots[usize::from(drawn / 2) % pivots.len()]);
     for (node, known) in tree.nodes.iter().enumerate().filter(|(_, known)| known.is_agent()) {

@@ -209,9 +209,12 @@ impl Judge<'_> {
                     || failed && may_fail
             });
             // What stands in something that has failed, has given way to a fallback, or lost.
-            let around = self.tree.line(&place).into_iter().skip(1).any(|around| {
-                self.falling.contains(&around) || self.is_loser(&around)
-            });
+            let around = self
+                .tree
+                .line(&place)
+                .into_iter()
+                .skip(1)
+                .any(|around| self.falling.contains(&around) || self.is_loser(&around));
             let done = self.seen(&place).forward == Forward::Done;
             let with_fallback = self.seen(&place).failures > 0 && done;
             assert!(

@@ -38,8 +38,6 @@ pub(crate) struct Judge<'a> {
     pub(crate) turned: Option<Strategy>,
     pub(crate) past_pivot: bool,
     pub(crate) orders: Vec<Verb>,
-    /// Tasks of which an operator was asked.
-    pub(crate) by_hand: BTreeSet<String>,
     /// The command that must follow the event.
     due: Option<(String, Json)>,
 }
@@ -56,7 +54,6 @@ pub(crate) fn judge(tree: &Tree<'_>, log: &[Entry], participants: &Participants)
         turned: None,
         past_pivot: false,
         orders: Vec::new(),
-        by_hand: BTreeSet::new(),
         due: None,
     };
     for entry in log {
@@ -85,7 +82,11 @@ impl Judge<'_> {
         match entry {
             Entry::Event(sequence, what) => {
                 assert!(self.due.is_none(), "no command follows the event before {what:?}");
-                assert_eq!(*sequence, self.view.sequence + 1, "public events are numbered: {what:?}");
+                assert_eq!(
+                    *sequence,
+                    self.view.sequence + 1,
+                    "public events are numbered: {what:?}"
+                );
                 self.before(what);
                 self.view.fold(*sequence, what);
                 self.after(what);
@@ -94,11 +95,10 @@ impl Judge<'_> {
             Entry::Told(subject, answer) => self.answer(subject, answer),
             Entry::Ordered(verb) => {
                 self.orders.push(verb.clone());
-                match verb {
-                    Verb::Retry(task) | Verb::Skip { task, .. } | Verb::Resolve { task, .. } => {
-                        _ = self.by_hand.insert(task.to_string());
-                    }
-                    Verb::Cancel | Verb::Continue => {}
+                if let Verb::Retry(task) = verb
+                    && self.view.of(task.as_str()).back == Back::Blocked
+                {
+                    self.view.tasks.get_mut(task.as_str()).unwrap().repeated = true;
                 }
             }
             Entry::Woken(_) | Entry::Unsent(..) => {}
@@ -194,7 +194,8 @@ impl Judge<'_> {
         }
         let running = self.running(|seen| seen.forward == Forward::Running);
         assert!(running <= self.tree.saga.max_parallel, "max_parallel: {running} tasks in flight");
-        let undoing = self.running(|seen| seen.back == Back::Running);
+        // What an operator repeats is not counted.
+        let undoing = self.running(|seen| seen.back == Back::Running && !seen.repeated);
         assert!(undoing <= self.tree.saga.max_parallel, "max_parallel: {undoing} undos in flight");
     }
 

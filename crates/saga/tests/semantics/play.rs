@@ -179,7 +179,8 @@ impl<'a> Play<'a> {
 
     /// Someone looks at the workflow, and does what must be done.
     fn operate(&mut self, mood: u8) {
-        let tasks: Vec<_> = self.view.tasks.iter().map(|(id, seen)| (id.clone(), seen.clone())).collect();
+        let tasks: Vec<_> =
+            self.view.tasks.iter().map(|(id, seen)| (id.clone(), seen.clone())).collect();
         for (id, seen) in tasks {
             let place = self.tree.find(&id).unwrap();
             let task = || id.as_str().into();
@@ -201,7 +202,8 @@ impl<'a> Play<'a> {
                 continue;
             }
             if seen.forward == Forward::InDoubt && seen.back == Back::Nothing {
-                let verb = if mood % 4 == 1 { Verb::Retry(task()) } else { self.truth(&id, &place) };
+                let verb =
+                    if mood % 4 == 1 { Verb::Retry(task()) } else { self.truth(&id, &place) };
                 if self.world.order(verb) {
                     return;
                 }
@@ -263,7 +265,8 @@ pub(crate) fn story(log: &[Entry]) -> String {
             }
             Entry::Sent(record) => {
                 if agent(record).is_some() {
-                    writeln!(told, "    # -> {} {}", text(record, header::TYPE), command(record)).unwrap();
+                    writeln!(told, "    # -> {} {}", text(record, header::TYPE), command(record))
+                        .unwrap();
                 }
             }
             Entry::Told(subject, answer) => {
@@ -271,9 +274,12 @@ pub(crate) fn story(log: &[Entry]) -> String {
             }
             Entry::Ordered(verb) => writeln!(told, "{verb:?}").unwrap(),
             Entry::Woken(at) => {
-                writeln!(told, "wait    # until {}", at.since(Timestamp::default()).as_secs_f32()).unwrap();
+                writeln!(told, "wait    # until {}", at.since(Timestamp::default()).as_secs_f32())
+                    .unwrap();
             }
-            Entry::Unsent(record, how) => writeln!(told, "unsent {} {how:?}", command(record)).unwrap(),
+            Entry::Unsent(record, how) => {
+                writeln!(told, "unsent {} {how:?}", command(record)).unwrap()
+            }
         }
     }
     told

@@ -39,7 +39,8 @@ impl Judge<'_> {
             seen.status()
         );
         let orders = self.orders.iter().filter(|verb| matches!(verb, Verb::Retry(_))).count();
-        let max = task.attempts as usize + orders;
+        // An operator's retry begins to count anew.
+        let max = task.attempts as usize * (1 + orders);
         let bounded = task.kind != Kind::Retriable;
         assert!(!bounded || attempt as usize <= max, "`{name}` is sent {attempt} times");
     }
@@ -269,7 +270,10 @@ impl Judge<'_> {
         {
             return;
         }
-        assert!(!self.falling.contains(place), "`{name}` is done, but a failure in it is not caught");
+        assert!(
+            !self.falling.contains(place),
+            "`{name}` is done, but a failure in it is not caught"
+        );
         for inside in self.settled_children(place) {
             let seen = self.seen(&inside);
             let inner = self.tree.name(&inside);
@@ -337,7 +341,10 @@ impl Judge<'_> {
     }
 
     fn is_lost(&self, element: &Place) -> bool {
-        matches!(self.seen(element).forward, Forward::Failed | Forward::Cancelled | Forward::InDoubt)
+        matches!(
+            self.seen(element).forward,
+            Forward::Failed | Forward::Cancelled | Forward::InDoubt
+        )
     }
 
     pub(crate) fn may_skip(&self, place: &Place, reason: &str, by_hand: bool) {

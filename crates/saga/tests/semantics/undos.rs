@@ -40,10 +40,13 @@ impl Judge<'_> {
     /// Whether it is undone though the run as a whole goes on.
     fn is_local(&self, place: &Place) -> bool {
         let seen = self.seen(place);
-        let in_doubt = matches!(seen.forward, Forward::InDoubt | Forward::Failed | Forward::Cancelled);
-        let fell = self.tree.line(place).iter().any(|around| {
-            self.falling.contains(around) || self.is_given_up(around)
-        });
+        let in_doubt =
+            matches!(seen.forward, Forward::InDoubt | Forward::Failed | Forward::Cancelled);
+        let fell = self
+            .tree
+            .line(place)
+            .iter()
+            .any(|around| self.falling.contains(around) || self.is_given_up(around));
         in_doubt || fell || self.is_loser(place) || seen.undo > 0 || self.stood_in_failed(place)
     }
 
@@ -96,10 +99,9 @@ impl Judge<'_> {
                         // Between two attempts of what may have worked.
                         !(self.kind(&later) == Kind::Compensatable && self.possibly_done(&later))
                     }
-                    Forward::Pending
-                    | Forward::Failed
-                    | Forward::Skipped
-                    | Forward::Cancelled => true,
+                    Forward::Pending | Forward::Failed | Forward::Skipped | Forward::Cancelled => {
+                        true
+                    }
                 },
             };
             assert!(is_over, "`{name}` is undone while `{other}` is {}", seen.status());

@@ -61,6 +61,8 @@ pub(crate) struct Seen {
     pub(crate) reason: Option<String>,
     /// An operator has decided about it.
     pub(crate) by_hand: bool,
+    /// An operator has ordered its undo once more.
+    pub(crate) repeated: bool,
     /// Of the last undo.
     pub(crate) undo: u32,
 }

@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, VecDeque};
 
 use events::{By, Destination, Json, Outgoing, SagaName, Subject, Timestamp, What, WorkflowId};
 use saga::{
-    Answer, Cause, Decision, Deploy, Event, Held, Input, Start, State, Unsent, Verb, decide, evolve,
-    react, wake_at, wants_ack,
+    Answer, Cause, Decision, Deploy, Event, Held, Input, Start, State, Unsent, Verb, decide,
+    evolve, react, wake_at, wants_ack,
 };
 
 /// What can be seen from outside.
