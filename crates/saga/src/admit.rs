@@ -184,10 +184,12 @@ impl Plan {
             return match template.eval(scope)? {
                 Value::String(name) if !name.is_empty() => Ok(Some(name)),
                 Value::Null | Value::String(_) => Ok(None),
-                other @ (Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_)) => {
+                other
+                @ (Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_)) => {
                     let source_text =
                         template.exprs().first().map_or("", |expr| expr.source()).to_owned();
-                    let reason = format!("`event_name` must give text, found {}", described(&other));
+                    let reason =
+                        format!("`event_name` must give text, found {}", described(&other));
                     Err(ExprError { source_text, reason, at: 0 })
                 }
             };

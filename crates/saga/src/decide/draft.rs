@@ -155,7 +155,9 @@ impl<'a> Draft<'a> {
 
     /// The latest time for all attempts of a task together, where its file has one.
     pub(crate) fn task_deadline(&self, slot: Slot) -> Option<Timestamp> {
-        let Some(crate::plan::Deadline::Within(all)) = self.task_plan(slot).deadline else { return None };
+        let Some(crate::plan::Deadline::Within(all)) = self.task_plan(slot).deadline else {
+            return None;
+        };
         Some(self.task(slot).ready_at.unwrap_or(self.now).after(all))
     }
 

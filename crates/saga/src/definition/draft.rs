@@ -5,8 +5,10 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::findings::Span;
+use super::node::{FailureDraft, TaskDraft};
+use super::retry::Compensation;
 use crate::expr::Template;
-use crate::plan::{CompensationPlan, InDoubt, Kind, OnDuplicate, RetryPlan};
+use crate::plan::OnDuplicate;
 use crate::types::Type;
 
 /// Something, and where it stands.
@@ -48,13 +50,14 @@ pub(super) struct Draft {
     pub(super) inputs: Option<Vec<InputDraft>>,
     pub(super) topics: Vec<TopicDraft>,
     pub(super) triggers: Vec<TriggerDraft>,
+    /// All that stand in it: each before what is in it, and before what runs if it fails.
     pub(super) tasks: Vec<TaskDraft>,
-    /// The ids of all tasks, also of those that could not be read: who names one is not wrong.
-    pub(super) ids: Vec<String>,
     pub(super) outputs: Vec<OutputDraft>,
     pub(super) timeout: At<Duration>,
     pub(super) max_parallel: usize,
-    pub(super) compensation: CompensationPlan,
+    pub(super) compensation: Compensation,
+    pub(super) on_failure: FailureDraft,
+    pub(super) keep_early: Duration,
 }
 
 #[derive(Debug)]
@@ -68,17 +71,36 @@ pub(super) struct InputDraft {
 #[derive(Debug)]
 pub(super) struct TopicDraft {
     pub(super) alias: At<String>,
+    pub(super) topic: At<String>,
+    pub(super) event_name: Option<Written>,
+    pub(super) correlate: Option<Written>,
+}
+
+/// `TOPIC/Event`
+#[derive(Clone, Debug)]
+pub(super) struct EventDraft {
+    /// The whole name.
     pub(super) topic: String,
-    /// And the node that it was read from: each trigger of the topic has an expression of its own.
-    pub(super) event_name: Option<(Written, crate::yaml::Node)>,
+    /// The place among the topics, where it is an alias.
+    pub(super) alias: Option<usize>,
+    pub(super) name: String,
+    pub(super) span: Span,
+}
+
+impl EventDraft {
+    pub(super) fn is(&self, other: &Self) -> bool {
+        self.topic == other.topic && self.name == other.name
+    }
+
+    /// With the topic's whole name.
+    pub(super) fn full_name(&self) -> String {
+        format!("{}/{}", self.topic, self.name)
+    }
 }
 
 #[derive(Debug)]
 pub(super) struct TriggerDraft {
-    pub(super) topic: String,
-    /// The place among the topics, where it is an alias.
-    pub(super) alias: Option<usize>,
-    pub(super) event: String,
+    pub(super) event: EventDraft,
     pub(super) filter: Option<Written>,
     pub(super) inputs: Written,
 }
@@ -87,51 +109,4 @@ pub(super) struct TriggerDraft {
 pub(super) struct OutputDraft {
     pub(super) name: String,
     pub(super) from: Written,
-}
-
-#[derive(Debug)]
-pub(super) struct TaskDraft {
-    pub(super) id: At<String>,
-    pub(super) agent: String,
-    pub(super) task_type: String,
-    pub(super) inputs: InputsDraft,
-    pub(super) returns: Option<Type>,
-    pub(super) depends_on: Vec<At<String>>,
-    pub(super) timeout: At<Duration>,
-    pub(super) deadline: Option<At<Duration>>,
-    pub(super) retry: At<RetryPlan>,
-    pub(super) kind: Kind,
-    /// Where the file says the kind, for this task or by default.
-    pub(super) kind_said: Option<Span>,
-    pub(super) in_doubt: Option<At<InDoubt>>,
-    pub(super) undo: Option<UndoDraft>,
-}
-
-#[derive(Debug)]
-pub(super) enum InputsDraft {
-    Computed(Box<Written>),
-    /// Not said: what it depends on, or the saga's inputs.
-    Absent,
-}
-
-#[derive(Debug)]
-pub(super) struct UndoDraft {
-    pub(super) span: Span,
-    pub(super) agent: String,
-    pub(super) task_type: String,
-    pub(super) inputs: Option<Written>,
-    pub(super) timeout: Duration,
-    pub(super) retry: RetryPlan,
-}
-
-impl TaskDraft {
-    /// What follows when its outcome is unknown, with the default of its kind.
-    pub(super) fn in_doubt(&self) -> InDoubt {
-        match (&self.in_doubt, self.kind) {
-            (Some(said), _) => said.it,
-            (None, Kind::Compensatable) => InDoubt::Undo,
-            // Only a pivot's is looked at: a readonly task fails, a retriable one is repeated.
-            (None, Kind::Pivot | Kind::Retriable | Kind::ReadOnly) => InDoubt::Hold,
-        }
-    }
 }

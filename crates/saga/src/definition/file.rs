@@ -4,19 +4,24 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::computed;
-use super::draft::{At, Draft, InputDraft, OutputDraft, TopicDraft, TriggerDraft, Written};
+use super::defaults::Defaults;
+use super::draft::{At, Draft, InputDraft, OutputDraft, Written};
 use super::findings::{Finding, Findings, Span};
-use super::keys::{self, not_in_this_build};
+use super::inputs::Known;
+use super::keys;
+use super::node::FailureDraft;
 use super::read;
 use super::retry::Compensation;
-use super::task::{Defaults, Known, Tasks};
+use super::task::{TASKS_MAX, Tasks};
+use super::topics::{read_topics, read_triggers};
 use crate::expr::{Expr, Template};
-use crate::plan::OnDuplicate;
+use crate::plan::{OnDuplicate, Strategy};
 use crate::types::Type;
-use crate::yaml::{Content, Entry, Node};
+use crate::yaml::{Content, Node};
 
 const NAME_CHARS_MAX: usize = 100;
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+const KEEP_EARLY: Duration = Duration::from_secs(10 * 60);
 const MAX_PARALLEL: usize = 100;
 const MAX_PARALLEL_MOST: u64 = 10_000;
 
@@ -41,12 +46,19 @@ pub(super) fn read(root: &Node, findings: &mut Findings) -> Option<Draft> {
     let topics = root.get("topics").map(|node| read_topics(node, findings)).unwrap_or_default();
     let triggers =
         root.get("triggers").map(|node| read_triggers(node, &topics, findings)).unwrap_or_default();
-    let tasks = root.get("tasks").map(|node| {
-        let known = Known::of(node, inputs.as_deref());
-        let mut tasks = Tasks { known, defaults: &defaults, compensation: &compensation, findings };
-        (tasks.read(node), tasks.known.tasks)
-    });
-    let (tasks, ids) = tasks.unwrap_or_default();
+    let known = Known::of(root, inputs.as_deref());
+    let mut tasks = Tasks::of(known, &topics, &defaults, &compensation, findings);
+    if let Some(node) = root.get("tasks") {
+        tasks.read_top(node);
+    }
+    let on_failure = tasks.read_failure(root.get("on_failure"), None);
+    let tasks = tasks.into_read();
+    if tasks.len() > TASKS_MAX {
+        let span = root.get("tasks").unwrap_or(root).span;
+        let message = format!("the file has {} tasks, {TASKS_MAX} at most", tasks.len());
+        findings.push(Finding::error("E108", span, message).help("split the saga"));
+        return None;
+    }
     Some(Draft {
         name: root.get("name").and_then(|node| read_name(node, findings)),
         description: root
@@ -61,7 +73,12 @@ pub(super) fn read(root: &Node, findings: &mut Findings) -> Option<Draft> {
         topics,
         triggers,
         tasks,
-        ids,
+        on_failure: on_failure
+            .unwrap_or(FailureDraft { strategy: Strategy::Compensate, then: Vec::new() }),
+        keep_early: root
+            .get("keep_early")
+            .and_then(|node| read::duration("keep_early", node, findings))
+            .map_or(KEEP_EARLY, |kept| kept.it),
         outputs: root.get("outputs").map(|node| read_outputs(node, findings)).unwrap_or_default(),
         timeout: root
             .get("timeout")
@@ -72,7 +89,7 @@ pub(super) fn read(root: &Node, findings: &mut Findings) -> Option<Draft> {
             .and_then(|node| read::integer("max_parallel", node, (1, MAX_PARALLEL_MOST), findings))
             .and_then(|count| usize::try_from(count).ok())
             .unwrap_or(MAX_PARALLEL),
-        compensation: compensation.plan(),
+        compensation,
     })
 }
 
@@ -209,97 +226,8 @@ pub(super) fn lacks(place: &str, key: &str, node: &Node, example: &str) -> Findi
         .help(format!("as in `{example}`"))
 }
 
-fn read_topics(node: &Node, findings: &mut Findings) -> Vec<TopicDraft> {
-    let mut topics = Vec::new();
-    for Entry { key, key_span, value } in read::map("topics", node, findings).unwrap_or_default() {
-        let Some(entries) = read::map(key, value, findings) else { continue };
-        keys::TOPIC.check(entries, findings);
-        if let Some(format) = value.get("format") {
-            read_format(format, findings);
-        }
-        let topic = match value.get("topic") {
-            Some(topic) => read::topic_name("topic", topic, findings),
-            None => {
-                findings.push(lacks("a topic", "topic", value, "orders: {topic: shop.orders}"));
-                None
-            }
-        };
-        let event_name = value.get("event_name").and_then(|name| {
-            Some((computed::computed("event_name", name, findings)?, name.clone()))
-        });
-        if let Some(topic) = topic {
-            let alias = At { it: key.clone(), span: *key_span };
-            topics.push(TopicDraft { alias, topic, event_name });
-        }
-    }
-    topics
-}
-
-fn read_format(node: &Node, findings: &mut Findings) {
-    let words =
-        [("auto", true), ("json", true), ("avro", false), ("protobuf", false), ("text", false)];
-    if read::word("format", node, &words, findings) == Some(false) {
-        let what = format!("format: {}", node.text().unwrap_or_default());
-        findings.push(not_in_this_build(&what, node.span, "events here are JSON: `format: json`"));
-    }
-}
-
-fn read_triggers(node: &Node, topics: &[TopicDraft], findings: &mut Findings) -> Vec<TriggerDraft> {
-    let list = read::list("triggers", node, findings).unwrap_or_default();
-    list.iter().filter_map(|each| read_trigger(each, topics, findings)).collect()
-}
-
-fn read_trigger(
-    node: &Node,
-    topics: &[TopicDraft],
-    findings: &mut Findings,
-) -> Option<TriggerDraft> {
-    let entries = read::map("a trigger", node, findings)?;
-    keys::TRIGGER.check(entries, findings);
-    let filter = node.get("where").and_then(|node| computed::computed("where", node, findings));
-    let inputs = match node.get("inputs") {
-        Some(inputs) => computed::template(inputs, findings),
-        None => Some(whole_value(node.span)),
-    };
-    let is_other = node.get("schedule").is_some() || node.get("webhook").is_some();
-    let Some(event) = node.get("event") else {
-        if !is_other {
-            findings.push(lacks("a trigger", "event", node, "{event: shop.orders/OrderPlaced}"));
-        }
-        return None;
-    };
-    let text = read::constant("event", event, findings)?;
-    let Some((topic, name)) = text.split_once('/').filter(|(topic, name)| {
-        !topic.is_empty() && !name.is_empty() && !name.contains(char::is_whitespace)
-    }) else {
-        let finding = read::must_be("event", "TOPIC/Event", event);
-        findings.push(
-            finding.help("the topic, or its alias in `topics`, a slash, and the event's name"),
-        );
-        return None;
-    };
-    let alias = topics.iter().position(|known| known.alias.it == topic);
-    let topic = match alias.and_then(|at| topics.get(at)) {
-        Some(known) => known.topic.clone(),
-        None => {
-            let written = Node { span: event.span, content: Content::Text(topic.to_owned()) };
-            read::topic_name("event", &written, findings)?
-        }
-    };
-    Some(TriggerDraft { topic, alias, event: name.to_owned(), filter, inputs: inputs? })
-}
-
-/// A trigger without `inputs` takes the event's value.
-fn whole_value(span: Span) -> Written {
-    let template = match Expr::compile("event.value") {
-        Ok(expr) => Template::Computed(expr),
-        // Cannot be: it is an expression.
-        Err(_) => Template::Constant(serde_json::Value::Null),
-    };
-    Written { template, span, exprs: vec![span] }
-}
-
-fn read_outputs(node: &Node, findings: &mut Findings) -> Vec<OutputDraft> {
+/// Names, and what they stand for.
+pub(super) fn read_outputs(node: &Node, findings: &mut Findings) -> Vec<OutputDraft> {
     let mut outputs = Vec::new();
     let mut names: BTreeMap<String, Span> = BTreeMap::new();
     for each in read::list("outputs", node, findings).unwrap_or_default() {

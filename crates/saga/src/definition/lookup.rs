@@ -1,11 +1,16 @@
 //! What a path of names leads to, from where it stands.
 
-use std::collections::BTreeSet;
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
 
-use super::draft::{Draft, InputsDraft};
+use super::draft::Draft;
 use super::findings::Findings;
 use super::graph::{Graph, some_of};
 use super::nearest;
+use super::node::{ActionDraft, InputsDraft};
+use super::said::Sees;
+use super::task::TOP;
+use crate::plan::Role;
 use crate::types::Type;
 
 /// Where an expression stands, which says what it sees.
@@ -13,8 +18,7 @@ use crate::types::Type;
 pub(super) enum Place {
     Key,
     Event,
-    Task(usize),
-    Undo(usize),
+    Task(usize, Sees),
     Output,
 }
 
@@ -22,9 +26,13 @@ impl Place {
     const fn roots(self) -> &'static [&'static str] {
         match self {
             Self::Key => &["inputs"],
-            Self::Event => &["event"],
-            Self::Task(_) | Self::Output => &["inputs", "tasks", "saga"],
-            Self::Undo(_) => &["inputs", "tasks", "saga", "original"],
+            Self::Event | Self::Task(_, Sees::EventAlone) => &["event"],
+            Self::Task(_, Sees::Itself | Sees::Inside) | Self::Output => {
+                &["inputs", "tasks", "saga"]
+            }
+            Self::Task(_, Sees::Event) => &["inputs", "tasks", "saga", "event"],
+            Self::Task(_, Sees::Undo) => &["inputs", "tasks", "saga", "original"],
+            Self::Task(_, Sees::UndoEvent) => &["inputs", "tasks", "saga", "original", "event"],
         }
     }
 }
@@ -34,6 +42,10 @@ pub(super) struct Names<'c> {
     pub(super) draft: &'c Draft,
     pub(super) graph: &'c Graph,
     pub(super) findings: &'c mut Findings,
+    /// The types of outputs that are known already.
+    pub(super) outputs: RefCell<BTreeMap<usize, Type>>,
+    /// The types of elements that are known already.
+    pub(super) elements: RefCell<BTreeMap<usize, Type>>,
 }
 
 /// Why a path leads nowhere.
@@ -44,27 +56,61 @@ pub(super) struct Astray {
     pub(super) help: Option<String>,
 }
 
+impl<'c> Names<'c> {
+    pub(super) fn of(draft: &'c Draft, graph: &'c Graph, findings: &'c mut Findings) -> Self {
+        let (outputs, elements) = (RefCell::default(), RefCell::default());
+        Self { draft, graph, findings, outputs, elements }
+    }
+}
+
 impl Names<'_> {
     /// The type of a path, or why it leads nowhere.
     pub(super) fn look_up(&self, path: &[String], place: Place) -> Result<Type, Astray> {
         let [root, rest @ ..] = path else { return Ok(Type::Any) };
+        let items = self.items(place);
+        if let Some((_, for_each)) = items.iter().find(|(name, _)| name == root) {
+            return member(path, &self.item_of(*for_each), rest);
+        }
+        if root == "index" && !items.is_empty() {
+            return member(path, &Type::Integer, rest);
+        }
         let roots = place.roots();
         if !roots.contains(&root.as_str()) {
             let message = format!("`{}` does not exist here", path.join("."));
+            let index = (!items.is_empty()).then_some("index");
+            let names = items.iter().map(|(name, _)| *name).chain(index);
+            let roots: Vec<&str> = roots.iter().copied().chain(names).collect();
             let help = format!("to be seen here: {}", roots.join(" "));
-            let near = nearest(root, roots.iter().copied()).map(str::to_owned);
+            let near = nearest(root, roots).map(str::to_owned);
             return Err(Astray { code: "E301", message, near, help: Some(help) });
         }
         match root.as_str() {
             "inputs" => self.input(path, rest),
             "tasks" => self.task(path, rest, place),
             "original" => match place {
-                Place::Undo(at) => self.original(path, rest, at),
-                Place::Key | Place::Event | Place::Task(_) | Place::Output => Ok(Type::Any),
+                Place::Task(at, _) => self.original(path, rest, at),
+                Place::Key | Place::Event | Place::Output => Ok(Type::Any),
             },
             "event" => member(path, &event(), rest),
             _ => member(path, &saga(), rest),
         }
+    }
+
+    /// The elements of the `for_each` around it, the innermost first: their names, and where they are.
+    pub(super) fn items(&self, place: Place) -> Vec<(&str, usize)> {
+        let Place::Task(at, sees) = place else { return Vec::new() };
+        if sees == Sees::EventAlone {
+            return Vec::new();
+        }
+        let around = self.graph.chain(at).iter().filter_map(|at| {
+            let stand = &self.draft.tasks.get(*at)?.stand;
+            let for_each = stand.parent.filter(|_| stand.role == Role::Item)?;
+            match &self.draft.tasks.get(for_each)?.action {
+                ActionDraft::ForEach(each) => Some((each.item.as_str(), for_each)),
+                _ => None,
+            }
+        });
+        around.collect()
     }
 
     fn input(&self, path: &[String], rest: &[String]) -> Result<Type, Astray> {
@@ -81,35 +127,40 @@ impl Names<'_> {
 
     fn task(&self, path: &[String], rest: &[String], place: Place) -> Result<Type, Astray> {
         let [name, rest @ ..] = rest else { return Ok(Type::Object) };
-        let Some(other) = self.draft.tasks.iter().position(|task| task.id.it == *name) else {
-            if self.draft.ids.contains(name) {
-                return Ok(Type::Any);
-            }
-            let ids: Vec<&str> = self.draft.ids.iter().map(String::as_str).collect();
+        let named =
+            self.draft.tasks.iter().position(|task| {
+                task.id.it == *name && !matches!(task.stand.role, Role::Fallback(_))
+            });
+        let Some(other) = named else {
+            let ids: Vec<&str> = self.ids_seen(place);
             let help = format!("tasks: {}", some_of(&ids));
             return Err(astray(path, nearest(name, ids), Some(help)));
         };
         match place {
-            Place::Task(reader) | Place::Undo(reader)
-                if self.graph.is_ordered(reader) && !self.graph.is_before(other, reader) =>
-            {
-                let id = self.draft.tasks.get(reader).map_or("", |task| task.id.it.as_str());
-                let (message, help) = if reader == other {
-                    let message = format!("`{id}` reads its own `tasks.{name}`");
-                    (message, "an undo sees what its task did as `original`".to_owned())
-                } else {
-                    let message = format!(
-                        "`{id}`, or its undo, reads `tasks.{name}` but does not come after it"
-                    );
-                    (message, format!("`depends_on: [{name}]` on `{id}`"))
-                };
-                return Err(Astray { code: "E304", message, near: None, help: Some(help) });
+            Place::Task(reader, sees) if self.graph.is_ordered(reader) => {
+                let stand = self.draft.tasks.get(other).map(|task| &task.stand);
+                let is_inside = sees == Sees::Inside
+                    && stand.is_some_and(|stand| {
+                        stand.parent == Some(reader) && stand.role == Role::Child
+                    });
+                if !is_inside && !self.graph.sees(self.draft, reader, other) {
+                    return Err(self.unseen(reader, other));
+                }
             }
-            Place::Task(_) | Place::Undo(_) | Place::Key | Place::Event | Place::Output => {}
+            Place::Output => {
+                let is_top = |at: &usize| {
+                    let stand = self.draft.tasks.get(*at).map(|task| &task.stand);
+                    stand.is_some_and(|stand| stand.list == TOP && stand.role == Role::Child)
+                };
+                let around = self.graph.chain(other).iter().copied().find(is_top);
+                if around != Some(other) {
+                    return Err(self.within(other, around));
+                }
+            }
+            Place::Task(..) | Place::Key | Place::Event => {}
         }
-        let output = self.draft.tasks.get(other).and_then(|task| task.returns.clone());
         let result = Type::Record(vec![
-            ("output".into(), output.unwrap_or(Type::Any), true),
+            ("output".into(), self.output_of(other), true),
             ("status".into(), Type::String, true),
             ("error".into(), Type::Record(vec![("code".into(), Type::String, true)]), true),
             ("attempts".into(), Type::Integer, true),
@@ -117,9 +168,96 @@ impl Names<'_> {
         member(path, &result, rest)
     }
 
+    /// Ids that could be meant, the ones that can be read where there are any.
+    fn ids_seen(&self, place: Place) -> Vec<&str> {
+        let ids = |seen: &dyn Fn(usize) -> bool| -> Vec<&str> {
+            let tasks = self.draft.tasks.iter().enumerate();
+            let tasks = tasks.filter(|(at, task)| {
+                matches!(task.stand.role, Role::Child | Role::Case(_) | Role::Closing)
+                    && !task.id.it.is_empty()
+                    && seen(*at)
+            });
+            tasks.map(|(_, task)| task.id.it.as_str()).collect()
+        };
+        let seen = match place {
+            Place::Task(reader, _) => ids(&|at| self.graph.sees(self.draft, reader, at)),
+            Place::Key | Place::Event | Place::Output => Vec::new(),
+        };
+        if seen.is_empty() { ids(&|_| true) } else { seen }
+    }
+
+    fn id_of(&self, task: usize) -> &str {
+        self.draft.tasks.get(task).map_or("", |task| task.id.it.as_str())
+    }
+
+    /// Why a task that there is can not be read.
+    fn unseen(&self, reader: usize, other: usize) -> Astray {
+        let (id, name) = (self.id_of(reader), self.id_of(other));
+        let late = |message: String, help: String| Astray {
+            code: "E304",
+            message,
+            near: None,
+            help: Some(help),
+        };
+        if id == name {
+            let help = "an undo sees what its task did as `original`".to_owned();
+            return late(format!("`{id}` reads its own `tasks.{name}`"), help);
+        }
+        let hosts = self.graph.chain(reader);
+        if hosts.contains(&other) {
+            let message =
+                format!("`{id}` is inside `{name}`, which has no output before it is over");
+            return late(message, "read the tasks before it, each by its id".to_owned());
+        }
+        let list = |at: usize| self.draft.tasks.get(at).map(|task| task.stand.list);
+        let beside = self.graph.chain(other).iter().find_map(|theirs| {
+            let mine = hosts.iter().find(|mine| list(**mine) == list(*theirs))?;
+            Some((*mine, *theirs))
+        });
+        match beside {
+            Some((mine, theirs)) if mine == theirs => late(
+                format!(
+                    "`{id}` reads `tasks.{name}`, which stands in another case of `{}`",
+                    self.id_of(mine)
+                ),
+                "only one of them runs: read what is before the choice".to_owned(),
+            ),
+            Some((mine, theirs)) if theirs == other => late(
+                format!("`{id}`, or its undo, reads `tasks.{name}` but does not come after it"),
+                format!("`depends_on: [{name}]` on `{}`", self.id_of(mine)),
+            ),
+            Some((_, theirs)) => self.within(other, Some(theirs)),
+            None => self.within(other, None),
+        }
+    }
+
+    /// E203: it is read through the output of what it stands in.
+    fn within(&self, other: usize, around: Option<usize>) -> Astray {
+        let name = self.id_of(other);
+        let parent = self.draft.tasks.get(other).and_then(|task| task.stand.parent);
+        let message = match parent.or(around) {
+            Some(parent) => format!("`{name}` is inside `{}`", self.id_of(parent)),
+            None => format!("`{name}` is not a task that runs before"),
+        };
+        let help = around.map(|around| {
+            let of = self.id_of(around);
+            let is_child = parent == Some(around)
+                && !matches!(
+                    self.draft.tasks.get(around).map(|task| &task.action),
+                    Some(ActionDraft::ForEach(_) | ActionDraft::Group { outputs: Some(_) })
+                );
+            if is_child {
+                format!("depend on `{of}` and read `tasks.{of}.output.{name}`")
+            } else {
+                format!("depend on `{of}` and read it through `tasks.{of}.output`")
+            }
+        });
+        Astray { code: "E203", message, near: None, help }
+    }
+
     fn original(&self, path: &[String], rest: &[String], at: usize) -> Result<Type, Astray> {
         let task = self.draft.tasks.get(at);
-        let output = task.and_then(|task| task.returns.clone()).unwrap_or(Type::Any);
+        let output = self.output_of(at);
         let inputs = match task.map(|task| &task.inputs) {
             Some(InputsDraft::Computed(written)) => written.fields(),
             Some(InputsDraft::Absent) | None => Type::Any,

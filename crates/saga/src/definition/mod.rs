@@ -1,21 +1,31 @@
 //! From a saga file's text to a plan, or to everything that is wrong with it.
 
+mod body;
 mod build;
 mod computed;
+mod defaults;
 mod draft;
 mod file;
 mod findings;
 mod graph;
 mod hash;
+mod inputs;
 mod keys;
 mod kinds;
+mod layout;
 mod lookup;
 mod names;
+mod nested;
+mod node;
+mod outputs;
 mod read;
 mod render;
 mod retry;
+mod said;
 mod task;
 mod times;
+mod topics;
+mod undo;
 mod unused;
 
 pub(crate) use findings::{Finding, Findings, Span, nearest};

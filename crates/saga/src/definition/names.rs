@@ -1,35 +1,39 @@
 //! Whether what expressions name is there, comes before, and is of the type that is wanted.
 
-use super::draft::{Draft, InputDraft, InputsDraft, TaskDraft, TriggerDraft, UndoDraft, Written};
+use super::draft::{Draft, InputDraft, TriggerDraft, Written};
 use super::findings::{Finding, Findings, Span};
 use super::graph::{Graph, some_of};
 use super::lookup::{Astray, Names, Place};
+use super::node::{IdempotencyDraft, TaskDraft};
+use super::said::{self, Sees, Wanted};
 use crate::expr::{Expr, Piece, Template};
-use crate::plan::InDoubt;
+use crate::plan::{InDoubt, Role};
 use crate::types::Type;
 
 /// Looks up every name of every expression.
 pub(super) fn check(draft: &Draft, graph: &Graph, findings: &mut Findings) {
-    let mut names = Names { draft, graph, findings };
+    let mut names = Names::of(draft, graph, findings);
     names.check_ids();
     if let Some(key) = &draft.key {
-        names.check_key(key);
+        names.check_wanted(key, Place::Key, "key", Wanted::Text);
     }
     for topic in &draft.topics {
-        if let Some((name, _)) = &topic.event_name {
-            names.check_wanted(name, Place::Event, "event_name", &Type::String);
+        if let Some(name) = &topic.event_name {
+            names.check_wanted(name, Place::Event, "event_name", Wanted::Text);
+        }
+        if let Some(correlate) = &topic.correlate {
+            names.check_wanted(correlate, Place::Event, "correlate", Wanted::Text);
         }
     }
     for trigger in &draft.triggers {
         names.check_trigger(trigger);
     }
     for (at, task) in draft.tasks.iter().enumerate() {
-        if let InputsDraft::Computed(inputs) = &task.inputs {
-            names.check_wanted(inputs, Place::Task(at), "inputs", &Type::Object);
+        for said in said::of_task(task) {
+            names.check_wanted(said.written, Place::Task(at, said.sees), said.key, said.wanted);
         }
-        if let Some(undo) = &task.undo {
-            names.check_undo(task, undo, at);
-        }
+        names.check_undo(task);
+        names.check_idempotency(task, at);
     }
     for output in &draft.outputs {
         names.check_written(&output.from, Place::Output);
@@ -41,8 +45,11 @@ impl Names<'_> {
     fn check_ids(&mut self) {
         let inputs = self.draft.inputs.iter().flatten();
         for input in inputs {
-            let Some(task) = self.draft.tasks.iter().find(|task| task.id.it == input.name.it)
-            else {
+            let named = self.draft.tasks.iter().find(|task| {
+                task.id.it == input.name.it
+                    && !matches!(task.stand.role, Role::Item | Role::Fallback(_))
+            });
+            let Some(task) = named else {
                 continue;
             };
             let line = self.findings.line_of(input.name.span.0);
@@ -52,21 +59,11 @@ impl Names<'_> {
         }
     }
 
-    fn check_key(&mut self, key: &Written) {
-        self.check_written(key, Place::Key);
-        if let Template::Computed(expr) = &key.template
-            && let Some(of) = self.type_of(expr, Place::Key)
-            && !of.can_be_text()
-        {
-            self.mismatch(expr, key.span, &of, "`key`", "text, a number or a boolean");
-        }
-    }
-
     fn check_trigger(&mut self, trigger: &TriggerDraft) {
         if let Some(filter) = &trigger.filter {
-            self.check_wanted(filter, Place::Event, "where", &Type::Boolean);
+            self.check_wanted(filter, Place::Event, "where", Wanted::Truth);
         }
-        self.check_wanted(&trigger.inputs, Place::Event, "inputs", &Type::Object);
+        self.check_wanted(&trigger.inputs, Place::Event, "inputs", Wanted::Map);
         let (Template::Map(map), Some(inputs)) = (&trigger.inputs.template, &self.draft.inputs)
         else {
             return;
@@ -114,42 +111,64 @@ impl Names<'_> {
         }
     }
 
-    fn check_undo(&mut self, task: &TaskDraft, undo: &UndoDraft, at: usize) {
-        let Some(inputs) = &undo.inputs else { return };
-        self.check_wanted(inputs, Place::Undo(at), "inputs", &Type::Object);
+    /// E405: of an undo that may run without the task's output.
+    fn check_undo(&mut self, task: &TaskDraft) {
         if task.in_doubt() != InDoubt::Undo {
             return;
         }
-        for (expr, span) in inputs.template.exprs().into_iter().zip(&inputs.exprs) {
-            let is_output = |path: &[String]| matches!(path, [root, member, ..] if root == "original" && member == "output");
-            let guarded = expr.uses().tested().iter().any(|path| is_output(path))
-                || expr.paths().iter().any(|path| {
-                    is_output(path) && path.len() == 2
-                        || matches!(path.as_slice(), [root, member] if root == "original" && member == "status")
-                });
-            let absent = expr.paths().iter().find(|path| is_output(path) && path.len() > 2);
-            if let Some(path) = absent.filter(|_| !guarded) {
-                let (id, path_text) = (&task.id.it, path.join("."));
-                let message =
-                    format!("undo of `{id}` reads `{path_text}`, absent when `{id}` is in doubt");
-                let help = "`in_doubt: query` or `in_doubt: hold`; or ask with `has(...)`; or leave \
-                            `inputs` out: the undo then carries the original whole";
-                let place = self.path_place(path, expr, *span);
-                self.findings.push(Finding::error("E405", place, message).help(help));
+        let of_undo = |sees| matches!(sees, Sees::Undo | Sees::UndoEvent);
+        for said in said::of_task(task).iter().filter(|said| of_undo(said.sees)) {
+            for (expr, span) in said.written.template.exprs().into_iter().zip(&said.written.exprs) {
+                self.check_absent(task, expr, *span);
             }
         }
     }
 
+    fn check_absent(&mut self, task: &TaskDraft, expr: &Expr, span: Span) {
+        let is_output = |path: &[String]| matches!(path, [root, member, ..] if root == "original" && member == "output");
+        let guarded = expr.uses().tested().iter().any(|path| is_output(path))
+            || expr.paths().iter().any(|path| {
+                is_output(path) && path.len() == 2
+                    || matches!(path.as_slice(), [root, member] if root == "original" && member == "status")
+            });
+        let absent = expr.paths().iter().find(|path| is_output(path) && path.len() > 2);
+        if let Some(path) = absent.filter(|_| !guarded) {
+            let (id, path_text) = (&task.id.it, path.join("."));
+            let message =
+                format!("undo of `{id}` reads `{path_text}`, absent when `{id}` is in doubt");
+            let help = "`in_doubt: query` or `in_doubt: hold`; or ask with `has(...)`; or leave \
+                        `inputs` out: the undo then carries the original whole";
+            let place = self.path_place(path, expr, span);
+            self.findings.push(Finding::error("E405", place, message).help(help));
+        }
+    }
+
+    /// E408: elements that shared a key would be taken for one another.
+    fn check_idempotency(&mut self, task: &TaskDraft, at: usize) {
+        let IdempotencyDraft::Computed(key) = &task.idempotency else { return };
+        let items = self.items(Place::Task(at, Sees::Itself));
+        let Some((item, _)) = items.first() else { return };
+        let is_of_item =
+            |path: &Vec<String>| path.first().is_some_and(|root| root == "index" || root == item);
+        if key.template.exprs().iter().any(|expr| expr.paths().iter().any(is_of_item)) {
+            return;
+        }
+        let message = format!(
+            "`{}` repeats under `for_each` but its idempotency key names neither `{item}` nor `index`",
+            task.id.it
+        );
+        let help = "as in `idempotency: \"${saga.id}/${index}\"`";
+        self.findings.push(Finding::error("E408", key.span, message).help(help));
+    }
+
     /// A template that is to give a value of some type.
-    fn check_wanted(&mut self, written: &Written, place: Place, key: &str, wanted: &Type) {
+    fn check_wanted(&mut self, written: &Written, place: Place, key: &str, wanted: Wanted) {
         self.check_written(written, place);
         if let Template::Computed(expr) = &written.template
             && let Some(of) = self.type_of(expr, place)
             && wanted.excludes(&of)
         {
-            let words =
-                if *wanted == Type::Object { "a map".to_owned() } else { wanted.to_string() };
-            self.mismatch(expr, written.span, &of, &format!("`{key}`"), &words);
+            self.mismatch(expr, written.span, &of, &format!("`{key}`"), wanted.words());
         }
     }
 
@@ -216,7 +235,7 @@ impl Names<'_> {
         }
     }
 
-    fn type_of(&self, expr: &Expr, place: Place) -> Option<Type> {
+    pub(super) fn type_of(&self, expr: &Expr, place: Place) -> Option<Type> {
         expr.type_of(&|path| self.look_up(path, place).ok()).filter(|of| *of != Type::Any)
     }
 

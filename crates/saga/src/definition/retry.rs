@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::findings::{Finding, Findings};
-use super::keys::{self, not_in_this_build};
+use super::keys;
 use super::read;
 use crate::plan::{CompensationPlan, OnBlocked, RetryPlan};
 use crate::yaml::{Content, Node};
@@ -91,9 +91,11 @@ fn codes(key: &str, node: &Node, findings: &mut Findings) -> Vec<String> {
 }
 
 /// The file's `compensation`, for all undos that do not say.
+#[derive(Debug)]
 pub(super) struct Compensation {
     pub(super) retry: RetryPlan,
     pub(super) timeout: Duration,
+    strict: bool,
     grace: Duration,
     on_blocked: OnBlocked,
 }
@@ -103,6 +105,7 @@ impl Default for Compensation {
         Self {
             retry: of_undos(),
             timeout: Duration::from_secs(60),
+            strict: false,
             grace: Duration::from_secs(30),
             on_blocked: OnBlocked::Wait,
         }
@@ -115,12 +118,8 @@ impl Compensation {
         let Some(entries) = read::map("compensation", node, findings) else { return this };
         keys::COMPENSATION.check(entries, findings);
         if let Some(order) = node.get("order") {
-            let words = [("graph", true), ("strict", false)];
-            if read::word("order", order, &words, findings) == Some(false) {
-                let instead =
-                    "use `order: graph`: an undo waits for the undos of all that depended on it";
-                findings.push(not_in_this_build("order: strict", order.span, instead));
-            }
+            let words = [("graph", false), ("strict", true)];
+            this.strict = read::word("order", order, &words, findings).unwrap_or(false);
         }
         if let Some(retry) = node.get("retry") {
             this.retry = read(retry, &this.retry, findings);
@@ -139,6 +138,6 @@ impl Compensation {
     }
 
     pub(super) fn plan(&self) -> CompensationPlan {
-        CompensationPlan { strict: false, grace: self.grace, on_blocked: self.on_blocked }
+        CompensationPlan { strict: self.strict, grace: self.grace, on_blocked: self.on_blocked }
     }
 }

@@ -1,393 +1,367 @@
 //! The tasks of a file.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::computed;
-use super::draft::{At, InputDraft, InputsDraft, TaskDraft, UndoDraft, Written};
-use super::file::{given_twice, lacks, read_field_type};
-use super::findings::{Finding, Findings};
-use super::keys::{self, not_in_this_build};
+use super::defaults::{Defaults, IN_DOUBT, KINDS};
+use super::draft::{At, TopicDraft};
+use super::file::{given_twice, lacks};
+use super::findings::{Finding, Findings, Span};
+use super::inputs::Known;
+use super::keys::{self, not_in_this_build, unknown};
+use super::node::{
+    ActionDraft, DeadlineDraft, FailureDraft, IdempotencyDraft, InputsDraft, Stand, TaskDraft,
+};
 use super::retry::{self, Compensation};
 use super::{nearest, read};
-use crate::expr::{Expr, Template};
-use crate::plan::{InDoubt, Kind, RetryPlan};
-use crate::types::Type;
-use crate::yaml::{Content, Node};
+use crate::plan::{InDoubt, Join, Kind, RetryPlan, Role, Strategy};
+use crate::yaml::{Entry, Node};
 
-const TASKS_MAX: usize = 1000;
-const KINDS: [(&str, Kind); 4] = [
-    ("compensatable", Kind::Compensatable),
-    ("pivot", Kind::Pivot),
-    ("retriable", Kind::Retriable),
-    ("readonly", Kind::ReadOnly),
-];
-const IN_DOUBT: [(&str, InDoubt); 3] =
-    [("undo", InDoubt::Undo), ("query", InDoubt::Query), ("hold", InDoubt::Hold)];
-
-/// The file's `defaults`, for tasks that do not say.
-#[derive(Default)]
-pub(super) struct Defaults {
-    timeout: Option<At<Duration>>,
-    deadline: Option<At<Duration>>,
-    retry: Option<At<RetryPlan>>,
-    in_doubt: Option<InDoubt>,
-    kind: Option<At<Kind>>,
-}
-
-impl Defaults {
-    pub(super) fn read(node: &Node, findings: &mut Findings) -> Self {
-        let Some(entries) = read::map("defaults", node, findings) else { return Self::default() };
-        keys::DEFAULTS.check(entries, findings);
-        let mut duration =
-            |key: &str| node.get(key).and_then(|node| read::duration(key, node, findings));
-        let (timeout, deadline) = (duration("timeout"), duration("deadline"));
-        let retry = node.get("retry").map(|node| {
-            let it = retry::read(node, &retry::of_tasks(), findings);
-            At { it, span: node.span }
-        });
-        let in_doubt =
-            node.get("in_doubt").and_then(|node| read::word("in_doubt", node, &IN_DOUBT, findings));
-        let kind = node.get("kind").and_then(|node| {
-            Some(At { it: read::word("kind", node, &KINDS, findings)?, span: node.span })
-        });
-        Self { timeout, deadline, retry, in_doubt, kind }
-    }
-}
-
-/// The names that a list of inputs may hold.
-pub(super) struct Known {
-    /// `None`: any.
-    inputs: Option<Vec<String>>,
-    pub(super) tasks: Vec<String>,
-}
-
-impl Known {
-    pub(super) fn of(tasks: &Node, inputs: Option<&[InputDraft]>) -> Self {
-        let ids = tasks.list().unwrap_or_default().iter();
-        Self {
-            inputs: inputs.map(|list| list.iter().map(|input| input.name.it.clone()).collect()),
-            tasks: ids.filter_map(|task| Some(task.get("id")?.text()?.to_owned())).collect(),
-        }
-    }
-
-    /// The path that a name stands for.
-    fn path_of(&self, name: &str) -> Option<String> {
-        if self.tasks.iter().any(|task| task == name) {
-            return Some(format!("tasks.{name}.output"));
-        }
-        let is_input =
-            self.inputs.as_ref().is_none_or(|inputs| inputs.iter().any(|input| input == name));
-        is_input.then(|| format!("inputs.{name}"))
-    }
-
-    fn names(&self) -> impl Iterator<Item = &str> {
-        self.inputs.iter().flatten().chain(&self.tasks).map(String::as_str)
-    }
-}
+/// Tasks of a file, those within others included.
+pub(super) const TASKS_MAX: usize = 1000;
+/// Lists of tasks within one another.
+const DEPTH_MAX: usize = 8;
+/// The list at the top of the file.
+pub(super) const TOP: usize = 0;
 
 /// Reads tasks.
 pub(super) struct Tasks<'f> {
     pub(super) known: Known,
+    pub(super) topics: &'f [TopicDraft],
     pub(super) defaults: &'f Defaults,
     pub(super) compensation: &'f Compensation,
     pub(super) findings: &'f mut Findings,
+    read: Vec<TaskDraft>,
+    lists: usize,
+    ids: BTreeMap<String, Span>,
 }
 
-impl Tasks<'_> {
-    pub(super) fn read(&mut self, node: &Node) -> Vec<TaskDraft> {
-        let list = read::list("tasks", node, self.findings).unwrap_or_default();
-        if list.is_empty() && node.list().is_some() {
+/// The list that tasks are read from.
+pub(super) struct List {
+    pub(super) parent: Option<usize>,
+    pub(super) host: Option<usize>,
+    pub(super) role: Role,
+    /// Each depends on the one before.
+    pub(super) sequential: bool,
+}
+
+impl<'f> Tasks<'f> {
+    pub(super) fn of(
+        known: Known,
+        topics: &'f [TopicDraft],
+        defaults: &'f Defaults,
+        compensation: &'f Compensation,
+        findings: &'f mut Findings,
+    ) -> Self {
+        let (read, lists, ids) = (Vec::new(), TOP, BTreeMap::new());
+        Self { known, topics, defaults, compensation, findings, read, lists, ids }
+    }
+
+    pub(super) fn into_read(self) -> Vec<TaskDraft> {
+        self.read
+    }
+
+    /// The tasks of the file.
+    pub(super) fn read_top(&mut self, node: &Node) {
+        if node.list().is_some_and(<[Node]>::is_empty) {
             let finding = Finding::error("E105", node.span, "the file lacks tasks");
             self.findings.push(finding.help("as in `tasks: [{id: a, agent: x}]`"));
         }
-        if list.len() > TASKS_MAX {
-            let message = format!("the file has {} tasks, {TASKS_MAX} at most", list.len());
+        let list = List { parent: None, host: None, role: Role::Child, sequential: false };
+        let _ = self.read_list("tasks", node, &list);
+    }
+
+    /// A list of tasks: their places.
+    pub(super) fn read_list(&mut self, key: &str, node: &Node, list: &List) -> Vec<usize> {
+        let depth =
+            list.host.and_then(|host| self.read.get(host)).map_or(0, |host| host.stand.depth);
+        if depth == DEPTH_MAX {
+            let message = format!("tasks are nested more than {DEPTH_MAX} deep");
             self.findings.push(Finding::error("E108", node.span, message).help("split the saga"));
             return Vec::new();
         }
-        let mut tasks: Vec<TaskDraft> = Vec::new();
-        let mut lines = std::collections::BTreeMap::new();
-        for each in list {
-            let Some(task) = self.read_task(each) else { continue };
-            match lines.get(&task.id.it) {
-                Some(first) => {
-                    self.findings.push(given_twice("id", &task.id, *first, self.findings))
-                }
-                None => {
-                    lines.insert(task.id.it.clone(), task.id.span);
-                    tasks.push(task);
-                }
+        let each = read::list(key, node, self.findings).unwrap_or_default();
+        let mut stand = Stand {
+            parent: list.parent,
+            host: list.host,
+            role: list.role,
+            list: self.next_list(),
+            follows: None,
+            depth: depth + 1,
+        };
+        let mut places = Vec::new();
+        for each in each.iter().take(TASKS_MAX + 1) {
+            if list.sequential {
+                stand.follows = places.last().copied();
+                self.refuse(each, &["depends_on"], "a task under `sequential`", IN_ORDER);
             }
+            places.extend(self.read_task(each, stand));
         }
-        tasks
+        places
     }
 
-    /// `None`: it has no id or no agent that other tasks and the plan could name.
-    fn read_task(&mut self, node: &Node) -> Option<TaskDraft> {
+    pub(super) fn next_list(&mut self) -> usize {
+        self.lists += 1;
+        self.lists - 1
+    }
+
+    pub(super) fn add(&mut self, id: At<String>, stand: Stand) -> usize {
+        let nowhere = id.span;
+        self.read.push(TaskDraft {
+            id,
+            stand,
+            action: ActionDraft::Broken,
+            inputs: InputsDraft::Absent,
+            returns: None,
+            depends_on: Vec::new(),
+            join: At { it: Join::All, span: nowhere },
+            when: None,
+            alone: false,
+            timeout: None,
+            timeout_said: false,
+            deadline: None,
+            retry: At { it: retry::of_tasks(), span: nowhere },
+            kind: Kind::ReadOnly,
+            kind_said: None,
+            in_doubt: None,
+            undo: None,
+            idempotency: IdempotencyDraft::Key,
+            optional: None,
+            fallback: None,
+            on_failure: None,
+        });
+        self.read.len() - 1
+    }
+
+    /// A task that is being read.
+    pub(super) fn at(&mut self, place: usize) -> Option<&mut TaskDraft> {
+        self.read.get_mut(place)
+    }
+
+    pub(super) fn stand_of(&self, place: usize) -> Option<(At<String>, Stand)> {
+        self.read.get(place).map(|task| (task.id.clone(), task.stand))
+    }
+
+    /// `None`: it is nothing that could be a task.
+    fn read_task(&mut self, node: &Node, stand: Stand) -> Option<usize> {
         let entries = read::map("a task", node, self.findings)?;
-        if let [only] = entries
-            && !keys::TASK.knows(&only.key)
-            && nearest(&only.key, ["id", "agent"]).is_none()
-        {
-            let instead = format!("write `{{id: {0}, agent: {0}}}`", only.key);
-            let what = format!("{}: ...", only.key);
-            self.findings.push(not_in_this_build(&what, only.key_span, &instead));
+        if self.refuse_short_form(entries) {
             return None;
         }
         keys::TASK.check(entries, self.findings);
-        self.read_shown(node);
-        let id = match node.get("id") {
-            Some(id) => read::id("id", id, self.findings),
-            None => {
-                self.findings.push(lacks("a task", "id", node, "{id: payment, agent: payment}"));
-                None
-            }
-        };
-        let agent = self.read_agent(node, id.as_ref());
-        let said = node.get("type").and_then(|node| read::id("type", node, self.findings));
-        let task_type = match (&said, &id) {
-            (Some(said), _) => said.it.clone(),
-            (None, Some(id)) => id.it.clone(),
-            (None, None) => String::new(),
-        };
-        let retry = self.read_retry(node);
-        let undo = node.get("compensate").and_then(|undo| {
-            self.read_undo(undo, agent.as_deref().unwrap_or_default(), &task_type)
-        });
-        let (kind, kind_said) = self.read_kind(node, node.get("compensate").is_some());
-        let in_doubt = self.read_in_doubt(node);
-        let inputs = self.read_inputs(node);
-        let returns = node.get("returns").and_then(|node| self.read_returns(node));
-        let depends_on =
-            node.get("depends_on").map(|node| self.read_depends_on(node)).unwrap_or_default();
-        let timeout = self.read_timeout(node);
-        let deadline = self.read_deadline(node);
-        let (id, agent, inputs) = (id?, agent?, inputs?);
-        let kind_said = kind_said.map(|said| said.span);
-        Some(TaskDraft {
-            id,
-            agent,
-            task_type,
-            inputs,
-            returns,
-            depends_on,
-            timeout,
-            deadline,
-            retry,
-            kind,
-            kind_said,
-            in_doubt,
-            undo,
-        })
+        let id = self.read_id(node);
+        let place = self.add(id, stand);
+        self.read_conditions(place, node);
+        self.read_what_it_does(place, node);
+        Some(place)
     }
 
-    /// Keys that no plan shows.
-    fn read_shown(&mut self, node: &Node) {
+    /// `- inventory: Check stock levels`
+    fn refuse_short_form(&mut self, entries: &[Entry]) -> bool {
+        let [only] = entries else { return false };
+        if keys::TASK.knows(&only.key) || nearest(&only.key, ["id", "agent"]).is_some() {
+            return false;
+        }
+        let instead = format!("write `{{id: {0}, agent: {0}}}`", only.key);
+        let what = format!("{}: ...", only.key);
+        self.findings.push(not_in_this_build(&what, only.key_span, &instead));
+        true
+    }
+
+    /// Without an id that is one, what was written: who names it is not wrong.
+    fn read_id(&mut self, node: &Node) -> At<String> {
+        let Some(written) = node.get("id") else {
+            self.findings.push(lacks("a task", "id", node, "{id: payment, agent: payment}"));
+            return At { it: String::new(), span: (node.span.0, node.span.0) };
+        };
+        let Some(id) = read::id("id", written, self.findings) else {
+            return At { it: written.text().unwrap_or_default().to_owned(), span: written.span };
+        };
+        match self.ids.get(&id.it) {
+            Some(first) => self.findings.push(given_twice("id", &id, *first, self.findings)),
+            None => {
+                self.ids.insert(id.it.clone(), id.span);
+            }
+        }
+        id
+    }
+
+    /// Its body, once or for each element, and what runs when that fails.
+    pub(super) fn read_what_it_does(&mut self, place: usize, node: &Node) {
         if let Some(node) = node.get("description") {
             let _ = read::text("description", node, self.findings);
         }
         if let Some(node) = node.get("labels") {
             read::labels(node, self.findings);
         }
-        if let Some(node) = node.get("idempotency") {
-            let text = read::text("idempotency", node, self.findings);
-            if text.as_deref().is_some_and(|text| text != "key") {
-                let what = format!("idempotency: {}", text.unwrap_or_default());
-                let instead = "use `idempotency: key`: one key per task, the same in every attempt";
-                self.findings.push(not_in_this_build(&what, node.span, instead));
+        match node.get("for_each") {
+            Some(each) => self.read_for_each(place, each, node),
+            None => self.read_body(place, node),
+        }
+        if let Some(deadline) = node.get("deadline") {
+            let deadline = self.read_deadline(deadline);
+            if let Some(task) = self.at(place) {
+                task.deadline = deadline;
             }
+        }
+        let fallback = node.get("fallback").and_then(|node| self.read_fallback(place, node));
+        let on_failure = self.read_failure(node.get("on_failure"), Some(place));
+        if let Some(task) = self.at(place) {
+            task.fallback = fallback;
+            task.on_failure = on_failure;
         }
     }
 
-    fn read_agent(&mut self, node: &Node, id: Option<&At<String>>) -> Option<String> {
-        if let Some(agent) = node.get("agent") {
-            if let Content::Map(_) = agent.content {
-                let instead = "name the agent: `agent: NAME`";
-                self.findings.push(not_in_this_build("agent: {...}", agent.span, instead));
-                return None;
-            }
-            return read::topic_name("agent", agent, self.findings);
-        }
-        if keys::ACTIONS.iter().any(|action| node.get(action).is_some()) {
-            // Refused by name already.
-            return None;
-        }
-        let (span, name) = match id {
-            Some(id) => (id.span, format!("task `{}`", id.it)),
-            None => ((node.span.0, node.span.0), "a task".to_owned()),
+    /// When it starts, and what it is to those beside it.
+    fn read_conditions(&mut self, place: usize, node: &Node) {
+        let (depends_on, join) = match node.get("depends_on") {
+            Some(node) => self.read_depends_on(node),
+            None => (Vec::new(), At { it: Join::All, span: node.span }),
         };
-        let finding = Finding::error("E107", span, format!("{name} has no action"));
-        self.findings.push(finding.help("name who does it: `agent: NAME`"));
-        None
+        let when =
+            node.get("when").and_then(|when| computed::computed("when", when, self.findings));
+        let mut is = |key: &str| {
+            node.get(key)
+                .and_then(|node| Some((read::boolean(key, node, self.findings)?, node.span)))
+        };
+        let (parallel, optional) = (is("parallel"), is("optional"));
+        if let Some(task) = self.at(place) {
+            task.depends_on = depends_on;
+            task.join = join;
+            task.when = when;
+            task.alone = parallel.is_some_and(|(parallel, _)| !parallel);
+            task.optional = optional.filter(|(optional, _)| *optional).map(|(_, span)| span);
+        }
     }
 
-    fn read_retry(&mut self, node: &Node) -> At<RetryPlan> {
-        let base = self.defaults.retry.clone();
-        let base = base.unwrap_or_else(|| At { it: retry::of_tasks(), span: node.span });
+    fn read_deadline(&mut self, node: &Node) -> Option<DeadlineDraft> {
+        if node.text().is_some_and(|text| text.contains("${")) {
+            return computed::computed("deadline", node, self.findings).map(DeadlineDraft::At);
+        }
+        read::duration("deadline", node, self.findings).map(DeadlineDraft::Within)
+    }
+
+    /// What runs in its place when it has failed.
+    fn read_fallback(&mut self, place: usize, node: &Node) -> Option<usize> {
+        let entries = read::map("fallback", node, self.findings)?;
+        keys::FALLBACK.check(entries, self.findings);
+        let (id, stand) = self.stand_of(place)?;
+        let stand = Stand {
+            host: Some(place),
+            role: Role::Fallback(place),
+            list: self.next_list(),
+            follows: None,
+            ..stand
+        };
+        let id = At { it: format!("{}~fallback", id.it), span: (node.span.0, node.span.0 + 1) };
+        let fallback = self.add(id, stand);
+        self.read_what_it_does(fallback, node);
+        Some(fallback)
+    }
+
+    /// `on_failure` of the file, or of a task.
+    pub(super) fn read_failure(
+        &mut self,
+        node: Option<&Node>,
+        of: Option<usize>,
+    ) -> Option<FailureDraft> {
+        const WORDS: [(&str, Strategy); 4] = [
+            ("compensate", Strategy::Compensate),
+            ("continue", Strategy::Continue),
+            ("fail_fast", Strategy::FailFast),
+            ("pause", Strategy::Pause),
+        ];
+        let node = node?;
+        let Some(entries) = node.entries() else {
+            let strategy = read::word("on_failure", node, &WORDS, self.findings)?;
+            return Some(FailureDraft { strategy, then: Vec::new() });
+        };
+        keys::ON_FAILURE.check(entries, self.findings);
+        let strategy = match node.get("strategy") {
+            Some(node) => read::word("strategy", node, &WORDS, self.findings),
+            None => {
+                let example = "{strategy: compensate, then: [...]}";
+                self.findings.push(lacks("on_failure", "strategy", node, example));
+                None
+            }
+        };
+        let parent = of.and_then(|of| self.read.get(of)).and_then(|task| task.stand.parent);
+        let list = List { parent, host: of, role: Role::Closing, sequential: false };
+        let then = node.get("then").map(|then| self.read_list("then", then, &list));
+        Some(FailureDraft {
+            strategy: strategy.unwrap_or(Strategy::Compensate),
+            then: then.unwrap_or_default(),
+        })
+    }
+
+    /// Keys of the language that have no meaning where they stand.
+    pub(super) fn refuse(&mut self, node: &Node, refused: &[&str], place: &str, help: &str) {
+        for entry in node.entries().unwrap_or_default() {
+            if refused.contains(&entry.key.as_str()) {
+                self.findings.push(unknown(&entry.key, entry.key_span, place).help(help));
+            }
+        }
+    }
+
+    pub(super) fn read_kind(&mut self, node: &Node, has_undo: bool) -> (Kind, Option<Span>) {
+        let said = node.get("kind").and_then(|node| {
+            Some((read::word("kind", node, &KINDS, self.findings)?, Some(node.span)))
+        });
+        let default = self.defaults.kind.as_ref();
+        match (said, has_undo) {
+            (Some(said), _) => said,
+            (None, true) => (Kind::Compensatable, None),
+            (None, false) => {
+                default.map_or((Kind::ReadOnly, None), |kind| (kind.it, Some(kind.span)))
+            }
+        }
+    }
+
+    /// A default of `undo` is for those that have one, of `query` for those that have an agent.
+    pub(super) fn read_in_doubt(
+        &mut self,
+        node: &Node,
+        action: &ActionDraft,
+    ) -> Option<At<InDoubt>> {
+        if let Some(node) = node.get("in_doubt") {
+            let it = read::word("in_doubt", node, &IN_DOUBT, self.findings)?;
+            return Some(At { it, span: node.span });
+        }
+        let it = self.defaults.in_doubt?;
+        let fits = match it {
+            InDoubt::Undo => node.get("compensate").is_some(),
+            InDoubt::Query => matches!(action, ActionDraft::Agent { .. }),
+            InDoubt::Hold => true,
+        };
+        fits.then_some(At { it, span: node.span })
+    }
+
+    pub(super) fn read_idempotency(&mut self, node: &Node) -> IdempotencyDraft {
+        let Some(node) = node.get("idempotency") else { return IdempotencyDraft::Key };
+        if node.text().is_some_and(|text| text.contains("${")) {
+            let written = computed::template(node, self.findings);
+            return written.map_or(IdempotencyDraft::Key, IdempotencyDraft::Computed);
+        }
+        let words = [("key", 0), ("natural", 1), ("none", 2)];
+        match read::word("idempotency", node, &words, self.findings) {
+            Some(1) => IdempotencyDraft::Natural,
+            Some(2) => IdempotencyDraft::Never(node.span),
+            Some(_) | None => IdempotencyDraft::Key,
+        }
+    }
+
+    pub(super) fn read_retry(&mut self, node: &Node, base: At<RetryPlan>) -> At<RetryPlan> {
         match node.get("retry") {
             Some(node) => At { it: retry::read(node, &base.it, self.findings), span: node.span },
             None => base,
         }
     }
 
-    fn read_kind(&mut self, node: &Node, has_undo: bool) -> (Kind, Option<At<Kind>>) {
-        let said = node.get("kind").and_then(|node| {
-            Some(At { it: read::word("kind", node, &KINDS, self.findings)?, span: node.span })
-        });
-        match (said, has_undo) {
-            (Some(said), _) => (said.it, Some(said)),
-            (None, true) => (Kind::Compensatable, None),
-            (None, false) => {
-                let default = self.defaults.kind.clone();
-                (default.as_ref().map_or(Kind::ReadOnly, |kind| kind.it), default)
-            }
-        }
-    }
-
-    fn read_in_doubt(&mut self, node: &Node) -> Option<At<InDoubt>> {
-        match node.get("in_doubt") {
-            Some(node) => {
-                let it = read::word("in_doubt", node, &IN_DOUBT, self.findings)?;
-                Some(At { it, span: node.span })
-            }
-            None => {
-                // A default of `undo` is for those that have one.
-                let it = self.defaults.in_doubt?;
-                let fits = it != InDoubt::Undo || node.get("compensate").is_some();
-                fits.then_some(At { it, span: node.span })
-            }
-        }
-    }
-
-    fn read_timeout(&mut self, node: &Node) -> At<Duration> {
-        let said =
-            node.get("timeout").and_then(|node| read::duration("timeout", node, self.findings));
-        let minute = At { it: Duration::from_secs(60), span: node.span };
-        said.or_else(|| self.defaults.timeout.clone()).unwrap_or(minute)
-    }
-
-    fn read_deadline(&mut self, node: &Node) -> Option<At<Duration>> {
-        let Some(node) = node.get("deadline") else { return self.defaults.deadline.clone() };
-        if node.text().is_some_and(|text| text.contains("${")) {
-            let instead = "write a duration, counted from when the task is ready";
-            self.findings.push(not_in_this_build("deadline: ${...}", node.span, instead));
-            return None;
-        }
-        read::duration("deadline", node, self.findings)
-    }
-
-    /// `None`: what stands there can not be read.
-    fn read_inputs(&mut self, node: &Node) -> Option<InputsDraft> {
-        let Some(node) = node.get("inputs") else { return Some(InputsDraft::Absent) };
-        if node.entries().is_some() {
-            return Some(InputsDraft::Computed(Box::new(computed::template(node, self.findings)?)));
-        }
-        let Some(list) = node.list() else {
-            // One `${...}` gives a whole map.
-            if node.text().is_some_and(|text| text.contains("${")) {
-                let whole = computed::computed("inputs", node, self.findings)?;
-                return Some(InputsDraft::Computed(Box::new(whole)));
-            }
-            let finding = read::must_be("inputs", "a map or a list of names", node);
-            self.findings.push(finding.help("as in `inputs: [order_id]`"));
-            return None;
-        };
-        Some(InputsDraft::Computed(Box::new(self.read_names(node, list)?)))
-    }
-
-    fn read_names(&mut self, node: &Node, list: &[Node]) -> Option<Written> {
-        let mut map = Vec::new();
-        let mut exprs = Vec::new();
-        let mut sound = true;
-        for each in list {
-            let Some(name) = read::id("inputs", each, self.findings) else {
-                sound = false;
-                continue;
-            };
-            let expr = self.known.path_of(&name.it).and_then(|path| Expr::compile(&path).ok());
-            let Some(expr) = expr else {
-                let message =
-                    format!("`{}` does not exist: it is neither an input nor a task", name.it);
-                let finding = Finding::error("E301", name.span, message);
-                self.findings.push(finding.near(&name.it, self.known.names()));
-                sound = false;
-                continue;
-            };
-            map.push((name.it, Template::Computed(expr)));
-            exprs.push(name.span);
-        }
-        sound.then_some(Written { template: Template::Map(map), span: node.span, exprs })
-    }
-
-    fn read_returns(&mut self, node: &Node) -> Option<Type> {
-        let entries = read::map("returns", node, self.findings)?;
-        let fields = entries.iter().filter_map(|entry| {
-            let (of, optional) = read_field_type(&entry.key, &entry.value, self.findings)?;
-            Some((entry.key.clone(), of, !optional))
-        });
-        Some(Type::Record(fields.collect()))
-    }
-
-    fn read_depends_on(&mut self, node: &Node) -> Vec<At<String>> {
-        let list = match &node.content {
-            Content::Map(entries) => {
-                keys::JOIN.check(entries, self.findings);
-                let Some(all) = node.get("all") else { return Vec::new() };
-                all
-            }
-            Content::Null
-            | Content::Bool(_)
-            | Content::Number(_)
-            | Content::Text(_)
-            | Content::List(_) => node,
-        };
-        let Some(each) = list.list() else {
-            let mut finding = read::must_be("depends_on", "a list of tasks", list);
-            if let Some(text) = list.text() {
-                finding = finding.help(format!("write `[{text}]`"));
-            }
-            self.findings.push(finding);
-            return Vec::new();
-        };
-        let names = each.iter().filter_map(|name| {
-            let it = read::constant("depends_on", name, self.findings)?;
-            Some(At { it, span: name.span })
-        });
-        names.collect()
-    }
-
-    fn read_undo(&mut self, node: &Node, agent: &str, task_type: &str) -> Option<UndoDraft> {
-        let mut undo = UndoDraft {
-            span: node.span,
-            agent: agent.to_owned(),
-            task_type: task_type.to_owned(),
-            inputs: None,
-            timeout: self.compensation.timeout,
-            retry: self.compensation.retry.clone(),
-        };
-        let Some(entries) = node.entries() else {
-            undo.task_type = read::id("compensate", node, self.findings)?.it;
-            return Some(undo);
-        };
-        keys::UNDO.check(entries, self.findings);
-        if let Some(other) = node.get("agent") {
-            undo.agent = read::topic_name("agent", other, self.findings)?;
-        }
-        if let Some(other) = node.get("type") {
-            undo.task_type = read::id("type", other, self.findings)?.it;
-        }
-        if let Some(inputs) = node.get("inputs") {
-            undo.inputs = Some(match inputs.list() {
-                Some(list) => self.read_names(inputs, list)?,
-                None => computed::template(inputs, self.findings)?,
-            });
-        }
-        if let Some(timeout) = node.get("timeout") {
-            undo.timeout = read::duration("timeout", timeout, self.findings)?.it;
-        }
-        if let Some(retry) = node.get("retry") {
-            undo.retry = retry::read(retry, &undo.retry, self.findings);
-        }
-        Some(undo)
+    pub(super) fn duration_of(&mut self, key: &str, node: &Node) -> Option<At<Duration>> {
+        node.get(key).and_then(|node| read::duration(key, node, self.findings))
     }
 }
+
+const IN_ORDER: &str =
+    "under `sequential` each task depends on the one before; use `tasks` for any other order";

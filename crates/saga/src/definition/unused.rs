@@ -2,19 +2,23 @@
 
 use std::collections::BTreeSet;
 
-use super::draft::{Draft, InputsDraft};
+use super::draft::Draft;
 use super::findings::{Finding, Findings};
 use super::graph::Graph;
+use super::node::{ActionDraft, InputsDraft, TaskDraft};
+use super::said;
+use crate::plan::{Join, Role};
 
-/// W01 and W07; not for a file with errors, of which not everything was read.
+/// W07; not for a file with errors, of which not everything was read.
 pub(super) fn check(draft: &Draft, graph: &Graph, findings: &mut Findings) {
     if findings.has_errors() {
         return;
     }
-    check_kinds(draft, findings);
     check_inputs(draft, findings);
     for (at, topic) in draft.topics.iter().enumerate() {
-        if !draft.triggers.iter().any(|trigger| trigger.alias == Some(at)) {
+        let triggers = draft.triggers.iter().map(|trigger| &trigger.event);
+        let mut events = triggers.chain(draft.tasks.iter().flat_map(events_of));
+        if !events.any(|event| event.alias == Some(at)) {
             let message = format!("topic `{}` is not used", topic.alias.it);
             findings.push(Finding::warning("W07", topic.alias.span, message));
         }
@@ -22,37 +26,11 @@ pub(super) fn check(draft: &Draft, graph: &Graph, findings: &mut Findings) {
     check_edges(draft, graph, findings);
 }
 
-fn check_kinds(draft: &Draft, findings: &mut Findings) {
-    if draft.tasks.iter().all(|task| task.undo.is_none()) {
-        return;
-    }
-    for task in &draft.tasks {
-        if task.kind_said.is_none() && task.undo.is_none() {
-            let message = format!(
-                "`{}` acts but has neither `kind` nor `compensate`, others here have",
-                task.id.it
-            );
-            let help = "`kind: readonly` if it changes nothing";
-            findings.push(Finding::warning("W01", task.id.span, message).help(help));
-        }
-    }
-}
-
 fn check_inputs(draft: &Draft, findings: &mut Findings) {
-    let takes_all = draft
-        .tasks
-        .iter()
-        .any(|task| matches!(task.inputs, InputsDraft::Absent) && task.depends_on.is_empty());
-    if takes_all {
+    if draft.tasks.iter().any(|task| takes_all(draft, task)) {
         return;
     }
-    let of_tasks = draft.tasks.iter().flat_map(|task| {
-        let inputs = match &task.inputs {
-            InputsDraft::Computed(written) => Some(&**written),
-            InputsDraft::Absent => None,
-        };
-        inputs.into_iter().chain(task.undo.as_ref().and_then(|undo| undo.inputs.as_ref()))
-    });
+    let of_tasks = draft.tasks.iter().flat_map(said::of_task).map(|said| said.written);
     let written = of_tasks.chain(&draft.key).chain(draft.outputs.iter().map(|output| &output.from));
     let mut used: BTreeSet<String> = BTreeSet::new();
     for expr in written.flat_map(|written| written.template.exprs()) {
@@ -74,11 +52,53 @@ fn check_inputs(draft: &Draft, findings: &mut Findings) {
     }
 }
 
+/// The events that a task names, undos included.
+fn events_of(task: &TaskDraft) -> Vec<&super::draft::EventDraft> {
+    let undo = task.undo.as_ref().map(|undo| &undo.action);
+    let actions = std::iter::once(&task.action).chain(undo);
+    actions
+        .flat_map(|action| {
+            action.events().into_iter().chain(action.emits().map(|emit| &emit.event))
+        })
+        .collect()
+}
+
+/// Whether it is given the saga's inputs whole, by its place.
+fn takes_all(draft: &Draft, task: &TaskDraft) -> bool {
+    let is_given = match &task.action {
+        ActionDraft::Agent { .. } | ActionDraft::Saga(_) => true,
+        ActionDraft::Emit(emit) | ActionDraft::Request(emit, _) => emit.value.is_none(),
+        ActionDraft::Broken
+        | ActionDraft::Await(_)
+        | ActionDraft::Wait(_)
+        | ActionDraft::Choice { .. }
+        | ActionDraft::Race { .. }
+        | ActionDraft::Group { .. }
+        | ActionDraft::ForEach(_) => false,
+    };
+    let mut next = Some(task).filter(|_| is_given);
+    while let Some(task) = next {
+        let is_said = matches!(task.inputs, InputsDraft::Computed(_));
+        if is_said || task.depends() || task.stand.role == Role::Item {
+            return false;
+        }
+        match task.stand.host {
+            None => return true,
+            Some(host) => next = draft.tasks.get(host),
+        }
+    }
+    false
+}
+
 /// An edge says nothing where another one of the same task implies it, unless the task takes its
 /// inputs from what it depends on.
 fn check_edges(draft: &Draft, graph: &Graph, findings: &mut Findings) {
     for (at, task) in draft.tasks.iter().enumerate() {
-        if matches!(task.inputs, InputsDraft::Absent) {
+        if matches!(task.inputs, InputsDraft::Absent)
+            && !matches!(task.action, ActionDraft::Await(_) | ActionDraft::Wait(_))
+            || task.join.it != Join::All
+            || task.stand.follows.is_some()
+        {
             continue;
         }
         let direct = graph.before(at);
