@@ -3,7 +3,7 @@
 
 use proptest::prelude::*;
 
-use crate::features::{Feature, has};
+use crate::features::Feature;
 use crate::tree::{
     Act, Action, AtLeast, Case, ForEach, InDoubt, Inputs, Join, Kind, Saga, Strategy as OnFailure,
     Task, Tree, UndoAct, When,
@@ -58,7 +58,7 @@ pub(crate) enum Luck {
     Plain,
 }
 
-pub(crate) fn sagas(luck: Luck) -> impl Strategy<Value = Saga> {
+pub(crate) fn sagas(luck: Luck, features: &'static [Feature]) -> impl Strategy<Value = Saga> {
     let numbers = || prop::collection::vec(any::<u8>(), 0..5);
     let task =
         (any::<[u8; 16]>(), any::<u8>(), numbers(), prop::collection::vec(any::<u8>(), 0..3));
@@ -77,7 +77,7 @@ pub(crate) fn sagas(luck: Luck) -> impl Strategy<Value = Saga> {
     let tasks = prop_oneof![12 => few, 1 => many];
     let closing = prop::collection::vec(task, 0..3);
     (tasks, closing, any::<[u8; 6]>()).prop_map(move |(tasks, closing, file)| {
-        Drawing { left: TASKS_MAX, next: 0, luck }.saga(&tasks, &closing, file)
+        Drawing { left: TASKS_MAX, next: 0, luck, features }.saga(&tasks, &closing, file)
     })
 }
 
@@ -85,6 +85,7 @@ struct Drawing {
     left: usize,
     next: usize,
     luck: Luck,
+    features: &'static [Feature],
 }
 
 /// Where a task stands.
@@ -104,17 +105,17 @@ impl Drawing {
             strategy: OnFailure::Compensate,
             closing: Vec::new(),
             max_parallel: if file[0] < 128 { 100 } else { usize::from(file[0] % 4) + 1 },
-            strict: has(Feature::Strict) && file[1] % 4 == 1,
+            strict: self.has(Feature::Strict) && file[1] % 4 == 1,
             go_on: file[2] % 2 == 1,
             timeout: None,
         };
         if self.luck == Luck::Bad && file[3] % 8 == 1 {
             saga.timeout = Some(120);
         }
-        if has(Feature::Strategies) {
+        if self.has(Feature::Strategies) {
             saga.strategy = strategy(file[4]).unwrap_or(OnFailure::Compensate);
         }
-        if has(Feature::Closing) && saga.strategy == OnFailure::Compensate {
+        if self.has(Feature::Closing) && saga.strategy == OnFailure::Compensate {
             saga.closing = self.list(closing, Spot::Closing, DEPTH_MAX);
         }
         kinds(&mut saga, tasks, file[5]);
@@ -141,7 +142,7 @@ impl Drawing {
 
     fn task(&mut self, raw: &Raw, spot: Spot, depth: usize, before: &[Task]) -> Task {
         let id = self.id();
-        let for_each = for_each(raw).filter(|_| matches!(spot, Spot::Free | Spot::Ordered));
+        let for_each = self.for_each(raw).filter(|_| matches!(spot, Spot::Free | Spot::Ordered));
         let inner = depth + 1 + usize::from(for_each.is_some());
         let action = self.action(raw, spot, inner, for_each.is_some());
         let depends_on: Vec<String> = match spot {
@@ -157,7 +158,7 @@ impl Drawing {
             Spot::Ordered | Spot::Fallback => Vec::new(),
         };
         let join = match spot {
-            Spot::Free if has(Feature::Joins) => join(raw.bit(Bit::Join), depends_on.len()),
+            Spot::Free if self.has(Feature::Joins) => join(raw.bit(Bit::Join), depends_on.len()),
             Spot::Free | Spot::Ordered | Spot::Fallback | Spot::Closing => Join::All,
         };
         // What has surely come before it.
@@ -168,12 +169,12 @@ impl Drawing {
         };
         let is_agent = matches!(action, Action::Agent);
         let mut task = Task {
-            when: when(raw, spot, &known),
+            when: self.when(raw, spot, &known),
             inputs: inputs(raw, &action, &known),
             id,
             action,
             join,
-            alone: has(Feature::Alone) && spot == Spot::Free && raw.bit(Bit::Alone) % 5 == 1,
+            alone: self.has(Feature::Alone) && spot == Spot::Free && raw.bit(Bit::Alone) % 5 == 1,
             depends_on,
             for_each,
             kind: Kind::ReadOnly,
@@ -196,8 +197,8 @@ impl Drawing {
     fn failing(&mut self, raw: &Raw, task: &mut Task, is_agent: bool) {
         let wait = matches!(task.action, Action::Wait(_));
         match raw.bit(Bit::Failing) % 8 {
-            1 | 2 if has(Feature::Optional) => task.optional = true,
-            3 if has(Feature::Fallback) && self.left > 0 && !wait => {
+            1 | 2 if self.has(Feature::Optional) => task.optional = true,
+            3 if self.has(Feature::Fallback) && self.left > 0 && !wait => {
                 let mut body = raw.clone();
                 body.children = Vec::new();
                 body.bits.reverse();
@@ -212,12 +213,12 @@ impl Drawing {
         task.strategy = match drawn {
             _ if task.for_each.is_some() || wait => None,
             Some(OnFailure::Compensate | OnFailure::Continue)
-                if !is_agent && has(Feature::Savepoints) && !task.optional =>
+                if !is_agent && self.has(Feature::Savepoints) && !task.optional =>
             {
                 drawn
             }
-            Some(OnFailure::Compensate) if !is_agent && has(Feature::Savepoints) => drawn,
-            _ if is_agent && has(Feature::Strategies) && task.fallback.is_none() => drawn,
+            Some(OnFailure::Compensate) if !is_agent && self.has(Feature::Savepoints) => drawn,
+            _ if is_agent && self.has(Feature::Strategies) && task.fallback.is_none() => drawn,
             _ => None,
         };
     }
@@ -225,17 +226,17 @@ impl Drawing {
     fn action(&mut self, raw: &Raw, spot: Spot, inner: usize, is_body: bool) -> Action {
         let leaf = raw.children.is_empty() || inner >= DEPTH_MAX || spot == Spot::Fallback;
         match raw.bit(Bit::Shape) % 8 {
-            1 if has(Feature::Wait) && leaf && spot == Spot::Free && !is_body => {
+            1 if self.has(Feature::Wait) && leaf && spot == Spot::Free && !is_body => {
                 Action::Wait(u64::from(raw.bit(Bit::Cases) % 20) + 1)
             }
             _ if leaf => Action::Agent,
-            1 | 2 if has(Feature::Groups) => {
+            1 | 2 if self.has(Feature::Groups) => {
                 Action::Group(self.list(&raw.children, Spot::Free, inner))
             }
-            3 if has(Feature::Groups) => {
+            3 if self.has(Feature::Groups) => {
                 Action::Sequential(self.list(&raw.children, Spot::Ordered, inner))
             }
-            4 | 5 if has(Feature::Choice) => self.choice(raw, inner),
+            4 | 5 if self.has(Feature::Choice) => self.choice(raw, inner),
             _ => Action::Agent,
         }
         .or_agent()
@@ -290,6 +291,40 @@ impl Drawing {
     }
 }
 
+impl Drawing {
+    fn has(&self, feature: Feature) -> bool {
+        self.features.contains(&feature)
+    }
+
+    fn for_each(&self, raw: &Raw) -> Option<ForEach> {
+        let (drawn, least) = (raw.bit(Bit::ForEach), usize::from(raw.bit(Bit::AtLeast)));
+        (self.has(Feature::ForEach) && drawn % 6 == 1).then(|| ForEach {
+            count: usize::from(drawn / 6) % 5,
+            concurrency: usize::from(drawn / 30) % 3 + 1,
+            at_least: match least % 4 {
+                1 => AtLeast::Count(least / 4 % 3 + 1),
+                2 => AtLeast::Percent(50),
+                _ => AtLeast::All,
+            },
+        })
+    }
+
+    fn when(&self, raw: &Raw, spot: Spot, known: &[&Task]) -> Option<When> {
+        let drawn = raw.bit(Bit::When);
+        if !self.has(Feature::When) || !matches!(spot, Spot::Free | Spot::Ordered) {
+            return None;
+        }
+        match (drawn % 8, known.first()) {
+            (1, _) => Some(When::Flag(true)),
+            (2, _) => Some(When::Flag(false)),
+            (3, Some(task)) if matches!(task.action, Action::Agent) && task.for_each.is_none() => {
+                Some(When::Output(task.id.clone(), i64::from(drawn / 8 % 10)))
+            }
+            _ => None,
+        }
+    }
+}
+
 impl Action {
     /// A container without anything in it is none.
     fn or_agent(self) -> Self {
@@ -312,19 +347,6 @@ fn strategy(drawn: u8) -> Option<OnFailure> {
     }
 }
 
-fn for_each(raw: &Raw) -> Option<ForEach> {
-    let (drawn, least) = (raw.bit(Bit::ForEach), usize::from(raw.bit(Bit::AtLeast)));
-    (has(Feature::ForEach) && drawn % 6 == 1).then(|| ForEach {
-        count: usize::from(drawn / 6) % 5,
-        concurrency: usize::from(drawn / 30) % 3 + 1,
-        at_least: match least % 4 {
-            1 => AtLeast::Count(least / 4 % 3 + 1),
-            2 => AtLeast::Percent(50),
-            _ => AtLeast::All,
-        },
-    })
-}
-
 fn join(drawn: u8, count: usize) -> Join {
     let n = usize::from(drawn / 8) % count.max(1) + 1;
     match drawn % 8 {
@@ -334,21 +356,6 @@ fn join(drawn: u8, count: usize) -> Join {
         3 => Join::NOf { n, cancel: true },
         4 => Join::Discriminator,
         _ => Join::All,
-    }
-}
-
-fn when(raw: &Raw, spot: Spot, known: &[&Task]) -> Option<When> {
-    let drawn = raw.bit(Bit::When);
-    if !has(Feature::When) || !matches!(spot, Spot::Free | Spot::Ordered) {
-        return None;
-    }
-    match (drawn % 8, known.first()) {
-        (1, _) => Some(When::Flag(true)),
-        (2, _) => Some(When::Flag(false)),
-        (3, Some(task)) if matches!(task.action, Action::Agent) && task.for_each.is_none() => {
-            Some(When::Output(task.id.clone(), i64::from(drawn / 8 % 10)))
-        }
-        _ => None,
     }
 }
 

@@ -26,8 +26,22 @@ pub(crate) enum Feature {
     Wait,
 }
 
-const ON: &[Feature] = &[];
+/// What the checker takes.
+pub(crate) const READ: &[Feature] = &[
+    Feature::Groups,
+    Feature::Choice,
+    Feature::When,
+    Feature::Joins,
+    Feature::ForEach,
+    Feature::Optional,
+    Feature::Fallback,
+    Feature::Strategies,
+    Feature::Savepoints,
+    Feature::Closing,
+    Feature::Alone,
+    Feature::Strict,
+    Feature::Wait,
+];
 
-pub(crate) fn has(feature: Feature) -> bool {
-    ON.contains(&feature)
-}
+/// What the engine runs.
+pub(crate) const RUN: &[Feature] = &[];

@@ -422,7 +422,8 @@ impl Judge<'_> {
             (Some(task), _) => {
                 let place = self.tree.find(task.as_str()).unwrap();
                 let seen = self.seen(&place);
-                let failed = matches!(seen.forward, Forward::Failed | Forward::InDoubt);
+                // A success that comes while the pivot's outcome is waited for changes nothing.
+                let failed = seen.failures > 0 || seen.forward == Forward::InDoubt || seen.doubted;
                 assert!(failed, "`{task}` is the reason, but is {}", seen.status());
                 let reach = self.tree.reach(&place);
                 let wants = Reach::Run(Strategy::Compensate);

@@ -55,8 +55,8 @@ pub(crate) struct Seen {
     pub(crate) done: Option<u64>,
     pub(crate) successes: u32,
     pub(crate) failures: u32,
-    /// It was in doubt, and nothing since has said how it ended.
-    pub(crate) doubt: bool,
+    /// It was in doubt at some time.
+    pub(crate) doubted: bool,
     /// Why it was passed over.
     pub(crate) reason: Option<String>,
     /// An operator has decided about it.
@@ -140,14 +140,13 @@ impl View {
                 seen.begun = Some(sequence);
             }
             What::TaskCompleted { output, by, .. } => {
-                (seen.forward, seen.doubt) = (Forward::Done, false);
+                seen.forward = Forward::Done;
                 seen.output = Some(output.clone());
                 seen.done = Some(sequence);
                 seen.successes += 1;
                 seen.by_hand |= by.is_some();
             }
             What::TaskFailed { code, by, .. } => {
-                seen.doubt &= seen.forward == Forward::InDoubt && seen.back != Back::Nothing;
                 (seen.forward, seen.code) = (Forward::Failed, Some(code.clone()));
                 seen.failures += 1;
                 seen.by_hand |= by.is_some();
@@ -157,7 +156,7 @@ impl View {
                 seen.by_hand |= by.is_some();
             }
             What::TaskInDoubt { code, .. } => {
-                (seen.forward, seen.doubt) = (Forward::InDoubt, true);
+                (seen.forward, seen.doubted) = (Forward::InDoubt, true);
                 seen.code = Some(code.clone());
             }
             What::TaskSkipped { reason, by, .. } if reason == "undo" => {
