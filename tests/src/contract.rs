@@ -67,6 +67,7 @@ pub fn checks<S: Stand>() -> Vec<Check<S>> {
         a_snapshot_survives_a_crash
         a_keys_records_keep_their_order_and_murmur2_places_them
         a_record_goes_to_the_partition_that_it_names
+        a_lane_reads_what_lanes_send_to_the_inbox
         each_ticket_is_settled_once
         a_record_that_can_not_be_sent_is_said_once
         bytes_come_back_as_they_were
@@ -335,6 +336,29 @@ pub fn a_record_goes_to_the_partition_that_it_names<S: Stand>(stand: &S) {
     send_all(&mut outlet, all.collect());
     for record in follow_for(&mut follow, usize::try_from(LANES).unwrap()) {
         assert_eq!(usize::try_from(record.place.partition).unwrap(), number_in(&record));
+    }
+}
+
+/// Lanes write to the inbox too, and each reads its share of it, itself included.
+pub fn a_lane_reads_what_lanes_send_to_the_inbox<S: Stand>(stand: &S) {
+    let broker = stand.fresh();
+    let mut lane = broker.open(LaneId(1)).unwrap();
+    let keys: Vec<String> = (0..20).map(|n| format!("child:{n}")).collect();
+    let home = |key: &str| partition_of(key.as_bytes(), LANES);
+    send_all(&mut lane, (0..).zip(&keys).map(|(n, key)| to(Destination::Inbox, key, n)).collect());
+    let kept = broker.kept(&broker.topics().inbox()).unwrap().unwrap();
+    for (n, range) in (0..).zip(kept) {
+        let expected: Vec<&String> = keys.iter().filter(|key| home(key) == n).collect();
+        assert_eq!(range, 0..Offset::try_from(expected.len()).unwrap(), "of lane {n}");
+        let mut other = (n != 1).then(|| broker.open(LaneId(n)).unwrap());
+        let log = other.as_mut().unwrap_or(&mut lane);
+        let mut read = Vec::new();
+        while read.len() < expected.len() {
+            let next = Offset::try_from(read.len()).unwrap();
+            read.extend(log.read(Source::Inbox, next, PATIENCE).unwrap());
+        }
+        let found: Vec<_> = read.iter().map(|record| record.key.clone().unwrap()).collect();
+        assert_eq!(found, expected.iter().map(|key| text(key)).collect::<Vec<_>>());
     }
 }
 

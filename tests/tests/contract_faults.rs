@@ -55,7 +55,7 @@ enum Fault {
 }
 
 /// Which check finds which fault, and what it says.
-const FOUND: [(&str, Fault, &str); 27] = {
+const FOUND: [(&str, Fault, &str); 28] = {
     use Fault::*;
     [
         ("offsets_returned_are_offsets_read", OffsetsAreOneTooHigh, "left == right"),
@@ -74,6 +74,7 @@ const FOUND: [(&str, Fault, &str); 27] = {
             "of key",
         ),
         ("a_record_goes_to_the_partition_that_it_names", PartitionsAreOverlooked, "left == right"),
+        ("a_lane_reads_what_lanes_send_to_the_inbox", KeysGoToTheNextPartition, "of lane"),
         ("each_ticket_is_settled_once", TicketsAreSettledTwice, "is settled twice"),
         ("a_record_that_can_not_be_sent_is_said_once", FailuresAreHidden, "Sent(Ticket(7))"),
         ("bytes_come_back_as_they_were", NullHeadersAreDropped, "left == right"),

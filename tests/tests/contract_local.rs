@@ -105,6 +105,7 @@ tests! {
     a_snapshot_survives_a_crash
     a_keys_records_keep_their_order_and_murmur2_places_them
     a_record_goes_to_the_partition_that_it_names
+    a_lane_reads_what_lanes_send_to_the_inbox
     each_ticket_is_settled_once
     a_record_that_can_not_be_sent_is_said_once
     bytes_come_back_as_they_were

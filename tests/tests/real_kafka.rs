@@ -3,6 +3,7 @@
 #![cfg(feature = "real-kafka")]
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "in a test, that is an assertion")]
 
+#[allow(dead_code, reason = "the tests on Kafka share it; none of them uses all of it")]
 mod system;
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -87,6 +87,8 @@ impl What {
             Self::UndoScheduled { .. } => "pavane.UndoScheduled",
             Self::UndoCompleted { .. } => "pavane.UndoCompleted",
             Self::UndoFailed { .. } => "pavane.UndoFailed",
+            Self::TimerFired { .. } => "pavane.TimerFired",
+            Self::SignalReceived { .. } => "pavane.SignalReceived",
         }
     }
 
@@ -137,6 +139,8 @@ impl What {
             Self::UndoFailed { task, n, code, message, retry_at } => {
                 put_all(out, &[task, n, code, message, retry_at])
             }
+            Self::TimerFired { task } => put_all(out, &[task]),
+            Self::SignalReceived { signal, data, task } => put_all(out, &[signal, data, task]),
         }
     }
 
@@ -260,6 +264,18 @@ impl What {
                 code: from.take()?,
                 message: from.take()?,
                 retry_at: from.take()?,
+            },
+            _ => return Self::take_wait_fields(schema, from),
+        })
+    }
+
+    fn take_wait_fields(schema: &str, from: &mut Reader<'_>) -> Result<Self, CodecError> {
+        Ok(match schema {
+            "pavane.TimerFired" => Self::TimerFired { task: from.take()? },
+            "pavane.SignalReceived" => Self::SignalReceived {
+                signal: from.take()?,
+                data: from.take()?,
+                task: from.take()?,
             },
             _ => return Err(CodecError::UnknownSchema(schema.to_owned())),
         })

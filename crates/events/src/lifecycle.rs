@@ -287,4 +287,18 @@ pub enum What {
         /// When the next undo is due; `None` where it has failed for good.
         retry_at: Option<Timestamp>,
     },
+    /// A time has come that a task waited for.
+    TimerFired {
+        /// The task's id, unique in the workflow.
+        task: TaskId,
+    },
+    /// A signal has reached a task that waited for it.
+    SignalReceived {
+        /// The signal's name.
+        signal: String,
+        /// What came with it.
+        data: Json,
+        /// The task that took it.
+        task: Option<TaskId>,
+    },
 }

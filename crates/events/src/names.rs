@@ -140,6 +140,12 @@ pub mod ce_type {
     pub const RESOLVE_TASK: &str = "pavane.ResolveTask";
     /// Go on after a pause.
     pub const CONTINUE_WORKFLOW: &str = "pavane.ContinueWorkflow";
+    /// Into the inbox: an event on a user's topic that a task may wait for.
+    pub const DOMAIN_EVENT: &str = "pavane.DomainEvent";
+    /// Into the inbox: a word to a running workflow.
+    pub const SIGNAL: &str = "pavane.Signal";
+    /// Into the inbox, from a workflow to its child: stop, and undo what was done.
+    pub const UNWIND_WORKFLOW: &str = "pavane.UnwindWorkflow";
     /// Out to a participant: do it.
     pub const DO_TASK: &str = "pavane.DoTask";
     /// Out to a participant: undo it.
@@ -196,6 +202,22 @@ pub mod header {
     pub const FORWARDED: &str = "pavane_forwarded";
     /// KIP-1191: the topic that a dead letter came from.
     pub const DEAD_TOPIC: &str = "__dlq.errors.topic";
+    /// An event on a user's topic: `topic/Name`.
+    pub const EVENT: &str = "pavane_event";
+    /// Where that event stands: `topic/partition/offset`.
+    pub const EVENT_RECORD: &str = "pavane_record";
+    /// That event's key, where it has one that is text.
+    pub const EVENT_KEY: &str = "pavane_event_key";
+    /// When that event was published, RFC 3339.
+    pub const EVENT_TIME: &str = "pavane_event_time";
+    /// That event's own headers, a JSON map of text.
+    pub const EVENT_HEADERS: &str = "pavane_event_headers";
+    /// A signal's name.
+    pub const SIGNAL: &str = "pavane_signal";
+    /// On a child's start: the subject of the command that asks for it.
+    pub const PARENT: &str = "pavane_parent";
+    /// On a child's start: how deep it stands below the workflow that is nobody's child.
+    pub const DEPTH: &str = "pavane_depth";
     /// Media type of the user's JSON.
     pub const JSON: &str = "application/json";
     /// Media type of our events.

@@ -79,4 +79,6 @@ const SCHEMAS: &[Schema] = &[
     v1!(19, "UndoScheduled"),
     v1!(20, "UndoCompleted"),
     v1!(21, "UndoFailed"),
+    v1!(22, "TimerFired"),
+    v1!(23, "SignalReceived"),
 ];

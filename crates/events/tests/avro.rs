@@ -71,7 +71,8 @@ fn ids_that_were_given_stay_as_they_are() {
          10 pavane.TaskScheduled v1, 11 pavane.TaskStarted v1, 12 pavane.TaskCompleted v1, \
          13 pavane.TaskFailed v1, 14 pavane.TaskRetried v1, 15 pavane.TaskTimedOut v1, \
          16 pavane.TaskInDoubt v1, 17 pavane.TaskSkipped v1, 18 pavane.TaskCancelled v1, \
-         19 pavane.UndoScheduled v1, 20 pavane.UndoCompleted v1, 21 pavane.UndoFailed v1";
+         19 pavane.UndoScheduled v1, 20 pavane.UndoCompleted v1, 21 pavane.UndoFailed v1, \
+         22 pavane.TimerFired v1, 23 pavane.SignalReceived v1";
     assert_eq!(given.join(", "), expect);
 }
 
@@ -350,7 +351,7 @@ macro_rules! any_of {
 }
 
 fn what() -> impl Strategy<Value = What> {
-    prop_oneof![of_a_workflow(), of_a_task(), of_an_undo()]
+    prop_oneof![of_a_workflow(), of_a_task(), of_an_undo(), of_a_wait()]
 }
 
 fn of_a_workflow() -> impl Strategy<Value = What> {
@@ -456,6 +457,17 @@ fn of_an_undo() -> impl Strategy<Value = What> {
             code: text(),
             message: text(),
             retry_at: of(time())
+        }),
+    ])
+}
+
+fn of_a_wait() -> impl Strategy<Value = What> {
+    proptest::strategy::Union::new([
+        any_of!(TimerFired { task: task() }),
+        any_of!(SignalReceived {
+            signal: text(),
+            data: json(),
+            task: proptest::option::of(task())
         }),
     ])
 }

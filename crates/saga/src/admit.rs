@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 use crate::definition::nearest;
 use crate::expr::{ExprError, Scope, asked_of};
 use crate::limits::BUSINESS_KEY_BYTES_MAX;
-use crate::plan::{Plan, TriggerPlan};
+use crate::plan::{ListenPlan, Plan, TriggerPlan};
 use crate::types::described;
 
 /// Why a start's inputs are not taken.
@@ -79,25 +79,9 @@ impl Plan {
     /// The expression failed, or gave something that can not be a key.
     pub fn key_of(&self, inputs: &Value) -> Result<Option<String>, InputError> {
         let Some(template) = &self.key else { return Ok(None) };
-        let scope = InputsAlone(inputs);
-        let wrong = |reason: String| Err(InputError::Wrong(format!("the saga's key {reason}")));
-        let key = match template.eval(&scope)? {
-            Value::String(text) => text,
-            value @ (Value::Number(_) | Value::Bool(_)) => value.to_string(),
-            value @ (Value::Null | Value::Array(_) | Value::Object(_)) => {
-                return wrong(format!(
-                    "must be text, a number or a boolean, found {}",
-                    described(&value)
-                ));
-            }
-        };
-        if key.is_empty() {
-            return wrong("is empty".to_owned());
-        }
-        if key.len() > BUSINESS_KEY_BYTES_MAX {
-            return wrong(format!("has {} bytes, {BUSINESS_KEY_BYTES_MAX} at most", key.len()));
-        }
-        Ok(Some(key))
+        let value = template.eval(&InputsAlone(inputs))?;
+        let wrong = |reason: String| InputError::Wrong(format!("the saga's key {reason}"));
+        business_key(value).map(Some).map_err(wrong)
     }
 
     /// Of a map, what this saga declares as inputs; the whole map where it declares none.
@@ -146,6 +130,25 @@ impl Plan {
     }
 }
 
+/// The text of a value that is to be a business key, or what is wrong with it.
+fn business_key(value: Value) -> Result<String, String> {
+    let key = match value {
+        Value::String(text) => text,
+        value @ (Value::Number(_) | Value::Bool(_)) => value.to_string(),
+        value @ (Value::Null | Value::Array(_) | Value::Object(_)) => {
+            let found = described(&value);
+            return Err(format!("must be text, a number or a boolean, found {found}"));
+        }
+    };
+    match key.len() {
+        0 => Err("is empty".to_owned()),
+        bytes if bytes > BUSINESS_KEY_BYTES_MAX => {
+            Err(format!("has {bytes} bytes, {BUSINESS_KEY_BYTES_MAX} at most"))
+        }
+        _ => Ok(key),
+    }
+}
+
 /// What a `key` sees.
 struct InputsAlone<'i>(&'i Value);
 
@@ -166,7 +169,74 @@ pub enum StartError {
     Input(#[from] InputError),
 }
 
+/// Why it can not be told which workflow an event is about: dead letter `invalid`.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum CorrelateError {
+    /// `correlate` could not be computed.
+    #[error(transparent)]
+    Expr(#[from] ExprError),
+    /// What it gave, or the record's key, can not be a business key.
+    #[error("what correlates {event} {reason}")]
+    Wrong {
+        /// `topic/Name`
+        event: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// Nothing says which workflow, but the record's key, and it has none.
+    #[error("{event} is correlated by the record's key, and it has none that is text")]
+    NoKey {
+        /// `topic/Name`
+        event: String,
+    },
+}
+
+impl CorrelateError {
+    /// The dead letter's code.
+    #[must_use]
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::Expr(_) | Self::Wrong { .. } => "correlate",
+            Self::NoKey { .. } => "no_key",
+        }
+    }
+}
+
 impl Plan {
+    /// The business keys of the workflows that an event is about, each once: one for each way in which the
+    /// tasks that wait for it say so. Empty where none does. `key`: the record's. `scope` holds `event`.
+    #[must_use]
+    pub fn correlated(
+        &self,
+        topic: &Topic,
+        name: &str,
+        key: Option<&[u8]>,
+        scope: &dyn Scope,
+    ) -> Vec<Result<String, CorrelateError>> {
+        let of_topic = self.topic(topic).and_then(|known| known.correlate.as_ref());
+        let mut found = Vec::new();
+        let awaited =
+            |listen: &&ListenPlan| listen.event.topic == *topic && listen.event.name == name;
+        for listen in self.listens.iter().filter(awaited) {
+            let event = || listen.event.to_string();
+            let value = match listen.correlate.as_ref().or(of_topic) {
+                Some(template) => template.eval(scope).map_err(CorrelateError::Expr),
+                None => key
+                    .and_then(|key| std::str::from_utf8(key).ok())
+                    .map(Value::from)
+                    .ok_or_else(|| CorrelateError::NoKey { event: event() }),
+            };
+            let key = value.and_then(|value| {
+                business_key(value)
+                    .map_err(|reason| CorrelateError::Wrong { event: event(), reason })
+            });
+            if !found.contains(&key) {
+                found.push(key);
+            }
+        }
+        found
+    }
+
     /// The name of the event in a record of a user's topic: what `event_name` gives where the file says so,
     /// else the header `ce_type` whole, else the field `type` of a JSON object, else the only event that
     /// triggers on that topic name. `None`: it has no name. `scope` holds `event`.

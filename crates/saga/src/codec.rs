@@ -6,7 +6,7 @@ use minicbor::{Decoder, Encoder};
 use crate::event::Event;
 use crate::phase::Task;
 use crate::state::{Definition, Newest, Source, State};
-use crate::workflow::{Head, Workflow};
+use crate::workflow::{Early, Head, Workflow};
 
 /// Bytes that no build up to this one has written.
 #[derive(Debug, thiserror::Error)]
@@ -66,6 +66,7 @@ impl State {
             }
             Self::Definition(definition) => out.u8(1)?.encode(&definition.source)?.ok(),
             Self::Newest(newest) => out.u8(2)?.encode(newest)?.ok(),
+            Self::Early(early) => out.u8(3)?.encode(early)?.ok(),
         }
     }
 
@@ -88,6 +89,7 @@ impl State {
             }
             1 => Self::Definition(Definition::compile(decoder.decode::<Source>()?)),
             2 => Self::Newest(decoder.decode::<Newest>()?),
+            3 => Self::Early(decoder.decode::<Early>()?),
             other => return Err(minicbor::decode::Error::unknown_variant(other.into())),
         })
     }

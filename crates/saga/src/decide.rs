@@ -6,12 +6,22 @@
 
 mod advance;
 mod answer;
+mod child;
 mod deploy;
 mod draft;
+mod failure;
+mod group;
 mod operator;
+mod ready;
+mod schedule;
+mod seen;
+mod sent;
 mod start;
+mod status;
+mod stop;
 mod task;
 mod timer;
+mod tree;
 mod undo;
 mod unsent;
 
@@ -19,7 +29,7 @@ use std::sync::Arc;
 
 use events::{Class, Outgoing, Refusal, Timestamp};
 
-use crate::event::Event;
+use crate::event::{About, Event};
 use crate::input::Input;
 use crate::plan::Plan;
 use crate::state::{State, definition_key};
@@ -107,8 +117,9 @@ fn invalid<T>(code: &str, message: impl Into<String>) -> Result<T, Stop> {
 /// Where one of our own promises is broken (`one-end`, `undo-order`, `never-silent`, `all-bounded`).
 pub fn decide(held: &dyn Held, cause: Cause<'_>, now: Timestamp) -> Decision {
     let (decided, workflow) = match cause {
-        Cause::Input(Input::Start(start)) => {
-            (start::start(held, start, now), Some(start.workflow.clone()))
+        Cause::Input(input @ Input::Start(start)) => {
+            let decided = start::start(held, start, now);
+            (child::tell_parent(held, input, decided, now), Some(start.workflow.clone()))
         }
         Cause::Input(Input::Deploy(deploy)) => (deploy::deploy(held, deploy), None),
         Cause::Input(Input::Answer { subject, answer }) => {
@@ -120,8 +131,26 @@ pub fn decide(held: &dyn Held, cause: Cause<'_>, now: Timestamp) -> Decision {
             let decided = with(held, workflow.as_str(), now, |d| operator::operator(d, verb, by));
             (decided, Some(workflow.clone()))
         }
-        Cause::Input(Input::Seen { .. } | Input::Signal { .. } | Input::Unwind { .. })
-        | Cause::Sent(_) => (Err(Stop::Ignored("not_yet")), None),
+        Cause::Input(Input::Seen { workflow, event }) => {
+            let decided = match held.state(workflow.as_str()) {
+                Some(State::Workflow(_)) => {
+                    with(held, workflow.as_str(), now, |d| seen::event(d, event))
+                }
+                Some(State::Definition(_) | State::Newest(_) | State::Early(_)) | None => {
+                    seen::before_start(held, workflow, event, now)
+                }
+            };
+            (decided, Some(workflow.clone()))
+        }
+        Cause::Input(Input::Signal { workflow, signal }) => {
+            let decided = with(held, workflow.as_str(), now, |d| seen::signal(d, signal));
+            (decided, Some(workflow.clone()))
+        }
+        Cause::Input(input @ Input::Unwind { workflow, command }) => {
+            let decided = with(held, workflow.as_str(), now, |d| child::unwind(d, command));
+            (child::tell_parent(held, input, decided, now), Some(workflow.clone()))
+        }
+        Cause::Sent(event) => (acknowledged(held, event, now), None),
         Cause::Wake(key) => (woken(held, key, now), None),
         Cause::Undeliverable { key, record, unsent, reason } => {
             let decided = with(held, key, now, |d| unsent::unsent(d, record, unsent, reason));
@@ -142,7 +171,7 @@ pub fn decide(held: &dyn Held, cause: Cause<'_>, now: Timestamp) -> Decision {
 fn workflow_of<'a>(held: &'a dyn Held, key: &str) -> Result<&'a Workflow, Stop> {
     match held.state(key) {
         Some(State::Workflow(workflow)) => Ok(workflow),
-        Some(State::Definition(_) | State::Newest(_)) | None => {
+        Some(State::Definition(_) | State::Newest(_) | State::Early(_)) | None => {
             let message = format!("there is no workflow `{key}`, or it is no longer remembered");
             refused(Class::UnknownWorkflow, "unknown_workflow", message)
         }
@@ -153,11 +182,8 @@ fn workflow_of<'a>(held: &'a dyn Held, key: &str) -> Result<&'a Workflow, Stop> 
 fn plan_of(held: &dyn Held, workflow: &Workflow) -> Result<Arc<Plan>, Stop> {
     let head = &workflow.head;
     match held.state(&definition_key(&head.saga, &head.version)) {
-        Some(State::Definition(definition)) => {
-            let plan = definition.plan.clone();
-            plan.filter(|plan| workflow.tasks.len() <= plan.tasks.len())
-        }
-        Some(State::Workflow(_) | State::Newest(_)) | None => None,
+        Some(State::Definition(definition)) => definition.plan.clone(),
+        Some(State::Workflow(_) | State::Newest(_) | State::Early(_)) | None => None,
     }
     .ok_or_else(|| {
         let message = format!(
@@ -177,13 +203,23 @@ fn with(
 ) -> Result<Vec<Event>, Stop> {
     let workflow = workflow_of(held, key)?;
     let plan = plan_of(held, workflow)?;
-    let mut draft = Draft::over(workflow, &plan, now);
+    let mut draft = Draft::over(held, workflow, &plan, now);
     take(&mut draft)?;
     draft.advance();
     Ok(draft.finish())
 }
 
+fn acknowledged(held: &dyn Held, event: &Event, now: Timestamp) -> Result<Vec<Event>, Stop> {
+    let About::Workflow(event) = &event.0 else { return Err(Stop::Ignored("no_ack_wanted")) };
+    let decided = with(held, event.workflow.as_str(), now, |draft| sent::sent(draft, event));
+    // Only inputs become dead letters.
+    decided.map_err(|_| Stop::Ignored("late_ack"))
+}
+
 fn woken(held: &dyn Held, key: &str, now: Timestamp) -> Result<Vec<Event>, Stop> {
+    if let Some(State::Early(_)) = held.state(key) {
+        return seen::left_over(held, key, now);
+    }
     let workflow = workflow_of(held, key).map_err(|_| Stop::Ignored("not_due"))?;
     if workflow.wake_at().is_none_or(|at| at > now) {
         return Err(Stop::Ignored("not_due"));

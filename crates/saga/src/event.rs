@@ -5,9 +5,9 @@ use std::sync::Arc;
 use events::{By, How, Json, Problem, Run, SagaName, Timestamp, Version, WorkflowId};
 use minicbor::{Decode, Encode};
 
-use crate::phase::{Command, TaskError, TaskRef};
+use crate::phase::{After, Command, Loss, TaskError, TaskRef, Via};
 use crate::state::{Newest, Source, definition_key, newest_key};
-use crate::workflow::Trouble;
+use crate::workflow::{End, Expansion, Kept, Owners, ParentRef, Trouble};
 
 /// One journalled event.
 ///
@@ -27,6 +27,64 @@ pub(crate) enum About {
     /// It is the newest.
     #[n(2)]
     Newest(#[n(0)] Newest),
+    /// An event came for a workflow that there is not yet.
+    #[n(3)]
+    Early {
+        #[n(0)]
+        workflow: WorkflowId,
+        #[n(1)]
+        kept: Kept,
+    },
+    /// It did not come in time: it goes to the dead letters.
+    #[n(4)]
+    Unmatched {
+        #[n(0)]
+        workflow: WorkflowId,
+        #[n(1)]
+        kept: Kept,
+        #[n(2)]
+        time: Timestamp,
+    },
+    /// A parent is told what became of a child that there is not, or that is at rest.
+    #[n(5)]
+    Told {
+        #[n(0)]
+        workflow: WorkflowId,
+        #[n(1)]
+        time: Timestamp,
+        #[n(2)]
+        reply: Reply,
+    },
+}
+
+/// A child's answer to its parent's command.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub(crate) struct Reply {
+    /// The command's subject.
+    #[n(0)]
+    pub(crate) command: String,
+    #[n(1)]
+    pub(crate) said: Said,
+}
+
+/// What a child says.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub(crate) enum Said {
+    #[n(0)]
+    Completed {
+        #[n(0)]
+        output: Json,
+    },
+    /// `effects`: something may stand.
+    #[n(1)]
+    Failed {
+        #[n(0)]
+        error: TaskError,
+        #[n(1)]
+        effects: bool,
+    },
+    #[n(2)]
+    NothingToUndo,
 }
 
 /// An event of one workflow.
@@ -78,11 +136,16 @@ pub(crate) enum Body {
         inputs: Json,
         #[n(2)]
         timeout_at: Timestamp,
+        #[n(3)]
+        parent: Option<ParentRef>,
     },
+    /// `replies`: to its parent's commands.
     #[n(1)]
     WorkflowCompleted {
         #[n(0)]
         outputs: Json,
+        #[n(1)]
+        replies: Vec<Reply>,
     },
     #[n(2)]
     WorkflowFailed {
@@ -94,6 +157,8 @@ pub(crate) enum Body {
         outputs: Option<Json>,
         #[n(3)]
         rest: Rest,
+        #[n(4)]
+        replies: Vec<Reply>,
     },
     #[n(3)]
     WorkflowCancelled {
@@ -101,11 +166,16 @@ pub(crate) enum Body {
         by: By,
         #[n(1)]
         rest: Rest,
+        #[n(2)]
+        replies: Vec<Reply>,
     },
+    /// `timed_out`: its time is over.
     #[n(4)]
     WorkflowPaused {
         #[n(0)]
         problem: Problem,
+        #[n(1)]
+        timed_out: bool,
     },
     /// `accepted`: the failures that an operator goes on without.
     #[n(5)]
@@ -136,6 +206,9 @@ pub(crate) enum Body {
         task: TaskRef,
         #[n(1)]
         command: Command,
+        /// For all attempts together.
+        #[n(2)]
+        until: Option<Timestamp>,
     },
     #[n(10)]
     TaskStarted {
@@ -283,8 +356,12 @@ pub(crate) enum Body {
     StopOrdered {
         #[n(0)]
         task: TaskRef,
+        /// `None`: there is nobody to tell.
         #[n(1)]
-        stop: Command,
+        stop: Option<Command>,
+        /// `None`: it is waited for without end.
+        #[n(2)]
+        until: Option<Timestamp>,
     },
     /// Was it done?
     #[n(24)]
@@ -318,6 +395,155 @@ pub(crate) enum Body {
     /// The workflow is no longer remembered.
     #[n(28)]
     Forgotten,
+    /// A group, a choice or a wait begins. Public, as TaskStarted.
+    #[n(29)]
+    TaskBegun {
+        #[n(0)]
+        task: TaskRef,
+        #[n(1)]
+        inputs: Json,
+        #[n(2)]
+        begun: Begun,
+        /// For all of it.
+        #[n(3)]
+        until: Option<Timestamp>,
+    },
+    /// Public.
+    #[n(30)]
+    TimerFired {
+        #[n(0)]
+        task: TaskRef,
+    },
+    /// Public.
+    #[n(31)]
+    SignalReceived {
+        #[n(0)]
+        signal: String,
+        #[n(1)]
+        data: Json,
+        #[n(2)]
+        task: Option<TaskRef>,
+    },
+    // Not public.
+    /// These cases of a choice are taken, and no others.
+    #[n(32)]
+    CasesTaken {
+        #[n(0)]
+        task: TaskRef,
+        #[n(1)]
+        cases: Vec<u32>,
+    },
+    /// A `for_each` has its elements.
+    #[n(33)]
+    Expanded {
+        #[n(0)]
+        expansion: Expansion,
+    },
+    /// What stands in it, or it itself, is stopped and undone; then it has failed or is cancelled.
+    #[n(34)]
+    Reverting {
+        #[n(0)]
+        task: TaskRef,
+        #[n(1)]
+        after: After,
+        #[n(2)]
+        error: Option<TaskError>,
+    },
+    /// A failure is dealt with.
+    #[n(35)]
+    FailureTaken {
+        #[n(0)]
+        task: TaskRef,
+        #[n(1)]
+        loss: Loss,
+    },
+    /// The task's fallback takes its place.
+    #[n(36)]
+    FellBack {
+        #[n(0)]
+        task: TaskRef,
+    },
+    /// An event is known from here on; `kept`: nothing waits for it yet.
+    #[n(37)]
+    EventSeen {
+        #[n(0)]
+        record: String,
+        #[n(1)]
+        is_signal: bool,
+        #[n(2)]
+        kept: Option<Kept>,
+    },
+    /// A kept event is kept no longer: it was waited for, or it goes to the dead letters.
+    #[n(38)]
+    EventLeft {
+        #[n(0)]
+        kept: Kept,
+        #[n(1)]
+        unmatched: bool,
+    },
+    /// Something has failed, and nothing is undone for it.
+    #[n(39)]
+    FailingStarted {
+        #[n(0)]
+        trouble: Trouble,
+    },
+    /// The failure is dealt with: `then` runs, and then it ends so.
+    #[n(40)]
+    ClosingStarted {
+        #[n(0)]
+        trouble: Trouble,
+        #[n(1)]
+        end: End,
+        #[n(2)]
+        owners: Owners,
+    },
+    /// At rest, it is undone for its parent.
+    #[n(41)]
+    UnwindStarted {
+        #[n(0)]
+        command: String,
+    },
+    /// It is, and the parent is told.
+    #[n(42)]
+    Unwound {
+        #[n(0)]
+        replies: Vec<Reply>,
+    },
+    /// The parent's command is answered by the end of the run.
+    #[n(43)]
+    ParentAsks {
+        #[n(0)]
+        command: String,
+    },
+}
+
+/// What a task that has no command begins with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+pub(crate) enum Begun {
+    /// What stands in it is under way.
+    #[n(0)]
+    Group {
+        #[n(0)]
+        due: Option<Timestamp>,
+    },
+    /// An event is waited for.
+    #[n(1)]
+    Await {
+        #[n(0)]
+        due: Option<Timestamp>,
+    },
+    /// A time is waited for.
+    #[n(2)]
+    Wait {
+        #[n(0)]
+        until: Timestamp,
+    },
+    /// What happens first.
+    #[n(3)]
+    Race {
+        #[n(0)]
+        until: Option<Timestamp>,
+    },
 }
 
 /// Why a task is passed over.
@@ -333,6 +559,15 @@ pub(crate) enum Skip {
     /// An operator has given up its undo: it stands.
     #[n(2)]
     Undo,
+    /// Its `when` is false.
+    #[n(3)]
+    When,
+    /// Its case is not taken.
+    #[n(4)]
+    Case,
+    /// What it waits for has failed, and the rest goes on.
+    #[n(5)]
+    Failed,
 }
 
 impl Skip {
@@ -342,6 +577,9 @@ impl Skip {
             Self::Upstream => "upstream",
             Self::Operator => "operator",
             Self::Undo => "undo",
+            Self::When => "when",
+            Self::Case => "case",
+            Self::Failed => "failed",
         }
     }
 }
@@ -362,11 +600,16 @@ pub(crate) struct Rest {
 }
 
 /// Whether [`crate::Cause::Sent`] is to tell when the records that follow from this event have been
-/// acknowledged.
+/// acknowledged: what is emitted is done only then.
 #[must_use]
 pub fn wants_ack(event: &Event) -> bool {
-    let _ = event;
-    false
+    let About::Workflow(event) = &event.0 else { return false };
+    match &event.body {
+        Body::TaskScheduled { command, .. } | Body::UndoScheduled { command, .. } => {
+            matches!(command.via, Via::Event { alone: true, .. })
+        }
+        _ => false,
+    }
 }
 
 impl Event {
@@ -377,6 +620,9 @@ impl Event {
             About::Workflow(event) => event.workflow.as_str().into(),
             About::Defined(source) => definition_key(&source.saga, &source.version),
             About::Newest(newest) => newest_key(&newest.saga),
+            About::Early { workflow, .. }
+            | About::Unmatched { workflow, .. }
+            | About::Told { workflow, .. } => workflow.as_str().into(),
         }
     }
 }

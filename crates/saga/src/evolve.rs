@@ -1,10 +1,13 @@
 //! The fold: how each event changes the state of its key. `decide` runs this very fold on an
 //! overlay of the state while it makes up its mind, so that the two can not differ.
 
+mod task;
+mod undo;
+
 use events::{How, Timestamp};
 
-use crate::event::{About, Body, Doubt, Event, Rest, Skip, WorkflowEvent};
-use crate::phase::{Phase, Task, TaskError, TaskRef};
+use crate::event::{About, Body, Event, Rest, WorkflowEvent};
+use crate::phase::{Phase, Task, TaskRef};
 use crate::plan::Slot;
 use crate::state::{Definition, State};
 use crate::workflow::{End, Head, Stage, Workflow};
@@ -47,24 +50,57 @@ pub fn evolve(state: &mut Option<State>, event: &Event) {
             *state = Some(State::Definition(Definition::compile(source.clone())));
         }
         About::Newest(newest) => *state = Some(State::Newest(newest.clone())),
-        About::Workflow(event) => match (&event.body, state.as_mut()) {
-            (Body::WorkflowStarted { .. }, held) => {
-                assert!(held.is_none(), "fold-only: {} is started twice", event.workflow);
-                let workflow = Workflow { head: begin(event), tasks: Vec::new() };
-                *state = Some(State::Workflow(Box::new(workflow)));
+        About::Early { kept, .. } => {
+            let mut early = match state.take() {
+                Some(State::Early(early)) => early,
+                None => Default::default(),
+                Some(other) => panic!("fold-only: an event came early for {other:?}"),
+            };
+            early.seen.note(&kept.record, kept.is_signal);
+            early.kept.push(kept.clone());
+            *state = Some(State::Early(early));
+        }
+        About::Unmatched { kept, .. } => {
+            let Some(State::Early(early)) = state else {
+                panic!("fold-only: an event is left that was not kept: {kept:?}")
+            };
+            early.kept.retain(|other| other.record != kept.record);
+            if early.kept.is_empty() {
+                *state = None;
             }
-            (Body::Forgotten, _) => *state = None,
-            (_, Some(State::Workflow(workflow))) => fold(workflow.as_mut(), event),
-            (_, None | Some(State::Definition(_) | State::Newest(_))) => {
-                panic!("fold-only: {} has an event without a start", event.workflow)
+        }
+        About::Told { .. } => {}
+        About::Workflow(event) => evolve_workflow(state, event),
+    }
+}
+
+fn evolve_workflow(state: &mut Option<State>, event: &WorkflowEvent) {
+    match (&event.body, state.as_mut()) {
+        (Body::WorkflowStarted { .. }, held) => {
+            let mut head = begin(event);
+            match held {
+                None => {}
+                Some(State::Early(early)) => {
+                    head.early = std::mem::take(&mut early.kept);
+                    head.seen = std::mem::take(&mut early.seen);
+                }
+                Some(State::Workflow(_) | State::Definition(_) | State::Newest(_)) => {
+                    panic!("fold-only: {} is started twice", event.workflow)
+                }
             }
-        },
+            *state = Some(State::Workflow(Box::new(Workflow { head, tasks: Vec::new() })));
+        }
+        (Body::Forgotten, _) => *state = None,
+        (_, Some(State::Workflow(workflow))) => fold(workflow.as_mut(), event),
+        (_, None | Some(State::Definition(_) | State::Newest(_) | State::Early(_))) => {
+            panic!("fold-only: {} has an event without a start", event.workflow)
+        }
     }
 }
 
 /// A workflow's head as its start makes it.
 pub(crate) fn begin(event: &WorkflowEvent) -> Head {
-    let Body::WorkflowStarted { start_id, inputs, timeout_at } = &event.body else {
+    let Body::WorkflowStarted { start_id, inputs, timeout_at, parent } = &event.body else {
         panic!("fold-only: {} begins with {:?}", event.workflow, event.body)
     };
     Head {
@@ -83,6 +119,12 @@ pub(crate) fn begin(event: &WorkflowEvent) -> Head {
         timeout_at: *timeout_at,
         past_pivot: false,
         not_before: None,
+        parent: parent.clone(),
+        expansions: Vec::new(),
+        early: Vec::new(),
+        seen: Default::default(),
+        asked: Vec::new(),
+        timed_out: false,
     }
 }
 
@@ -92,13 +134,61 @@ pub(crate) fn fold(into: &mut impl Fold, event: &WorkflowEvent) {
     head.sequence = event.sequence;
     head.epoch = event.epoch;
     head.not_before = None;
-    let time = event.time;
     match &event.body {
         Body::WorkflowStarted { .. }
         | Body::CompensationCompleted { .. }
         | Body::CompensationBlocked { .. }
         | Body::TaskTimedOut { .. }
+        | Body::TimerFired { .. }
+        | Body::SignalReceived { .. }
         | Body::Forgotten => {}
+        Body::WorkflowCompleted { .. }
+        | Body::WorkflowFailed { .. }
+        | Body::WorkflowCancelled { .. }
+        | Body::WorkflowPaused { .. }
+        | Body::WorkflowResumed { .. }
+        | Body::CompensationStarted { .. }
+        | Body::Deferred { .. }
+        | Body::DeferralDropped
+        | Body::FailingStarted { .. }
+        | Body::ClosingStarted { .. }
+        | Body::UnwindStarted { .. }
+        | Body::Unwound { .. }
+        | Body::ParentAsks { .. }
+        | Body::Postponed { .. }
+        | Body::Shrunk => fold_stage(into, event.time, &event.body),
+        Body::EventSeen { record, is_signal, kept } => {
+            head.seen.note(record, *is_signal);
+            head.early.extend(kept.clone());
+        }
+        Body::EventLeft { kept, .. } => head.early.retain(|other| other.record != kept.record),
+        Body::Expanded { expansion } => head.expansions.push(expansion.clone()),
+        Body::TaskScheduled { .. }
+        | Body::TaskBegun { .. }
+        | Body::TaskStarted { .. }
+        | Body::TaskCompleted { .. }
+        | Body::TaskFailed { .. }
+        | Body::TaskRetried { .. }
+        | Body::TaskInDoubt { .. }
+        | Body::TaskSkipped { .. }
+        | Body::TaskCancelled { .. }
+        | Body::StopOrdered { .. }
+        | Body::QueryScheduled { .. }
+        | Body::QueryRepeats { .. }
+        | Body::CasesTaken { .. }
+        | Body::Reverting { .. }
+        | Body::FailureTaken { .. }
+        | Body::FellBack { .. } => task::fold(into, event),
+        Body::UndoScheduled { .. } | Body::UndoCompleted { .. } | Body::UndoFailed { .. } => {
+            undo::fold(into, &event.body);
+        }
+    }
+}
+
+fn fold_stage(into: &mut impl Fold, time: Timestamp, body: &Body) {
+    let head = into.head();
+    #[allow(clippy::wildcard_enum_match_arm, reason = "`fold` has chosen among all events")]
+    match body {
         Body::WorkflowCompleted { .. } => end(into, time, End::Completed, &Rest::default()),
         Body::WorkflowFailed { how, rest, .. } => {
             let how = match how {
@@ -109,20 +199,38 @@ pub(crate) fn fold(into: &mut impl Fold, event: &WorkflowEvent) {
             end(into, time, how, rest);
         }
         Body::WorkflowCancelled { rest, .. } => end(into, time, End::Cancelled, rest),
-        Body::WorkflowPaused { .. } => head.paused_at = Some(time),
+        Body::WorkflowPaused { timed_out, .. } => {
+            head.paused_at = Some(time);
+            head.timed_out |= *timed_out;
+        }
         Body::WorkflowResumed { accepted, .. } => {
             if let Some(since) = head.paused_at.take() {
                 head.timeout_at = head.timeout_at.after(time.since(since));
             }
             for task in accepted {
-                into.task(task.index()).phase = Phase::Failed { accepted: true };
+                let task = into.task(task.index());
+                task.phase = Phase::Failed { loss: crate::phase::Loss::Accepted };
             }
         }
-        Body::CompensationStarted { trouble } => {
-            head.stage = Stage::Compensating(trouble.clone());
-        }
+        Body::CompensationStarted { trouble } => head.stage = Stage::Compensating(trouble.clone()),
         Body::Deferred { trouble } => head.stage = Stage::Deferred(trouble.clone()),
         Body::DeferralDropped => head.stage = Stage::Forward,
+        Body::FailingStarted { trouble } => head.stage = Stage::Failing(trouble.clone()),
+        Body::ClosingStarted { trouble, end, owners } => {
+            let (trouble, owners) = (trouble.clone(), owners.clone());
+            head.stage = Stage::Closing { trouble, end: *end, owners };
+        }
+        Body::UnwindStarted { command } => {
+            if let Stage::Ended { unwinding, .. } = &mut head.stage {
+                *unwinding = Some(command.clone());
+            }
+        }
+        Body::Unwound { .. } => {
+            if let Stage::Ended { unwinding, .. } = &mut head.stage {
+                *unwinding = None;
+            }
+        }
+        Body::ParentAsks { command } => head.asked.push(command.clone()),
         Body::Postponed { until } => head.not_before = Some(*until),
         Body::Shrunk => {
             let late = still_late(into);
@@ -131,133 +239,7 @@ pub(crate) fn fold(into: &mut impl Fold, event: &WorkflowEvent) {
             }
             shrink(into);
         }
-        Body::TaskScheduled { .. }
-        | Body::TaskStarted { .. }
-        | Body::TaskCompleted { .. }
-        | Body::TaskFailed { .. }
-        | Body::TaskRetried { .. }
-        | Body::TaskInDoubt { .. }
-        | Body::TaskSkipped { .. }
-        | Body::TaskCancelled { .. }
-        | Body::StopOrdered { .. }
-        | Body::QueryScheduled { .. }
-        | Body::QueryRepeats { .. } => fold_task(into, time, &event.body),
-        Body::UndoScheduled { .. } | Body::UndoCompleted { .. } | Body::UndoFailed { .. } => {
-            fold_undo(into, &event.body);
-        }
-    }
-}
-
-fn fold_task(into: &mut impl Fold, time: Timestamp, body: &Body) {
-    #[allow(clippy::wildcard_enum_match_arm, reason = "`fold` has chosen among all events")]
-    match body {
-        Body::TaskScheduled { task, command } => {
-            let task = into.task(task.index());
-            task.phase = Phase::Running { deadline: command.deadline, heard: false };
-            task.attempt = command.n;
-            task.ready_at = task.ready_at.or(Some(time));
-            task.inputs = Some(command.value.clone());
-        }
-        Body::TaskStarted { task, .. } => {
-            if let Phase::Running { heard, .. } = &mut into.task(task.index()).phase {
-                *heard = true;
-            }
-        }
-        Body::TaskCompleted { task, output, pivot, .. } => {
-            into.head().past_pivot |= *pivot;
-            adopt(into.task(task.index()), output);
-        }
-        Body::TaskFailed { task, error, .. } => {
-            settle(into, task, Phase::Failed { accepted: false }, Some(error));
-        }
-        Body::TaskRetried { task, error, retry_at, doubt, by, .. } => {
-            settle(into, task, Phase::Retrying { at: *retry_at, doubt: *doubt }, Some(error));
-            let task = into.task(task.index());
-            task.unsure = *doubt;
-            if by.is_some() {
-                task.attempts_from = task.attempt;
-                task.ready_at = Some(time);
-            }
-        }
-        Body::TaskInDoubt { task, doubt, error, .. } => {
-            let phase = match doubt {
-                Doubt::Undo => Phase::Doubtful,
-                Doubt::Query { until } => Phase::AskAgain { at: time, until: *until },
-                Doubt::Hold => Phase::Held,
-            };
-            settle(into, task, phase, Some(error));
-        }
-        Body::TaskSkipped { task, why, output, .. } => {
-            let phase = match why {
-                Skip::Upstream => Phase::Skipped { spreads: true },
-                Skip::Operator => Phase::Skipped { spreads: false },
-                Skip::Undo => Phase::Kept,
-            };
-            let task = into.task(task.index());
-            task.phase = phase;
-            if output.is_some() {
-                task.output.clone_from(output);
-            }
-        }
-        Body::TaskCancelled { task, .. } => settle(into, task, Phase::Cancelled, None),
-        Body::StopOrdered { task, stop } => {
-            settle(into, task, Phase::Stopping { until: stop.deadline }, None);
-        }
-        Body::QueryScheduled { task, command, until } => {
-            let task = into.task(task.index());
-            task.queries = command.n;
-            task.phase = Phase::Asking { deadline: command.deadline, until: *until };
-        }
-        Body::QueryRepeats { task, at, until } => {
-            settle(into, task, Phase::AskAgain { at: *at, until: *until }, None);
-        }
-        other => panic!("fold-only: {other:?} is no event of a task"),
-    }
-}
-
-fn fold_undo(into: &mut impl Fold, body: &Body) {
-    #[allow(clippy::wildcard_enum_match_arm, reason = "`fold` has chosen among all events")]
-    match body {
-        Body::UndoScheduled { task, command, late_output, by } => {
-            let task = into.task(task.index());
-            if let Some(output) = late_output {
-                adopt(task, output);
-            }
-            if by.is_some() {
-                task.undos_from = task.undos;
-            }
-            task.undos = command.n;
-            task.phase = Phase::Undoing { deadline: command.deadline };
-            task.undo = Some(command.clone());
-        }
-        Body::UndoCompleted { task, .. } => {
-            let task = into.task(task.index());
-            task.phase = Phase::Undone;
-            task.undo = None;
-        }
-        Body::UndoFailed { task, n, error, retry_at, .. } => {
-            let task = into.task(task.index());
-            task.undos = *n;
-            task.error = Some(error.clone());
-            task.phase = retry_at.map_or(Phase::UndoBlocked, |at| Phase::UndoRetrying { at });
-        }
-        other => panic!("fold-only: {other:?} is no event of an undo"),
-    }
-}
-
-/// A success becomes known. What was undone without it counts no longer.
-fn adopt(task: &mut Task, output: &events::Json) {
-    task.phase = Phase::Done;
-    task.output = Some(output.clone());
-    task.undos_void = task.undos;
-    task.undos_from = task.undos;
-}
-
-fn settle(into: &mut impl Fold, task: &TaskRef, phase: Phase, error: Option<&TaskError>) {
-    let task = into.task(task.index());
-    task.phase = phase;
-    if let Some(error) = error {
-        task.error = Some(error.clone());
+        other => panic!("fold-only: {other:?} does not change the stage"),
     }
 }
 
@@ -269,9 +251,11 @@ fn end(into: &mut impl Fold, at: Timestamp, end: End, rest: &Rest) {
         head.id,
         head.run
     );
-    head.stage = Stage::Ended { at, end, late: rest.late.clone(), shrunk: false };
+    let late = rest.late.clone();
+    head.stage = Stage::Ended { at, end, late, shrunk: false, unwinding: None };
     head.paused_at = None;
-    if rest.late.is_empty() {
+    // A parent may yet have its child undone.
+    if rest.late.is_empty() && head.parent.is_none() {
         shrink(into);
     }
 }
@@ -280,13 +264,19 @@ fn end(into: &mut impl Fold, at: Timestamp, end: End, rest: &Rest) {
 fn still_late(into: &mut impl Fold) -> Vec<TaskRef> {
     let late = match &into.head().stage {
         Stage::Ended { late, .. } => late.clone(),
-        Stage::Forward | Stage::Deferred(_) | Stage::Compensating(_) => Vec::new(),
+        Stage::Forward
+        | Stage::Deferred(_)
+        | Stage::Compensating(_)
+        | Stage::Failing(_)
+        | Stage::Closing { .. } => Vec::new(),
     };
     late.into_iter().filter(|task| into.task(task.index()).output.is_none()).collect()
 }
 
 /// Keeps what tells a duplicate, and no more.
 fn shrink(into: &mut impl Fold) {
-    into.head().inputs = events::Json::null();
+    let head = into.head();
+    head.inputs = events::Json::null();
+    head.early = Vec::new();
     into.drop_tasks();
 }

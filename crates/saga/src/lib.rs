@@ -22,10 +22,10 @@ mod types;
 mod workflow;
 mod yaml;
 
-pub use admit::{InputError, StartError};
+pub use admit::{CorrelateError, InputError, StartError};
 pub use codec::CodecError;
 pub use decide::{Cause, Decision, Held, Unsent, decide};
-pub use definition::{Checked, Diagnostic, Severity, check, render, to_json};
+pub use definition::{Checked, Diagnostic, Severity, check, check_together, render, to_json};
 pub use event::{Event, wants_ack};
 pub use evolve::evolve;
 pub use expr::{Expr, ExprError, Piece, Scope, Template};
@@ -34,8 +34,8 @@ pub use input::{
     Verb,
 };
 pub use limits::{
-    BUSINESS_KEY_BYTES_MAX, COMMAND_BYTES_MAX, INBOX_BYTES_MAX, LATE_UNDO, REMEMBERED,
-    UNDO_BYTES_MAX, WORKFLOW_BYTES_MAX,
+    BUSINESS_KEY_BYTES_MAX, COMMAND_BYTES_MAX, EVENT_HEADERS_BYTES_MAX, EVENT_KEY_BYTES_MAX,
+    INBOX_BYTES_MAX, LATE_UNDO, REMEMBERED, UNDO_BYTES_MAX, WORKFLOW_BYTES_MAX,
 };
 pub use parse::parse;
 pub use plan::{

@@ -20,6 +20,14 @@ pub const BUSINESS_KEY_BYTES_MAX: usize = 512;
 pub(crate) const WORKFLOW_ID_BYTES_MAX: usize = 400 + 1 + BUSINESS_KEY_BYTES_MAX;
 /// The longest code, name, id or header that is stored, bytes.
 pub(crate) const WORD_BYTES_MAX: usize = 1024;
+/// The longest subject of a command, bytes: a workflow's id, a task's with the elements that it stands in, a
+/// number.
+pub(crate) const COMMAND_SUBJECT_BYTES_MAX: usize = 2 * WORD_BYTES_MAX;
+/// The longest key of an event on a user's topic that a workflow is shown, bytes.
+pub const EVENT_KEY_BYTES_MAX: usize = 8 * 1024;
+/// The headers of an event on a user's topic that a workflow is shown, as JSON, bytes: with a value of
+/// [`INBOX_BYTES_MAX`] they fit into a message of Kafka's default size.
+pub const EVENT_HEADERS_BYTES_MAX: usize = 64 * 1024;
 /// Free text (messages, reasons, notes) is cut here, bytes.
 pub(crate) const TEXT_BYTES_MAX: usize = 8 * 1024;
 /// How long an ended workflow is remembered: the dedup window.
@@ -28,6 +36,14 @@ pub const REMEMBERED: Duration = Duration::from_hours(30 * 24);
 pub const LATE_UNDO: Duration = Duration::from_hours(7 * 24);
 /// How long an agent is asked whether a task was done, where the task has no deadline.
 pub(crate) const QUERY_FOR: Duration = Duration::from_mins(10);
+/// Signals of one workflow whose ids are remembered, so that a repeated one is told.
+pub(crate) const SIGNALS_REMEMBERED: usize = 100;
+/// Events and signals that one workflow keeps for what will wait for them.
+pub(crate) const EARLY_MAX: usize = 1000;
+/// Tasks of one workflow, those of all elements of its `for_each` included.
+pub(crate) const SLOTS_MAX: usize = 10_000;
+/// How long one query may take, where its task has no timeout of its own.
+pub(crate) const QUERY_TIMEOUT: Duration = Duration::from_mins(1);
 /// When a workflow whose definition this build can not compile is looked at again.
 pub(crate) const POSTPONED_FOR: Duration = Duration::from_mins(1);
 

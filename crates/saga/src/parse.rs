@@ -1,5 +1,7 @@
 //! From an inbox record to what it says: the table of docs/reference/records.md.
 
+mod event;
+
 use events::{
     By, Class, CommandKind, Json, Record, Refusal, SagaName, Subject, TaskId, Version, WorkflowId,
     ce_type, header,
@@ -38,6 +40,9 @@ pub fn parse(record: &Record) -> Result<Input, Refusal> {
             Ok(Verb::Skip { task: named(task)?, output: value.get("output").map(Json::from_value) })
         }),
         ce_type::RESOLVE_TASK => operator(record, resolve),
+        ce_type::DOMAIN_EVENT => event::seen(record),
+        ce_type::SIGNAL => event::signal(record),
+        ce_type::UNWIND_WORKFLOW => event::unwind(record),
         other => Err(invalid(
             "unknown_type",
             format!("`{}` is not a type that this build takes at the inbox", cut(other)),
@@ -53,11 +58,16 @@ fn json(value: &Value) -> Json {
     Json::from_value(value)
 }
 
-/// A header as text, bounded.
+/// A header as text, as long as a word.
 fn word<'a>(record: &'a Record, name: &str) -> Result<Option<&'a str>, Refusal> {
+    text(record, name, WORD_BYTES_MAX)
+}
+
+/// A header as text, bounded.
+fn text<'a>(record: &'a Record, name: &str, bytes_max: usize) -> Result<Option<&'a str>, Refusal> {
     let Some(bytes) = record.header(name) else { return Ok(None) };
-    if bytes.len() > WORD_BYTES_MAX {
-        let message = format!("the header {name} exceeds {WORD_BYTES_MAX} bytes");
+    if bytes.len() > bytes_max {
+        let message = format!("the header {name} exceeds {bytes_max} bytes");
         return Err(Refusal::new(Class::TooLarge, "header", message));
     }
     std::str::from_utf8(bytes).map(Some).map_err(|error| {
@@ -96,18 +106,23 @@ fn workflow_id(text: &str) -> Result<WorkflowId, Refusal> {
     Ok(id)
 }
 
+/// The workflow that a record is for: its key, else its subject.
+fn target(record: &Record, what: &str) -> Result<WorkflowId, Refusal> {
+    match (key(record)?, word(record, header::SUBJECT)?) {
+        (Some(key), _) => Ok(key),
+        (None, Some(subject)) => workflow_id(subject),
+        (None, None) => {
+            Err(invalid("no_key", format!("{what} needs the workflow's id as the record's key")))
+        }
+    }
+}
+
 fn ce_id(record: &Record) -> Result<String, Refusal> {
     Ok(word(record, header::ID)?.map_or_else(|| record.place.to_string(), str::to_owned))
 }
 
 fn start(record: &Record) -> Result<Input, Refusal> {
-    let workflow = match (key(record)?, word(record, header::SUBJECT)?) {
-        (Some(key), _) => key,
-        (None, Some(subject)) => workflow_id(subject)?,
-        (None, None) => {
-            return Err(invalid("no_key", "a start needs the workflow's id as the record's key"));
-        }
-    };
+    let workflow = target(record, "a start")?;
     let in_id = workflow.parts().map(|(saga, _)| SagaName::from(saga));
     let saga = word(record, header::SAGA)?.map(SagaName::from).or(in_id).ok_or_else(|| {
         invalid("no_saga", "a start needs the header pavane_saga").about(&workflow)
@@ -121,7 +136,7 @@ fn start(record: &Record) -> Result<Input, Refusal> {
         start_id: ce_id(record)?,
         offset: record.place.offset,
         trace: word(record, header::TRACEPARENT)?.map(str::to_owned),
-        parent: None,
+        parent: event::parent(record, &workflow)?,
         workflow,
         saga,
         inputs,

@@ -1,6 +1,6 @@
 //! One task of a workflow, and where it is.
 
-use events::{AgentName, Json, TaskId, Timestamp};
+use events::{AgentName, Json, TaskId, Timestamp, Version};
 use minicbor::{Decode, Encode};
 
 use crate::plan::Slot;
@@ -62,6 +62,111 @@ pub(crate) struct Task {
     /// An attempt before the last one may have worked.
     #[n(12)]
     pub(crate) unsure: bool,
+    /// The latest time for all attempts together.
+    #[n(13)]
+    pub(crate) deadline: Option<Timestamp>,
+    /// The idempotency key, where the file computes it.
+    #[n(14)]
+    pub(crate) key: Option<String>,
+    /// How its command goes out, the same in every attempt.
+    #[n(15)]
+    pub(crate) via: Via,
+    /// Of a choice: the cases that were taken.
+    #[n(16)]
+    pub(crate) cases: Vec<u32>,
+    /// What it comes to once it is undone, where that does not follow from the whole workflow.
+    #[n(17)]
+    pub(crate) after: After,
+    /// Its fallback has been called.
+    #[n(18)]
+    pub(crate) fell_back: bool,
+    /// The number of the event that it was done with, for `order: strict`.
+    #[n(19)]
+    pub(crate) finished: u64,
+}
+
+/// What a task comes to that is undone while the workflow goes on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(index_only)]
+pub(crate) enum After {
+    /// It is not.
+    #[n(0)]
+    Nothing,
+    /// It has failed then.
+    #[n(1)]
+    Fail,
+    /// It is cancelled then.
+    #[n(2)]
+    Cancel,
+    /// It has failed, and that counts as if it were done without an output.
+    #[n(3)]
+    Tolerated,
+    /// It has failed, and what depends on it is skipped.
+    #[n(4)]
+    Accepted,
+    /// Its fallback has taken its place.
+    #[n(5)]
+    Covered,
+    /// It has failed then, and nothing in it is undone.
+    #[n(6)]
+    Drop,
+}
+
+/// How a failure is taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(index_only)]
+pub(crate) enum Loss {
+    /// Nobody has dealt with it yet.
+    #[n(0)]
+    Open,
+    /// What depends on it is skipped: `continue`, of the file or of an operator.
+    #[n(1)]
+    Accepted,
+    /// It counts as if it were done without an output: `optional`, `at_least`.
+    #[n(2)]
+    Tolerated,
+}
+
+/// How a command goes out.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub(crate) enum Via {
+    /// To the agent's topic.
+    #[n(0)]
+    Agent,
+    /// Nothing is sent: something is waited for.
+    #[n(1)]
+    Nothing,
+    /// As an event to the topic that stands for the agent.
+    #[n(2)]
+    Event {
+        /// The same in every attempt.
+        #[n(3)]
+        id: String,
+        #[n(0)]
+        key: String,
+        #[n(1)]
+        headers: Vec<Pair>,
+        /// Done once it is acknowledged; else an event is waited for.
+        #[n(2)]
+        alone: bool,
+    },
+    /// As a start to the inbox; the agent is the child's id.
+    #[n(3)]
+    Child {
+        #[n(0)]
+        version: Version,
+        #[n(1)]
+        depth: u32,
+    },
+}
+
+/// A name and a text.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub(crate) struct Pair {
+    #[n(0)]
+    pub(crate) name: String,
+    #[n(1)]
+    pub(crate) text: String,
 }
 
 /// Why a task's last attempt, or its undo's, has failed.
@@ -82,7 +187,7 @@ pub(crate) enum Phase {
     #[n(1)]
     Running {
         #[n(0)]
-        deadline: Timestamp,
+        deadline: Option<Timestamp>,
         #[n(1)]
         heard: bool,
     },
@@ -117,7 +222,7 @@ pub(crate) enum Phase {
     #[n(6)]
     Stopping {
         #[n(0)]
-        until: Timestamp,
+        until: Option<Timestamp>,
     },
     /// In doubt, and to be undone.
     #[n(7)]
@@ -131,11 +236,10 @@ pub(crate) enum Phase {
         #[n(0)]
         spreads: bool,
     },
-    /// `accepted`: an operator goes on without it.
     #[n(10)]
     Failed {
         #[n(0)]
-        accepted: bool,
+        loss: Loss,
     },
     #[n(11)]
     Cancelled,
@@ -143,7 +247,7 @@ pub(crate) enum Phase {
     #[n(12)]
     Undoing {
         #[n(0)]
-        deadline: Timestamp,
+        deadline: Option<Timestamp>,
     },
     /// The next undo is due at `at`.
     #[n(13)]
@@ -159,6 +263,30 @@ pub(crate) enum Phase {
     /// It stands, since an operator gave up its undo.
     #[n(16)]
     Kept,
+    /// What stands in it is under way.
+    #[n(17)]
+    Open {
+        #[n(0)]
+        due: Option<Timestamp>,
+    },
+    /// A wait, until then.
+    #[n(18)]
+    Waiting {
+        #[n(0)]
+        until: Timestamp,
+    },
+    /// Which of its cases happens first is open; one of them at `until`.
+    #[n(19)]
+    Racing {
+        #[n(0)]
+        until: Option<Timestamp>,
+    },
+    /// Its fallback is under way.
+    #[n(20)]
+    Covering,
+    /// Its fallback has done it.
+    #[n(21)]
+    Covered,
 }
 
 /// A command, with all that its record needs beside the workflow's own names.
@@ -180,6 +308,21 @@ pub(crate) struct Command {
     pub(crate) time: Timestamp,
     #[n(7)]
     pub(crate) epoch: u32,
+    /// The idempotency key.
+    #[n(8)]
+    pub(crate) key: String,
+    #[n(9)]
+    pub(crate) via: Via,
+    /// There is no time limit; `deadline` is only what is told.
+    #[n(10)]
+    pub(crate) endless: bool,
+}
+
+impl Command {
+    /// When it must be answered.
+    pub(crate) fn due(&self) -> Option<Timestamp> {
+        (!self.endless).then_some(self.deadline)
+    }
 }
 
 impl Task {
@@ -198,6 +341,13 @@ impl Task {
         error: None,
         undo: None,
         unsure: false,
+        deadline: None,
+        key: None,
+        via: Via::Agent,
+        cases: Vec::new(),
+        after: After::Nothing,
+        fell_back: false,
+        finished: 0,
     };
 }
 
@@ -206,10 +356,15 @@ impl Phase {
     pub(crate) const fn word(self) -> &'static str {
         match self {
             Self::Pending => "pending",
-            Self::Running { .. } | Self::Stopping { .. } => "running",
+            Self::Running { .. }
+            | Self::Stopping { .. }
+            | Self::Open { .. }
+            | Self::Waiting { .. }
+            | Self::Racing { .. }
+            | Self::Covering => "running",
             Self::Retrying { .. } => "retrying",
             Self::Asking { .. } | Self::AskAgain { .. } | Self::Held | Self::Doubtful => "in_doubt",
-            Self::Done | Self::Kept => "done",
+            Self::Done | Self::Kept | Self::Covered => "done",
             Self::Skipped { .. } => "skipped",
             Self::Failed { .. } => "failed",
             Self::Cancelled => "cancelled",
@@ -222,13 +377,14 @@ impl Phase {
     /// When it wants to be looked at.
     pub(crate) const fn due(self) -> Option<Timestamp> {
         match self {
-            Self::Running { deadline, .. }
-            | Self::Asking { deadline, .. }
-            | Self::Undoing { deadline } => Some(deadline),
+            Self::Running { deadline, .. } | Self::Undoing { deadline } => deadline,
+            Self::Open { due } => due,
+            Self::Asking { deadline, .. } => Some(deadline),
             Self::Retrying { at, .. } | Self::AskAgain { at, .. } | Self::UndoRetrying { at } => {
                 Some(at)
             }
-            Self::Stopping { until } => Some(until),
+            Self::Waiting { until } => Some(until),
+            Self::Stopping { until } | Self::Racing { until } => until,
             Self::Pending
             | Self::Held
             | Self::Doubtful
@@ -238,11 +394,13 @@ impl Phase {
             | Self::Cancelled
             | Self::UndoBlocked
             | Self::Undone
-            | Self::Kept => None,
+            | Self::Kept
+            | Self::Covering
+            | Self::Covered => None,
         }
     }
 
-    /// Started, and not settled.
+    /// A task, not a group, that has started and is not settled.
     pub(crate) const fn in_flight(self) -> bool {
         match self {
             Self::Running { .. }
@@ -250,7 +408,8 @@ impl Phase {
             | Self::Asking { .. }
             | Self::AskAgain { .. }
             | Self::Held
-            | Self::Stopping { .. } => true,
+            | Self::Stopping { .. }
+            | Self::Waiting { .. } => true,
             Self::Pending
             | Self::Doubtful
             | Self::Done
@@ -261,7 +420,11 @@ impl Phase {
             | Self::UndoRetrying { .. }
             | Self::UndoBlocked
             | Self::Undone
-            | Self::Kept => false,
+            | Self::Kept
+            | Self::Open { .. }
+            | Self::Racing { .. }
+            | Self::Covering
+            | Self::Covered => false,
         }
     }
 }

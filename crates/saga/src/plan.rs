@@ -189,6 +189,16 @@ pub enum Role {
     Closing,
 }
 
+impl Role {
+    /// Whether the one that it stands in is done only with it.
+    pub(crate) const fn is_child(self) -> bool {
+        match self {
+            Self::Child | Self::Case(_) | Self::Item => true,
+            Self::Fallback(_) | Self::Closing => false,
+        }
+    }
+}
+
 /// What a task does.
 #[derive(Debug)]
 pub enum Action {
@@ -518,15 +528,6 @@ pub struct OutputPlan {
     pub name: String,
     /// Its value.
     pub from: Template,
-}
-
-impl Action {
-    pub(crate) fn agent(&self) -> (AgentName, String) {
-        match self {
-            Self::Agent { agent, task_type } => (agent.clone(), task_type.clone()),
-            _ => (AgentName::from(""), String::new()),
-        }
-    }
 }
 
 impl Plan {

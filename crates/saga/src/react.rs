@@ -4,12 +4,13 @@
 use bytes::Bytes;
 use events::{
     By, Class, CommandKind, Destination, Header, Lifecycle, Outgoing, Payload, Refusal, Run,
-    Subject, TaskId, What, WorkflowId, ce_type, dead_command, header,
+    Subject, TaskId, Timestamp, Version, What, WorkflowId, ce_type, dead_command, header,
 };
 
-use crate::event::{About, Body, Doubt, Event, WorkflowEvent};
-use crate::phase::{Command, TaskError, TaskRef};
+use crate::event::{About, Body, Doubt, Event, Reply, Said, WorkflowEvent};
+use crate::phase::{Command, Pair, TaskError, TaskRef, Via};
 use crate::plan::InDoubt;
+use crate::workflow::Kept;
 
 /// `ce_source` of everything that a workflow says.
 const SOURCE: &str = "pavane/coordinator";
@@ -18,8 +19,16 @@ const SOURCE: &str = "pavane/coordinator";
 #[must_use]
 pub fn react(event: &Event) -> Vec<Outgoing> {
     match &event.0 {
-        About::Workflow(event) => public(event).into_iter().chain(commands(event)).collect(),
-        About::Defined(_) | About::Newest(_) => Vec::new(),
+        About::Workflow(event) => {
+            public(event).into_iter().chain(commands(event)).chain(replies(event)).collect()
+        }
+        About::Unmatched { workflow, kept, time } => {
+            let class = Class::UnknownWorkflow;
+            let why = format!("`{workflow}` has not begun in time");
+            vec![unmatched(workflow, kept, class, why, *time)]
+        }
+        About::Told { workflow, time, reply } => vec![told(workflow, *time, reply)],
+        About::Defined(_) | About::Newest(_) | About::Early { .. } => Vec::new(),
     }
 }
 
@@ -35,7 +44,11 @@ impl Event {
     pub fn lifecycle(&self) -> Option<Lifecycle> {
         match &self.0 {
             About::Workflow(event) => event.lifecycle(),
-            About::Defined(_) | About::Newest(_) => None,
+            About::Defined(_)
+            | About::Newest(_)
+            | About::Early { .. }
+            | About::Unmatched { .. }
+            | About::Told { .. } => None,
         }
     }
 }
@@ -63,8 +76,8 @@ impl WorkflowEvent {
             Body::WorkflowStarted { start_id, inputs, .. } => {
                 What::WorkflowStarted { start_id, inputs }
             }
-            Body::WorkflowCompleted { outputs } => What::WorkflowCompleted { outputs },
-            Body::WorkflowFailed { how, problem, outputs, rest } => What::WorkflowFailed {
+            Body::WorkflowCompleted { outputs, .. } => What::WorkflowCompleted { outputs },
+            Body::WorkflowFailed { how, problem, outputs, rest, .. } => What::WorkflowFailed {
                 how,
                 problem,
                 outputs,
@@ -72,13 +85,13 @@ impl WorkflowEvent {
                 undone: rest.undone,
                 in_doubt: rest.in_doubt,
             },
-            Body::WorkflowCancelled { by, rest } => What::WorkflowCancelled {
+            Body::WorkflowCancelled { by, rest, .. } => What::WorkflowCancelled {
                 by,
                 stands: rest.stands,
                 undone: rest.undone,
                 in_doubt: rest.in_doubt,
             },
-            Body::WorkflowPaused { problem } => What::WorkflowPaused { problem },
+            Body::WorkflowPaused { problem, .. } => What::WorkflowPaused { problem },
             Body::WorkflowResumed { by, .. } => What::WorkflowResumed { by },
             Body::CompensationStarted { trouble } => {
                 What::CompensationStarted { epoch: self.epoch, problem: trouble.problem }
@@ -93,7 +106,12 @@ impl WorkflowEvent {
             | Body::TaskTimedOut { .. }
             | Body::TaskInDoubt { .. }
             | Body::TaskSkipped { .. }
-            | Body::TaskCancelled { .. } => self.of_task()?,
+            | Body::TaskCancelled { .. }
+            | Body::TaskBegun { .. }
+            | Body::TimerFired { .. } => self.of_task()?,
+            Body::SignalReceived { signal, data, task } => {
+                What::SignalReceived { signal, data, task: task.map(|task| task.id) }
+            }
             Body::UndoScheduled { .. } | Body::UndoCompleted { .. } | Body::UndoFailed { .. } => {
                 self.of_undo()?
             }
@@ -104,6 +122,18 @@ impl WorkflowEvent {
             | Body::QueryRepeats { .. }
             | Body::Postponed { .. }
             | Body::Shrunk
+            | Body::CasesTaken { .. }
+            | Body::Expanded { .. }
+            | Body::Reverting { .. }
+            | Body::FailureTaken { .. }
+            | Body::FellBack { .. }
+            | Body::EventSeen { .. }
+            | Body::EventLeft { .. }
+            | Body::FailingStarted { .. }
+            | Body::ClosingStarted { .. }
+            | Body::UnwindStarted { .. }
+            | Body::Unwound { .. }
+            | Body::ParentAsks { .. }
             | Body::Forgotten => return None,
         })
     }
@@ -111,7 +141,7 @@ impl WorkflowEvent {
     #[allow(clippy::wildcard_enum_match_arm, reason = "`what` has chosen among all events")]
     fn of_task(&self) -> Option<What> {
         Some(match self.body.clone() {
-            Body::TaskScheduled { task, command } => What::TaskScheduled {
+            Body::TaskScheduled { task, command, .. } => What::TaskScheduled {
                 command: self.subject(CommandKind::Do, &task.id, command.n),
                 task: task.id,
                 attempt: command.n,
@@ -120,6 +150,10 @@ impl WorkflowEvent {
                 inputs: command.value,
                 deadline: command.deadline,
             },
+            Body::TaskBegun { task, .. } => {
+                What::TaskStarted { task: task.id, attempt: 1, percent: None, note: None }
+            }
+            Body::TimerFired { task } => What::TimerFired { task: task.id },
             Body::TaskStarted { task, percent, note, attempt } => {
                 What::TaskStarted { task: task.id, attempt, percent, note }
             }
@@ -200,7 +234,10 @@ impl WorkflowEvent {
             | Body::TaskCancelled { .. }
             | Body::UndoScheduled { .. }
             | Body::UndoCompleted { .. }
-            | Body::UndoFailed { .. } => true,
+            | Body::UndoFailed { .. }
+            | Body::TaskBegun { .. }
+            | Body::TimerFired { .. }
+            | Body::SignalReceived { .. } => true,
             Body::Deferred { .. }
             | Body::DeferralDropped
             | Body::StopOrdered { .. }
@@ -208,6 +245,18 @@ impl WorkflowEvent {
             | Body::QueryRepeats { .. }
             | Body::Postponed { .. }
             | Body::Shrunk
+            | Body::CasesTaken { .. }
+            | Body::Expanded { .. }
+            | Body::Reverting { .. }
+            | Body::FailureTaken { .. }
+            | Body::FellBack { .. }
+            | Body::EventSeen { .. }
+            | Body::EventLeft { .. }
+            | Body::FailingStarted { .. }
+            | Body::ClosingStarted { .. }
+            | Body::UnwindStarted { .. }
+            | Body::Unwound { .. }
+            | Body::ParentAsks { .. }
             | Body::Forgotten => false,
         }
     }
@@ -229,7 +278,14 @@ fn task_of(body: &Body) -> Option<&TaskId> {
         | Body::UndoFailed { task, .. }
         | Body::StopOrdered { task, .. }
         | Body::QueryScheduled { task, .. }
-        | Body::QueryRepeats { task, .. } => Some(&task.id),
+        | Body::QueryRepeats { task, .. }
+        | Body::TaskBegun { task, .. }
+        | Body::TimerFired { task }
+        | Body::SignalReceived { task: Some(task), .. }
+        | Body::CasesTaken { task, .. }
+        | Body::Reverting { task, .. }
+        | Body::FailureTaken { task, .. }
+        | Body::FellBack { task } => Some(&task.id),
         Body::WorkflowStarted { .. }
         | Body::WorkflowCompleted { .. }
         | Body::WorkflowFailed { .. }
@@ -243,6 +299,15 @@ fn task_of(body: &Body) -> Option<&TaskId> {
         | Body::DeferralDropped
         | Body::Postponed { .. }
         | Body::Shrunk
+        | Body::SignalReceived { task: None, .. }
+        | Body::Expanded { .. }
+        | Body::EventSeen { .. }
+        | Body::EventLeft { .. }
+        | Body::FailingStarted { .. }
+        | Body::ClosingStarted { .. }
+        | Body::UnwindStarted { .. }
+        | Body::Unwound { .. }
+        | Body::ParentAsks { .. }
         | Body::Forgotten => None,
     }
 }
@@ -284,47 +349,30 @@ fn cloud_event(event: &WorkflowEvent, id: String, of: &str, subject: String) -> 
     headers
 }
 
+/// What goes out to whoever does the work.
+#[allow(clippy::wildcard_enum_match_arm, reason = "few of many have a command")]
 fn commands(event: &WorkflowEvent) -> Option<Outgoing> {
     match &event.body {
-        Body::TaskScheduled { command, .. } => Some(record(event, Order::Do, command)),
-        Body::UndoScheduled { command, .. } => Some(record(event, Order::Undo, command)),
-        Body::QueryScheduled { command, .. } => Some(record(event, Order::Query, command)),
-        Body::StopOrdered { stop, .. } => Some(record(event, Order::Cancel, stop)),
-        Body::TaskCancelled { stop, .. } => {
-            stop.as_ref().map(|stop| record(event, Order::Cancel, stop))
+        Body::TaskScheduled { command, .. } => record(event, Order::Do, command),
+        Body::UndoScheduled { command, .. } => record(event, Order::Undo, command),
+        Body::QueryScheduled { command, .. } => record(event, Order::Query, command),
+        Body::StopOrdered { stop, .. } | Body::TaskCancelled { stop, .. } => {
+            stop.as_ref().and_then(|stop| record(event, Order::Cancel, stop))
         }
-        Body::UndoFailed { dead, error, .. } => dead.as_ref().map(|command| {
+        Body::UndoFailed { dead, error, .. } => dead.as_ref().and_then(|command| {
             let message = format!(
                 "the undo of `{}` has failed for good ({}): {}",
                 command.task, error.code, error.message
             );
             let refusal = Refusal::new(Class::TaskFailed, &error.code, message);
-            let sent = record(event, Order::Undo, command);
-            dead_command(sent, &refusal.about(&event.workflow), event.time)
+            let sent = record(event, Order::Undo, command)?;
+            Some(dead_command(sent, &refusal.about(&event.workflow), event.time))
         }),
-        Body::WorkflowStarted { .. }
-        | Body::WorkflowCompleted { .. }
-        | Body::WorkflowFailed { .. }
-        | Body::WorkflowCancelled { .. }
-        | Body::WorkflowPaused { .. }
-        | Body::WorkflowResumed { .. }
-        | Body::CompensationStarted { .. }
-        | Body::CompensationCompleted { .. }
-        | Body::CompensationBlocked { .. }
-        | Body::TaskStarted { .. }
-        | Body::TaskCompleted { .. }
-        | Body::TaskFailed { .. }
-        | Body::TaskRetried { .. }
-        | Body::TaskTimedOut { .. }
-        | Body::TaskInDoubt { .. }
-        | Body::TaskSkipped { .. }
-        | Body::UndoCompleted { .. }
-        | Body::Deferred { .. }
-        | Body::DeferralDropped
-        | Body::QueryRepeats { .. }
-        | Body::Postponed { .. }
-        | Body::Shrunk
-        | Body::Forgotten => None,
+        Body::EventLeft { kept, unmatched: true } => {
+            let why = format!("nothing in `{}` has waited for it in time", event.workflow);
+            Some(unmatched(&event.workflow, kept, Class::Invalid, why, event.time))
+        }
+        _ => None,
     }
 }
 
@@ -347,22 +395,26 @@ impl Order {
     }
 }
 
-fn record(event: &WorkflowEvent, order: Order, command: &Command) -> Outgoing {
+fn record(event: &WorkflowEvent, order: Order, command: &Command) -> Option<Outgoing> {
+    match &command.via {
+        Via::Agent => Some(to_agent(event, order, command)),
+        Via::Nothing => None,
+        Via::Event { id, key, headers, .. } => Some(as_event(event, command, id, key, headers)),
+        Via::Child { version, depth } => Some(to_child(event, order, command, version, *depth)),
+    }
+}
+
+fn to_agent(event: &WorkflowEvent, order: Order, command: &Command) -> Outgoing {
     let WorkflowEvent { workflow, run, saga, .. } = event;
     let (kind, ce_type, behind) = order.names();
     let subject = event.subject(kind, &command.task, command.n);
     let mut headers = cloud_event(event, format!("{subject}{behind}"), ce_type, subject);
-    for header in &mut headers {
-        if &*header.name == header::TIME {
-            *header = Header::text(header::TIME, command.time.to_string());
-        }
-    }
-    let key = idempotency_key(workflow, *run, &command.task);
+    retime(&mut headers, command.time);
     headers.extend([
         Header::text(header::SAGA, saga.as_str()),
         Header::text(header::TASK_TYPE, command.task_type.as_str()),
         Header::text(header::RUN, run.to_string()),
-        Header::text(header::IDEMPOTENCY_KEY, key),
+        Header::text(header::IDEMPOTENCY_KEY, command.key.as_str()),
         Header::text(header::EPOCH, command.epoch.to_string()),
         Header::text(header::DEADLINE, command.deadline.to_string()),
     ]);
@@ -380,6 +432,165 @@ fn record(event: &WorkflowEvent, order: Order, command: &Command) -> Outgoing {
         value: Payload::Bytes(value),
         headers,
     }
+}
+
+fn retime(headers: &mut [Header], time: Timestamp) {
+    for header in headers {
+        if &*header.name == header::TIME {
+            *header = Header::text(header::TIME, time.to_string());
+        }
+    }
+}
+
+/// An event of the user's: nothing in it is ours but CloudEvents' headers. The same id in every attempt.
+fn as_event(
+    event: &WorkflowEvent,
+    command: &Command,
+    id: &str,
+    key: &str,
+    more: &[Pair],
+) -> Outgoing {
+    let subject = format!("{}/{}", event.workflow, command.task);
+    let mut headers = cloud_event(event, id.to_owned(), &command.task_type, subject);
+    retime(&mut headers, command.time);
+    headers.push(Header::text(header::CONTENT_TYPE, header::JSON));
+    headers.extend(more.iter().map(|pair| Header::text(&pair.name, pair.text.as_str())));
+    Outgoing {
+        to: Destination::Named(command.agent.as_str().into()),
+        partition: None,
+        key: Some(Bytes::copy_from_slice(key.as_bytes())),
+        value: Payload::Bytes(Bytes::copy_from_slice(command.value.as_str().as_bytes())),
+        headers,
+    }
+}
+
+/// A child's start, or the order to stop or undo it.
+fn to_child(
+    event: &WorkflowEvent,
+    order: Order,
+    command: &Command,
+    version: &Version,
+    depth: u32,
+) -> Outgoing {
+    let (kind, _, behind) = order.names();
+    let subject = event.subject(kind, &command.task, command.n);
+    let id = format!("{subject}{behind}");
+    let mut headers = match order {
+        Order::Do => {
+            let child = command.agent.to_string();
+            let mut headers = cloud_event(event, id, ce_type::START_WORKFLOW, child);
+            headers.extend([
+                Header::text(header::SAGA, command.task_type.as_str()),
+                Header::text(header::VERSION, version.as_str()),
+                Header::text(header::PARENT, subject),
+                Header::text(header::DEPTH, depth.to_string()),
+                Header::text(header::CONTENT_TYPE, header::JSON),
+            ]);
+            headers
+        }
+        Order::Undo | Order::Query | Order::Cancel => {
+            cloud_event(event, id, ce_type::UNWIND_WORKFLOW, subject)
+        }
+    };
+    retime(&mut headers, command.time);
+    let value = match order {
+        Order::Do => Bytes::copy_from_slice(command.value.as_str().as_bytes()),
+        Order::Undo | Order::Query | Order::Cancel => Bytes::new(),
+    };
+    Outgoing {
+        to: Destination::Inbox,
+        partition: None,
+        key: Some(Bytes::copy_from_slice(command.agent.as_str().as_bytes())),
+        value: Payload::Bytes(value),
+        headers,
+    }
+}
+
+/// What a child answers to its parent.
+#[allow(clippy::wildcard_enum_match_arm, reason = "few of many answer")]
+fn replies(event: &WorkflowEvent) -> Vec<Outgoing> {
+    match &event.body {
+        Body::WorkflowCompleted { replies, .. }
+        | Body::WorkflowFailed { replies, .. }
+        | Body::WorkflowCancelled { replies, .. }
+        | Body::Unwound { replies } => {
+            replies.iter().map(|reply| told(&event.workflow, event.time, reply)).collect()
+        }
+        _ => Vec::new(),
+    }
+}
+
+fn told(child: &WorkflowId, time: Timestamp, reply: &Reply) -> Outgoing {
+    let parent = reply.command.parse::<Subject>().map(|command| command.workflow);
+    let (of, value) = match &reply.said {
+        Said::Completed { output } => (ce_type::TASK_COMPLETED, output.as_str().to_owned()),
+        Said::NothingToUndo => (ce_type::NOTHING_TO_UNDO, String::new()),
+        Said::Failed { error: TaskError { code, message }, effects } => {
+            let effects = if *effects { "unknown" } else { "none" };
+            let value = serde_json::json!({
+                "code": code, "message": message, "retryable": false, "effects": effects
+            });
+            (ce_type::TASK_FAILED, value.to_string())
+        }
+    };
+    let headers = vec![
+        Header::text(header::SPECVERSION, "1.0"),
+        Header::text(header::ID, format!("{}/{child}", reply.command)),
+        Header::text(header::SOURCE, SOURCE),
+        Header::text(header::TYPE, of),
+        Header::text(header::SUBJECT, reply.command.as_str()),
+        Header::text(header::TIME, time.to_string()),
+        Header::text(header::CONTENT_TYPE, header::JSON),
+    ];
+    Outgoing {
+        to: Destination::Inbox,
+        partition: None,
+        key: parent.ok().map(|parent| Bytes::copy_from_slice(parent.as_str().as_bytes())),
+        value: Payload::Bytes(Bytes::from(value)),
+        headers,
+    }
+}
+
+/// An event that nothing has waited for, as a dead letter of the inbox.
+fn unmatched(
+    workflow: &WorkflowId,
+    kept: &Kept,
+    class: Class,
+    why: String,
+    time: Timestamp,
+) -> Outgoing {
+    let mut headers = vec![
+        Header::text(header::SPECVERSION, "1.0"),
+        Header::text(header::ID, kept.record.as_str()),
+        Header::text(header::SOURCE, SOURCE),
+        Header::text(header::TIME, kept.time.to_string()),
+        Header::text(header::CONTENT_TYPE, header::JSON),
+    ];
+    if kept.is_signal {
+        headers.extend([
+            Header::text(header::TYPE, ce_type::SIGNAL),
+            Header::text(header::SIGNAL, kept.name.as_str()),
+        ]);
+    } else {
+        headers.extend([
+            Header::text(header::TYPE, ce_type::DOMAIN_EVENT),
+            Header::text(header::EVENT, kept.name.as_str()),
+            Header::text(header::EVENT_RECORD, kept.record.as_str()),
+            Header::text(header::EVENT_TIME, kept.time.to_string()),
+            Header::text(header::EVENT_HEADERS, kept.headers.as_str()),
+        ]);
+        headers.extend(kept.key.as_deref().map(|key| Header::text(header::EVENT_KEY, key)));
+    }
+    let sent = Outgoing {
+        to: Destination::Inbox,
+        partition: None,
+        key: Some(workflow.into()),
+        value: Payload::Bytes(Bytes::copy_from_slice(kept.value.as_str().as_bytes())),
+        headers,
+    };
+    let what = if kept.is_signal { "the signal" } else { "the event" };
+    let refusal = Refusal::new(class, "unmatched", format!("{what} `{}`: {why}", kept.name));
+    dead_command(sent, &refusal.about(workflow), time)
 }
 
 /// Ordered by nobody: what became known ended a pause.

@@ -7,60 +7,102 @@ use serde_json::{Map, Value, json};
 
 use crate::decide::Draft;
 use crate::expr::Scope;
-use crate::plan::Slot;
-use crate::react::idempotency_key;
-use crate::workflow::Stage;
+use crate::phase::TaskError;
+use crate::plan::{Action, Slot};
+use crate::workflow::Kept;
 
 /// A workflow as an expression sees it.
+#[derive(Clone, Copy)]
 pub(crate) struct WorkflowScope<'a, 'd> {
     pub(crate) draft: &'a Draft<'d>,
-    /// In an undo: the task, and its output where that is not folded in yet.
-    pub(crate) original: Option<(Slot, Option<&'a Json>)>,
+    /// The task that the expression belongs to; `None`: the saga.
+    pub(crate) at: Option<Slot>,
+    /// In an undo: the task's output where that is not folded in yet.
+    pub(crate) original: Option<Option<&'a Json>>,
+    /// The event that is asked about.
+    pub(crate) event: Option<&'a Kept>,
 }
 
 impl Scope for WorkflowScope<'_, '_> {
     fn root(&self, name: &str, members: &BTreeSet<String>) -> Option<Value> {
-        match (name, self.original) {
-            ("inputs", _) => Some(self.draft.head.inputs.value()),
-            ("tasks", _) => Some(self.tasks(members)),
-            ("saga", _) => Some(self.saga()),
-            ("original", Some((slot, late))) => Some(Value::Object(self.original(slot, late))),
+        if let Some(element) = self.element(name) {
+            return Some(element);
+        }
+        match (name, self.original, self.event) {
+            ("inputs", ..) => Some(self.draft.head.inputs.value()),
+            ("tasks", ..) => Some(self.tasks(members)),
+            ("saga", ..) => Some(self.saga()),
+            ("original", Some(late), _) => {
+                self.at.map(|slot| Value::Object(self.original(slot, late)))
+            }
+            ("event", _, Some(event)) => Some(seen(event)),
             _ => None,
         }
     }
 }
 
+impl<'a, 'd> WorkflowScope<'a, 'd> {
+    /// What the saga itself sees.
+    pub(crate) fn of(draft: &'a Draft<'d>) -> Self {
+        Self { draft, at: None, original: None, event: None }
+    }
+
+    /// What a task sees.
+    pub(crate) fn at(draft: &'a Draft<'d>, slot: Slot) -> Self {
+        Self { at: Some(slot), ..Self::of(draft) }
+    }
+}
+
 impl WorkflowScope<'_, '_> {
+    /// An element of a `for_each` around, by its name, or its number.
+    fn element(&self, name: &str) -> Option<Value> {
+        let elements = self.draft.elements(self.at?);
+        if name == "index" {
+            return elements.first().map(|(_, index)| Value::from(*index));
+        }
+        elements.into_iter().find_map(|(of, index)| match &self.draft.task_plan(of).action {
+            Action::ForEach(each) if each.item == name => Some(self.draft.element(of, index)),
+            _ => None,
+        })
+    }
+
     fn tasks(&self, members: &BTreeSet<String>) -> Value {
-        let wanted = |slot: &Slot| {
-            members.is_empty() || members.contains(self.draft.task_plan(*slot).id.as_str())
-        };
-        let of = |slot: Slot| {
-            let task = self.draft.task(slot);
-            let error = task
-                .error
-                .as_ref()
-                .map_or(Value::Null, |error| json!({"code": error.code, "message": error.message}));
-            let value = json!({
-                "output": task.output.as_ref().map_or(Value::Null, Json::value),
-                "status": task.phase.word(),
-                "error": error,
-                "attempts": task.attempt,
-            });
-            (self.draft.task_plan(slot).id.as_str().to_owned(), value)
-        };
-        Value::Object(self.draft.slots().filter(wanted).map(of).collect::<Map<_, _>>())
+        let draft = self.draft;
+        let mut tasks = Map::new();
+        for (planned, task) in draft.plan.tasks.iter().enumerate() {
+            let id = task.id.as_str();
+            if tasks.contains_key(id) || !(members.is_empty() || members.contains(id)) {
+                continue;
+            }
+            let slot = self.at.map_or(planned, |at| draft.seen_from(at, planned));
+            // The body of a `for_each` is nobody's to see but its own.
+            if draft.slots().contains(&slot) && draft.task_plan(slot).id == task.id {
+                tasks.insert(id.to_owned(), self.task(slot));
+            }
+        }
+        Value::Object(tasks)
+    }
+
+    fn task(&self, slot: Slot) -> Value {
+        let task = self.draft.task(slot);
+        let error = task.error.as_ref().map_or(
+            Value::Null,
+            |TaskError { code, message }| json!({"code": code, "message": message}),
+        );
+        json!({
+            "output": self.draft.output(slot),
+            "status": task.phase.word(),
+            "error": error,
+            "attempts": task.attempt,
+        })
     }
 
     fn saga(&self) -> Value {
         let head = &self.draft.head;
-        let error = match &head.stage {
-            Stage::Deferred(trouble) | Stage::Compensating(trouble) => {
-                let Problem { task, code, message } = &trouble.problem;
-                json!({"task": task.as_ref().map(events::TaskId::as_str), "code": code, "message": message})
-            }
-            Stage::Forward | Stage::Ended { .. } => Value::Null,
-        };
+        let error = head.trouble().map_or(Value::Null, |trouble| {
+            let Problem { task, code, message } = &trouble.problem;
+            json!({"task": task.as_ref().map(events::TaskId::as_str), "code": code, "message": message})
+        });
         json!({
             "id": head.id.as_str(),
             "key": head.id.parts().map(|(_, key)| key),
@@ -87,10 +129,24 @@ impl WorkflowScope<'_, '_> {
     /// What an undo and a query carry where the file declares nothing: recorded values, never
     /// evaluated anew.
     pub(crate) fn original_with_key(&self, slot: Slot, late: Option<&Json>) -> Value {
-        let head = &self.draft.head;
-        let key = idempotency_key(&head.id, head.run, &self.draft.task_plan(slot).id);
         let mut original = self.original(slot, late);
-        original.insert("key".into(), key.into());
+        original.insert("key".into(), self.draft.key(slot).into());
         Value::Object(original)
     }
+}
+
+/// An event, as `where` sees it.
+fn seen(event: &Kept) -> Value {
+    let (topic, name) = match event.name.split_once('/') {
+        Some((topic, name)) if !event.is_signal => (Value::from(topic), name),
+        _ => (Value::Null, event.name.as_str()),
+    };
+    json!({
+        "value": event.value.value(),
+        "key": event.key,
+        "name": name,
+        "headers": event.headers.value(),
+        "topic": topic,
+        "timestamp": event.time.to_string(),
+    })
 }

@@ -1,5 +1,5 @@
-//! What is remembered under each key: one workflow, one version of a definition, or which version is
-//! the newest.
+//! What is remembered under each key: one workflow, or what came before it; one version of a definition;
+//! or which version is the newest.
 
 use std::fmt;
 use std::sync::Arc;
@@ -8,7 +8,7 @@ use events::{SagaName, Timestamp, Version};
 use minicbor::{Decode, Encode};
 
 use crate::plan::Plan;
-use crate::workflow::Workflow;
+use crate::workflow::{Early, Workflow};
 
 /// What stands under one key. A workflow stands under its id; what begins with `:saga/` is a
 /// definition, since no workflow id can begin with a colon.
@@ -20,6 +20,8 @@ pub enum State {
     Definition(Definition),
     /// Which version of a saga is the newest.
     Newest(Newest),
+    /// What came for a workflow that there is not yet, under its id.
+    Early(Early),
 }
 
 /// One version of a saga, compiled.
@@ -107,6 +109,7 @@ pub fn newest_key(saga: &SagaName) -> Arc<str> {
 pub fn wake_at(state: &State) -> Option<Timestamp> {
     match state {
         State::Workflow(workflow) => workflow.wake_at(),
+        State::Early(early) => early.due(),
         State::Definition(_) | State::Newest(_) => None,
     }
 }

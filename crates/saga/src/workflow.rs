@@ -3,7 +3,7 @@
 use events::{By, Json, Problem, Run, SagaName, Timestamp, Version, WorkflowId};
 use minicbor::{Decode, Encode};
 
-use crate::limits::{LATE_UNDO, REMEMBERED};
+use crate::limits::{LATE_UNDO, REMEMBERED, SIGNALS_REMEMBERED};
 use crate::phase::{Phase, Task, TaskRef};
 
 /// One run of one workflow.
@@ -54,6 +54,156 @@ pub(crate) struct Head {
     /// Timers do not count before this.
     #[n(14)]
     pub(crate) not_before: Option<Timestamp>,
+    /// Who has started it as a child.
+    #[n(15)]
+    pub(crate) parent: Option<ParentRef>,
+    /// The bodies of `for_each` that have been laid out, in their order.
+    #[n(16)]
+    pub(crate) expansions: Vec<Expansion>,
+    /// Events that came before what waits for them, in their order.
+    #[n(17)]
+    pub(crate) early: Vec<Kept>,
+    /// The newest event seen of each partition of a user's topic.
+    #[n(18)]
+    pub(crate) seen: Seen,
+    /// Commands of its parent that are answered when it has ended, beside the one that it began with.
+    #[n(20)]
+    pub(crate) asked: Vec<String>,
+    /// Its time is over, which under `on_failure: pause` only pauses it.
+    #[n(19)]
+    pub(crate) timed_out: bool,
+}
+
+/// The workflow that has started another as its child.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub(crate) struct ParentRef {
+    /// The subject of the command that the child answers when it has ended.
+    #[n(0)]
+    pub(crate) command: String,
+    /// How many stand above the child.
+    #[n(1)]
+    pub(crate) depth: u32,
+}
+
+/// The body of one `for_each`, laid out for each element: its slots stand one element behind the other.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub(crate) struct Expansion {
+    /// The slot of the `for_each`.
+    #[n(0)]
+    pub(crate) of: u32,
+    /// The first slot of the first element.
+    #[n(1)]
+    pub(crate) first: u32,
+    /// The first of the body's slots in the plan.
+    #[n(2)]
+    pub(crate) body: u32,
+    /// Slots of one element.
+    #[n(3)]
+    pub(crate) width: u32,
+    /// Elements.
+    #[n(4)]
+    pub(crate) count: u32,
+}
+
+impl Expansion {
+    /// One behind the last slot.
+    pub(crate) fn end(&self) -> u32 {
+        self.first + self.width * self.count
+    }
+}
+
+/// An event or a signal that came before what waits for it.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub(crate) struct Kept {
+    /// `topic/Name`, or a signal's name.
+    #[n(0)]
+    pub(crate) name: String,
+    #[n(1)]
+    pub(crate) is_signal: bool,
+    /// `topic/partition/offset`, or the signal's id.
+    #[n(2)]
+    pub(crate) record: String,
+    #[n(3)]
+    pub(crate) value: Json,
+    #[n(4)]
+    pub(crate) key: Option<String>,
+    #[n(5)]
+    pub(crate) headers: Json,
+    /// The user's record's.
+    #[n(6)]
+    pub(crate) time: Timestamp,
+    /// Then it is nobody's.
+    #[n(7)]
+    pub(crate) until: Timestamp,
+}
+
+/// What tells a repeated event or signal.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Encode, Decode)]
+pub(crate) struct Seen {
+    /// `topic/partition` and the newest offset.
+    #[n(0)]
+    pub(crate) records: Vec<SeenOf>,
+    /// Ids of the latest signals, the newest last.
+    #[n(1)]
+    pub(crate) signals: Vec<String>,
+}
+
+/// The newest event of one partition of a user's topic.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub(crate) struct SeenOf {
+    /// `topic/partition`
+    #[n(0)]
+    pub(crate) place: String,
+    #[n(1)]
+    pub(crate) offset: i64,
+}
+
+impl Seen {
+    /// Whether it has been seen already.
+    pub(crate) fn knows(&self, record: &str, is_signal: bool) -> bool {
+        if is_signal {
+            return self.signals.iter().any(|id| id == record);
+        }
+        let Some((place, offset)) = place_of(record) else { return false };
+        self.records.iter().any(|seen| seen.place == place && seen.offset >= offset)
+    }
+
+    /// It has been seen.
+    pub(crate) fn note(&mut self, record: &str, is_signal: bool) {
+        if is_signal {
+            if self.signals.len() >= SIGNALS_REMEMBERED {
+                self.signals.remove(0);
+            }
+            return self.signals.push(record.to_owned());
+        }
+        let Some((place, offset)) = place_of(record) else { return };
+        match self.records.iter_mut().find(|seen| seen.place == place) {
+            Some(seen) => seen.offset = seen.offset.max(offset),
+            None => self.records.push(SeenOf { place: place.to_owned(), offset }),
+        }
+    }
+}
+
+/// `topic/partition` and the offset of `topic/partition/offset`.
+fn place_of(record: &str) -> Option<(&str, i64)> {
+    let (place, offset) = record.rsplit_once('/')?;
+    Some((place, offset.parse().ok()?))
+}
+
+/// What came for a workflow that there is not yet.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Encode, Decode)]
+pub struct Early {
+    #[n(0)]
+    pub(crate) kept: Vec<Kept>,
+    #[n(1)]
+    pub(crate) seen: Seen,
+}
+
+impl Early {
+    /// When the first of them is nobody's.
+    pub(crate) fn due(&self) -> Option<Timestamp> {
+        self.kept.iter().map(|kept| kept.until).min()
+    }
 }
 
 /// Where a workflow is.
@@ -68,6 +218,19 @@ pub(crate) enum Stage {
     /// Undoing.
     #[n(2)]
     Compensating(#[n(0)] Trouble),
+    /// What is in flight is stopped; nothing is undone.
+    #[n(4)]
+    Failing(#[n(0)] Trouble),
+    /// The failure is dealt with: the tasks under `then` run.
+    #[n(5)]
+    Closing {
+        #[n(0)]
+        trouble: Trouble,
+        #[n(1)]
+        end: End,
+        #[n(2)]
+        owners: Owners,
+    },
     /// At rest.
     #[n(3)]
     Ended {
@@ -81,7 +244,35 @@ pub(crate) enum Stage {
         /// Whether the tasks have been dropped.
         #[n(3)]
         shrunk: bool,
+        /// The parent's command that has it undone, while it is.
+        #[n(4)]
+        unwinding: Option<String>,
     },
+}
+
+/// Whose `then` runs.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Encode, Decode)]
+pub(crate) struct Owners {
+    /// The file's.
+    #[n(0)]
+    pub(crate) file: bool,
+    /// That of these tasks.
+    #[n(1)]
+    pub(crate) tasks: Vec<u32>,
+}
+
+impl Owners {
+    pub(crate) fn of(owners: impl Iterator<Item = Option<usize>>) -> Self {
+        let mut this = Self::default();
+        for owner in owners {
+            match owner.map(|slot| u32::try_from(slot).unwrap_or(u32::MAX)) {
+                None => this.file = true,
+                Some(slot) if this.tasks.contains(&slot) => {}
+                Some(slot) => this.tasks.push(slot),
+            }
+        }
+        this
+    }
 }
 
 /// How a workflow ended.
@@ -107,6 +298,9 @@ pub(crate) struct Trouble {
     pub(crate) origin: Origin,
     #[n(1)]
     pub(crate) problem: Problem,
+    /// Whose `on_failure` it was: a task's, else the file's.
+    #[n(2)]
+    pub(crate) decided_by: Option<u32>,
 }
 
 /// What began it.
@@ -124,13 +318,28 @@ pub(crate) enum Origin {
 }
 
 impl Head {
+    /// What has turned it, or will.
+    pub(crate) fn trouble(&self) -> Option<&Trouble> {
+        match &self.stage {
+            Stage::Deferred(trouble)
+            | Stage::Compensating(trouble)
+            | Stage::Failing(trouble)
+            | Stage::Closing { trouble, .. } => Some(trouble),
+            Stage::Forward | Stage::Ended { .. } => None,
+        }
+    }
+
     /// The earliest timer of the workflow itself; the tasks have their own.
     fn due(&self, blocked: bool) -> Option<Timestamp> {
         match &self.stage {
             Stage::Forward => {
-                (self.paused_at.is_none() && !self.past_pivot).then_some(self.timeout_at)
+                let counts = self.paused_at.is_none() && !self.past_pivot && !self.timed_out;
+                counts.then_some(self.timeout_at)
             }
-            Stage::Deferred(_) | Stage::Compensating(_) => None,
+            Stage::Deferred(_)
+            | Stage::Compensating(_)
+            | Stage::Failing(_)
+            | Stage::Closing { .. } => None,
             Stage::Ended { at, late, shrunk, .. } => match (blocked, *shrunk || late.is_empty()) {
                 (true, _) => None,
                 (false, true) => Some(at.after(REMEMBERED)),
@@ -143,7 +352,11 @@ impl Head {
     pub(crate) fn timeout_due(&self) -> Option<Timestamp> {
         match self.stage {
             Stage::Forward => self.due(false),
-            Stage::Deferred(_) | Stage::Compensating(_) | Stage::Ended { .. } => None,
+            Stage::Deferred(_)
+            | Stage::Compensating(_)
+            | Stage::Failing(_)
+            | Stage::Closing { .. }
+            | Stage::Ended { .. } => None,
         }
     }
 }
@@ -157,11 +370,17 @@ impl Workflow {
             // What is being undone late ends before anything is forgotten.
             (Stage::Ended { .. }, Some(_)) => None,
             (
-                Stage::Forward | Stage::Deferred(_) | Stage::Compensating(_) | Stage::Ended { .. },
+                Stage::Forward
+                | Stage::Deferred(_)
+                | Stage::Compensating(_)
+                | Stage::Failing(_)
+                | Stage::Closing { .. }
+                | Stage::Ended { .. },
                 _,
             ) => self.head.due(blocked),
         };
-        let due = tasks.into_iter().chain(own).min()?;
+        let early = self.head.early.iter().map(|kept| kept.until).min();
+        let due = tasks.into_iter().chain(own).chain(early).min()?;
         Some(self.head.not_before.map_or(due, |at| due.max(at)))
     }
 
@@ -178,10 +397,17 @@ impl Workflow {
                 End::Failed => "failed",
             },
             Stage::Forward | Stage::Deferred(_) if self.head.paused_at.is_some() => "paused",
+            Stage::Forward | Stage::Deferred(_) if blocked() => "blocked",
             Stage::Forward | Stage::Deferred(_) => "running",
-            Stage::Compensating(_) if blocked() => "blocked",
-            Stage::Compensating(_) if self.head.paused_at.is_some() => "paused",
-            Stage::Compensating(_) => "compensating",
+            Stage::Compensating(_) | Stage::Failing(_) | Stage::Closing { .. } if blocked() => {
+                "blocked"
+            }
+            Stage::Compensating(_) | Stage::Failing(_) | Stage::Closing { .. }
+                if self.head.paused_at.is_some() =>
+            {
+                "paused"
+            }
+            Stage::Compensating(_) | Stage::Failing(_) | Stage::Closing { .. } => "compensating",
         }
     }
 }

@@ -5,7 +5,7 @@ use proptest::prelude::*;
 const ORDERS: &str = include_str!("../../../sagas/order-processing.yaml");
 
 /// Pieces of which files are made, sound and not.
-const PIECES: [&str; 40] = [
+const PIECES: [&str; 60] = [
     "tasks:",
     "name: x\n",
     "- id: a\n",
@@ -46,7 +46,30 @@ const PIECES: [&str; 40] = [
     "%YAML 1.2\n",
     "triggers:\n",
     "key: ",
+    "tasks: [{id: g, tasks: [{id: b, agent: x}]}]",
+    "for_each: [1, 2]\n",
+    "choice: [{when: \"${true}\", then: []}, {else: []}]",
+    "sequential:\n",
+    "emit: t/E",
+    "await: t/E\n",
+    "saga: x\n",
+    "wait: 1m\n",
+    "fallback: {agent: y}",
+    "on_failure: {strategy: continue, then: []}",
+    "depends_on: {any: [a, b]}",
+    "depends_on: {n_of: 2, tasks: [a]}",
+    "when: \"${tasks.a.output.v}\"",
+    "inputs: [a, b, c]",
+    "- id: b\n",
+    "- id: c\n",
+    "outputs: [{name: o, from: a.output.b}]",
+    "idempotency: none",
+    "optional: true\n",
+    "in_doubt: query",
 ];
+
+/// A file that uses much of the language.
+const NESTED: &str = include_str!("sound/nested.yaml");
 
 /// Pieces of which expressions are made.
 const WORDS: [&str; 34] = [
@@ -125,6 +148,17 @@ proptest! {
         let floor = |at: usize| (0..=at.min(ORDERS.len())).rev().find(|at| ORDERS.is_char_boundary(*at)).unwrap();
         let (from, upto) = (floor(at), floor(at + len));
         look(&format!("{}{piece}{}", &ORDERS[..from], &ORDERS[upto..]));
+    }
+
+    #[test]
+    fn a_nested_file_with_a_hole_or_a_piece_too_much_is_taken(
+        at in 0..NESTED.len(),
+        len in 0..60_usize,
+        piece in prop::sample::select(&PIECES[..]),
+    ) {
+        let floor = |at: usize| (0..=at.min(NESTED.len())).rev().find(|at| NESTED.is_char_boundary(*at)).unwrap();
+        let (from, upto) = (floor(at), floor(at + len));
+        look(&format!("{}{piece}{}", &NESTED[..from], &NESTED[upto..]));
     }
 
     #[test]

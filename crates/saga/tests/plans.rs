@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use saga::{
-    Action, InDoubt, Inputs, Kind, OnBlocked, OnDuplicate, Plan, check, event_name,
-    render,
+    Action, AtLeast, Deadline, Diagnostic, Idempotency, InDoubt, Inputs, Kind, OnBlocked,
+    OnDuplicate, Plan, Role, Severity, check, check_together, render,
 };
 use serde_json::{Value, json};
 
@@ -216,9 +216,7 @@ fn an_event_has_the_name_that_the_file_the_header_the_value_or_the_topic_gives()
         "topics: {{t: {{topic: one, event_name: \"${{event.value.kind}}\"}}}}\ntriggers: [{{event: t/Placed, inputs: {{}}}}]\n{ONE_TASK}"
     )));
     let name = |plan: &Plan, topic: &str, ce_type: Option<&str>, value: Value| {
-        let triggers: Vec<_> =
-            plan.triggers.iter().filter(|trigger| trigger.topic.as_str() == topic).collect();
-        event_name(&triggers, ce_type, &value, &event(value.clone()))
+        plan.event_name(&events::Topic::from(topic), ce_type, &value, &event(value.clone()))
             .map_err(|error| error.to_string())
     };
     let some = |name: &str| Ok(Some(name.to_owned()));
@@ -273,4 +271,268 @@ fn places_are_counted_in_characters_and_bytes_where_a_file_has_letters_of_more_b
     let found = &check(&source).diagnostics[0];
     assert_eq!((found.code, found.line, found.column), ("E104", 4, 14));
     assert_eq!(&source[found.span.0..found.span.1], "ä");
+}
+
+/// The examples of the language, each a file.
+fn sound_files() -> Vec<(String, String)> {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/sound");
+    let mut files: Vec<_> = std::fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| {
+            let path = entry.unwrap().path();
+            let name = path.file_name().unwrap().to_str().unwrap().to_owned();
+            (name, std::fs::read_to_string(&path).unwrap())
+        })
+        .collect();
+    files.sort();
+    files
+}
+
+#[test]
+fn the_examples_of_the_language_have_no_errors_and_these_warnings() {
+    let mut said = String::new();
+    for (name, source) in sound_files() {
+        let checked = check(&source);
+        said.push_str(&render(&name, &source, &checked));
+        assert!(checked.plan.is_some(), "{said}");
+    }
+    insta::assert_snapshot!("sound_files", said);
+}
+
+/// Each slot on a line: its id, action, role, parent, what it depends on and how, and what it is given.
+fn layout(plan: &Plan) -> String {
+    let lines = plan.tasks.iter().enumerate().map(|(slot, task)| {
+        let action = match &task.action {
+            Action::Agent { .. } => "agent".to_owned(),
+            Action::Emit(emit) => format!("emit {}", emit.event),
+            Action::Await(_) => "await".to_owned(),
+            Action::Request(emit, _) => format!("request {}", emit.event),
+            Action::Wait(_) => "wait".to_owned(),
+            Action::Choice { cases, many } => format!("choice of {} many={many}", cases.len()),
+            Action::Race { cases } => format!("race of {}", cases.len()),
+            Action::Group { .. } => "group".to_owned(),
+            Action::Saga { saga, .. } => format!("saga {}", saga.as_str()),
+            Action::ForEach(each) => format!("for_each {} {:?}", each.item, each.body),
+        };
+        let parent = task.parent.map_or("-".to_owned(), |parent| parent.to_string());
+        let inputs = match &task.inputs {
+            Inputs::Computed(_) => "computed",
+            Inputs::Upstream => "upstream",
+            Inputs::Enclosing => "enclosing",
+            Inputs::Item => "item",
+        };
+        let (id, role, join) = (task.id.as_str(), task.role, task.join);
+        let before = &task.depends_on;
+        format!("{slot} {id}: {action}; {role:?} in {parent}; {join:?} {before:?}; {inputs}\n")
+    });
+    let fixed = plan.fixed;
+    lines.enumerate().fold(String::new(), |text, (slot, line)| {
+        let mark = if slot == fixed { "--\n" } else { "" };
+        text + mark + &line
+    })
+}
+
+#[test]
+fn groups_and_choices_stand_before_what_is_in_them_and_bodies_behind_all() {
+    let plan = plan(&with_head(
+        "on_failure: {strategy: compensate, then: [{id: tell, emit: t/Off, kind: retriable}]}
+tasks:
+  - id: g
+    tasks:
+      - {id: a, agent: x, fallback: {agent: y}}
+      - {id: b, agent: x, depends_on: {any: [a]}, inputs: {}}
+  - id: s
+    depends_on: [g]
+    sequential: [{id: c, agent: x}, {id: d, agent: x}]
+  - id: each
+    depends_on: {n_of: 1, tasks: [g, s], rest: cancel}
+    for_each: {in: [1, 2], as: n, at_least: 50%}
+    tasks:
+      - {id: e, agent: x}
+      - {id: inner, for_each: \"${tasks.e.output}\", depends_on: [e], agent: y}
+    fallback: {tasks: [{id: f, agent: x}]}
+  - id: route
+    pick: many
+    choice:
+      - {id: yes_, when: \"${inputs.y}\", then: [{id: h, agent: x}, {id: i, agent: x, depends_on: [h]}]}
+      - {else: []}
+  - id: race
+    choice: [{event: signal/go, then: [{id: j, saga: {name: Other, max_depth: 2}, timeout: 1h}]}, {after: 1h, then: []}]
+  - {id: last, agent: x, depends_on: {discriminator: [route, race]}, on_failure: {strategy: continue, then: [{id: k, agent: x}]}}
+",
+    ));
+    insta::assert_snapshot!("layout", layout(&plan));
+    assert_eq!(plan.on_failure.then, [plan.slot("tell").unwrap()]);
+    let task = |id: &str| &plan.tasks[plan.slot(id).unwrap()];
+    assert_eq!(task("last").on_failure.as_ref().unwrap().then, [plan.slot("k").unwrap()]);
+    assert_eq!(task("a").fallback, plan.slot("a~fallback"));
+    assert_eq!(task("g").dependents, [plan.slot("s").unwrap(), plan.slot("each").unwrap()]);
+    let Action::ForEach(each) = &task("each").action else { panic!() };
+    assert_eq!((each.at_least, each.concurrency), (AtLeast::Share(0.5), 10));
+    let Action::Choice { cases, .. } = &task("route").action else { panic!() };
+    assert_eq!((cases[0].id.as_str(), cases[1].id.as_str()), ("yes_", "1"));
+    assert!(cases[0].when.is_some() && cases[1].when.is_none());
+}
+
+#[test]
+fn what_is_said_of_a_for_each_stands_on_it_or_on_its_body() {
+    let plan = plan(&with_head(
+        "inputs: [{name: lines, type: list<object>}]
+tasks:
+  - {id: before, agent: x}
+  - id: r
+    for_each: \"${inputs.lines}\"
+    depends_on: [before]
+    when: \"${size(inputs.lines) > 0}\"
+    parallel: false
+    optional: true
+    deadline: 1h
+    on_failure: continue
+    agent: x
+    type: t
+    timeout: 5s
+    retry: 7
+    returns: {v: string}
+    compensate: u
+    in_doubt: query
+    idempotency: \"${item.id}\"
+",
+    ));
+    let (node, body) = (&plan.tasks[1], &plan.tasks[2]);
+    assert_eq!((node.id.as_str(), body.id.as_str(), plan.fixed), ("r", "r", 2));
+    assert_eq!((body.role, body.parent, node.parent), (Role::Item, Some(1), None));
+    assert!(node.when.is_some() && node.alone && node.optional && node.on_failure.is_some());
+    assert!(matches!(node.deadline, Some(Deadline::Within(_))));
+    assert_eq!(
+        (node.depends_on.as_slice(), node.timeout, node.kind),
+        ([0].as_slice(), None, Kind::ReadOnly)
+    );
+    assert_eq!((node.retry.max_attempts, node.undo.is_none()), (1, true));
+    assert!(body.when.is_none() && !body.alone && !body.optional && body.on_failure.is_none());
+    assert!(body.deadline.is_none() && body.depends_on.is_empty());
+    assert_eq!((body.timeout, body.retry.max_attempts), (Some(Duration::from_secs(5)), 7));
+    assert_eq!((body.kind, body.in_doubt), (Kind::Compensatable, InDoubt::Query));
+    assert!(body.undo.is_some() && body.returns.is_some());
+    assert!(matches!(body.idempotency, Idempotency::Computed(_)));
+    assert!(matches!(body.inputs, Inputs::Item) && matches!(node.inputs, Inputs::Upstream));
+}
+
+#[test]
+fn what_waits_has_no_timeout_by_default_and_is_not_repeated() {
+    let plan = plan(&with_head(
+        "key: ${inputs.id}
+defaults: {timeout: 5s, retry: 4, kind: readonly, deadline: 1d, in_doubt: query}
+tasks:
+  - {id: a, await: t/E}
+  - {id: w, wait: {until: \"${saga.started_at}\"}}
+  - {id: s, saga: \"BookFlight\"}
+  - {id: c, choice: [{event: t/E, then: []}]}
+  - {id: e, emit: t/E}
+  - {id: r, emit: t/E, await: {event: [t/F, signal/go], failed: t/G, where: \"${event.value.ok}\"}}
+  - {id: u, saga: x, kind: retriable, compensate: {emit: t/E}, timeout: 1m}
+"
+        .replace("kind: retriable, ", "")
+        .as_str(),
+    ));
+    for (id, timeout, attempts, kind) in [
+        ("a", None, 1, Kind::ReadOnly),
+        ("w", None, 1, Kind::ReadOnly),
+        ("s", None, 1, Kind::Compensatable),
+        ("c", None, 1, Kind::ReadOnly),
+        ("e", Some(5), 4, Kind::ReadOnly),
+        ("r", Some(5), 4, Kind::ReadOnly),
+        ("u", Some(60), 1, Kind::Compensatable),
+    ] {
+        let task = &plan.tasks[plan.slot(id).unwrap()];
+        let timeout = timeout.map(Duration::from_secs);
+        assert_eq!(
+            (task.timeout, task.retry.max_attempts, task.kind),
+            (timeout, attempts, kind),
+            "{id}"
+        );
+        assert_ne!(task.in_doubt, InDoubt::Query, "{id}");
+    }
+    let undo = |id: &str| plan.tasks[plan.slot(id).unwrap()].undo.as_ref();
+    assert!(
+        matches!(&undo("s").unwrap().action, Action::Saga { saga, .. } if saga.as_str() == "book-flight")
+    );
+    assert!(matches!(&undo("u").unwrap().action, Action::Emit(_)));
+    let listens: Vec<String> = plan.listens.iter().map(|listen| listen.event.to_string()).collect();
+    assert_eq!(listens, ["t/E", "t/F", "t/G"]);
+}
+
+#[test]
+fn an_event_is_listened_for_once_for_each_way_to_correlate_it() {
+    let plan = plan(&with_head(
+        "key: ${inputs.id}
+topics: {o: {topic: shop.orders, correlate: \"${event.value.id}\"}}
+keep_early: 1h
+compensation: {order: strict}
+tasks:
+  - {id: a, await: o/E, timeout: 1m}
+  - {id: b, await: {event: shop.orders/E, correlate: \"${event.value.other}\"}, timeout: 1m}
+  - {id: c, await: {event: o/E, correlate: \"${event.value.other}\"}, timeout: 1m}
+",
+    ));
+    let said: Vec<String> = plan.listens.iter().map(|listen| format!("{listen:?}")).collect();
+    assert_eq!(said.len(), 2, "{said:?}");
+    assert!(plan.topics[0].correlate.is_some());
+    assert_eq!(plan.keep_early, Duration::from_secs(3600));
+    assert!(plan.compensation.strict);
+}
+
+#[test]
+fn descriptions_of_nested_tasks_are_no_part_of_the_version() {
+    let version = |rest: &str| plan(&with_head(rest)).version.as_str().to_owned();
+    let base = "tasks: [{id: g, tasks: [{id: a, agent: x, inputs: {description: d}}]}, {id: c, choice: [{else: [{id: b, agent: x}]}]}]";
+    let same = base
+        .replace("{id: a,", "{id: a, description: one,")
+        .replace("{id: b,", "{id: b, labels: {two: three},");
+    assert_eq!(version(base), version(&same));
+    assert_ne!(version(base), version(&base.replace("description: d", "description: e")));
+}
+
+/// The findings that files have only together.
+fn said_together(files: &[(&str, &str)]) -> String {
+    let sources: Vec<String> = files
+        .iter()
+        .map(|(name, rest)| format!("version: \"2.0\"\nname: {name}\n{rest}\n"))
+        .collect();
+    let sources: Vec<&str> = sources.iter().map(String::as_str).collect();
+    let all = check_together(&sources);
+    let mut said = String::new();
+    for ((name, _), (source, checked)) in files.iter().zip(sources.iter().zip(&all)) {
+        assert_eq!(render(name, source, &check(source)), "", "{name}");
+        said.push_str(&render(name, source, checked));
+        let is_error = |found: &Diagnostic| found.severity == Severity::Error;
+        assert_eq!(checked.plan.is_none(), checked.diagnostics.iter().any(is_error), "{name}");
+    }
+    said
+}
+
+#[test]
+fn sagas_that_belong_together_are_checked_against_one_another() {
+    insta::assert_snapshot!(
+        "together",
+        said_together(&[
+            (
+                "parent",
+                "tasks: [{id: a, saga: Child, timeout: 1h}, {id: b, saga: child, timeout: 1h, kind: pivot, depends_on: [a]}]"
+            ),
+            ("child", "tasks: [{id: c, agent: x, kind: pivot}]"),
+            (
+                "one",
+                "triggers: [{event: t/Two}]\ntasks: [{id: d, emit: t/One}, {id: e, saga: {name: two, max_depth: 5}, timeout: 1h, kind: readonly}]"
+            ),
+            (
+                "two",
+                "triggers: [{event: t/One}]\ntasks: [{id: f, emit: t/Two}, {id: g, saga: one, timeout: 1h, kind: readonly}]"
+            ),
+            (
+                "three",
+                "triggers: [{event: t/Three, where: \"${event.value.again}\"}]\ntasks: [{id: h, emit: t/Four}]"
+            ),
+            ("four", "triggers: [{event: t/Four}]\ntasks: [{id: i, emit: t/Three}]"),
+        ])
+    );
 }

@@ -256,6 +256,13 @@ impl<S: Service, B: Broker> Keeper<S, B> {
                         return self.refuse(why);
                     }
                 }
+                End::CrashedAck { offset, index } => {
+                    tracing::error!(lane, offset, index, "panicked on an acknowledgement");
+                    blame.untold.insert((offset, index));
+                    if let Some(why) = self.crashed(&mut blame) {
+                        return self.refuse(why);
+                    }
+                }
                 End::Superseded(why) => {
                     tracing::warn!(lane, why, "superseded");
                     self.wait_for_confirmation(generation);

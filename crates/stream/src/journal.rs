@@ -103,6 +103,9 @@ pub enum Origin {
     /// Nothing: position and cursor are written down.
     #[n(3)]
     Skip,
+    /// All that follows from event `index` of the journal record at this offset is acknowledged.
+    #[n(4)]
+    Acked(#[n(0)] Offset, #[n(1)] u32),
 }
 
 /// What was decided.

@@ -5,6 +5,8 @@
 mod blame;
 mod commit;
 mod park;
+mod tell;
+mod timers;
 
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -12,6 +14,7 @@ use std::time::Duration;
 
 use events::{Class, Offset, Record, Refusal, Timestamp, partition_of};
 
+use crate::acks::wishes;
 use crate::broker::{Clock, Key, LaneId, Log, Snapshots, Source};
 use crate::journal::{Body, Kept, Origin, Owner, Stand, reactions};
 use crate::limits::Limits;
@@ -42,7 +45,7 @@ pub(crate) struct Lane<'a, S: Service, L, N> {
     owner: Owner,
     context: Context,
     states: States<S::State>,
-    outbox: Outbox,
+    outbox: Outbox<S::Event>,
     camera: Camera<N>,
     /// Read, not yet decided on.
     inbox: VecDeque<Record>,
@@ -58,6 +61,8 @@ pub(crate) struct Lane<'a, S: Service, L, N> {
     journalled_at: Timestamp,
     /// Nothing was sent since the last record that says how far sending has got.
     resting: bool,
+    /// The inbox was empty when it was last looked at.
+    idle: bool,
 }
 
 impl<'a, S: Service, L: Log, N: Snapshots + 'static> Lane<'a, S, L, N> {
@@ -75,7 +80,9 @@ impl<'a, S: Service, L: Log, N: Snapshots + 'static> Lane<'a, S, L, N> {
         let resting = restored.unsent.is_empty();
         for (offset, decide, events) in &restored.unsent {
             let stand = Stand { lane: given.lane, lanes: given.lanes, offset: *offset };
-            outbox.send(&mut log, *offset, reactions::<S>(decide, events, stand))?;
+            let mut wishes = wishes::<S>(events);
+            wishes.retain(|wish| !restored.acked.contains(&(*offset, wish.index)));
+            outbox.send(&mut log, *offset, reactions::<S>(decide, events, stand), wishes)?;
         }
         let mut states = restored.states;
         for key in &blame.silenced {
@@ -98,6 +105,7 @@ impl<'a, S: Service, L: Log, N: Snapshots + 'static> Lane<'a, S, L, N> {
             looked_at: now,
             journalled_at: now,
             resting,
+            idle: false,
         })
     }
 
@@ -114,7 +122,7 @@ impl<'a, S: Service, L: Log, N: Snapshots + 'static> Lane<'a, S, L, N> {
 
     /// One turn. An error ends the epoch; the caller takes over anew, or stops.
     pub(crate) fn turn(&mut self) -> Result<(), End> {
-        self.settle(Duration::ZERO)?;
+        self.settle(self.patience_for_acks())?;
         if self.outbox.unsettled() >= self.given.limits.unsettled_max {
             // Back-pressure: what was decided must get out before more is taken in.
             return self.settle(Duration::from_millis(100));
@@ -123,6 +131,7 @@ impl<'a, S: Service, L: Log, N: Snapshots + 'static> Lane<'a, S, L, N> {
         let now = journal_now(self.given.clock, &self.context);
         let mut proposal =
             Proposal::new(&self.context, self.owner, now, self.outbox.cursor(self.context.next));
+        self.tell(&mut proposal)?;
         self.park(&mut proposal)?;
         self.take_inputs(&mut proposal)?;
         self.fire_timers(&mut proposal, end_of_inbox)?;
@@ -148,6 +157,7 @@ impl<'a, S: Service, L: Log, N: Snapshots + 'static> Lane<'a, S, L, N> {
         let now = journal_now(self.given.clock, &self.context);
         let cursor = self.outbox.cursor(self.context.next);
         let mut proposal = Proposal::new(&self.context, self.owner, now, cursor);
+        self.tell(&mut proposal)?;
         if cursor > self.context.cursor && !self.resting {
             proposal.push_eventless(Origin::Skip, Body::Nothing, self.position);
         }
@@ -162,18 +172,29 @@ impl<'a, S: Service, L: Log, N: Snapshots + 'static> Lane<'a, S, L, N> {
 
     /// Reads on where everything read is decided on. Says whether the inbox was empty behind it.
     fn fill(&mut self) -> Result<bool, End> {
+        self.idle = false;
         if !self.inbox.is_empty() {
             return Ok(false);
         }
         let records = self.log.read(Source::Inbox, self.position, self.patience())?;
         let empty = records.is_empty();
         self.inbox.extend(records);
+        self.idle = empty;
         Ok(empty)
+    }
+
+    /// Where nothing else is to be done, acknowledgements that the service waits for are waited for.
+    fn patience_for_acks(&self) -> Duration {
+        if self.idle && self.outbox.awaits_acks() {
+            self.given.limits.ack_wait
+        } else {
+            Duration::ZERO
+        }
     }
 
     /// How long to wait for inputs: until the next timer, and never long.
     fn patience(&self) -> Duration {
-        if !self.unsent.is_empty() {
+        if !self.unsent.is_empty() || self.outbox.has_acked() || self.outbox.awaits_acks() {
             return Duration::ZERO;
         }
         let longest = self.given.limits.wait_max;
@@ -208,55 +229,6 @@ impl<'a, S: Service, L: Log, N: Snapshots + 'static> Lane<'a, S, L, N> {
 
     fn caught_up(&self) -> bool {
         self.catch_up_to.is_none()
-    }
-
-    fn fire_timers(
-        &mut self,
-        proposal: &mut Proposal<S::Event>,
-        end_of_inbox: bool,
-    ) -> Result<(), End> {
-        if self.catch_up_to.is_some_and(|end| self.position >= end || end_of_inbox) {
-            self.catch_up_to = None;
-        }
-        let now = proposal.now();
-        if !self.inbox.is_empty() || !self.caught_up() || self.states.due(now).is_none() {
-            return Ok(());
-        }
-        // An input that the broker took before the timer was due goes first, even if it was not read yet.
-        if !end_of_inbox && self.position < self.log.kept(Source::Inbox)?.end {
-            return Ok(());
-        }
-        if now.since(self.confirmed_at) >= self.given.limits.look_every {
-            self.look()?;
-        }
-        while let Some((_, key)) = self.states.due(now) {
-            if proposal.is_full(self.given.limits) {
-                return Ok(());
-            }
-            self.fire(&key, proposal)?;
-        }
-        Ok(())
-    }
-
-    fn fire(&mut self, key: &Key, proposal: &mut Proposal<S::Event>) -> Result<(), End> {
-        let now = proposal.now();
-        let given = &self.given;
-        let verdict = catch_unwind(AssertUnwindSafe(|| {
-            given.service.decide(&self.states, Cause::Wake(key), now)
-        }))
-        .map_err(|_| End::CrashedTimer(key.clone()))?;
-        let fits = match verdict {
-            Verdict::Accepted(events) => {
-                self.accept(Origin::Timer(key.to_string()), &events, self.position, proposal)
-            }
-            // Nothing to do, or nothing that can be done: asked again only once the state has changed.
-            Verdict::Ignored(_) | Verdict::DeadLetter(_) => false,
-        };
-        if !fits {
-            tracing::error!(key = %key, "a due timer led to nothing; silenced until its state changes");
-            self.states.silence(key);
-        }
-        Ok(())
     }
 
     /// Folds and proposes; says whether the record fits into the journal, as both we and the broker bound it.

@@ -3,6 +3,7 @@
 //! A [`Service`] is a pure state machine; a lane feeds it one partition of the inbox, journals what it
 //! decides, and only then sends what follows. [`Host`] tends the lanes of a process.
 
+mod acks;
 mod broker;
 mod forward;
 mod host;

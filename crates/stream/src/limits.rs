@@ -16,6 +16,9 @@ pub struct Limits {
     pub unsettled_max: usize,
     /// The longest wait for inputs: how late a lane hears that it should stop.
     pub wait_max: Duration,
+    /// A lane with nothing else to do waits so long for acknowledgements that its service asks for, before it
+    /// looks for inputs again.
+    pub ack_wait: Duration,
     /// A lane with nothing in flight compares the journal's end with its own next offset this often.
     pub look_every: Duration,
     /// Before sending, when the last confirmation is older than this, the lane looks first.
@@ -53,6 +56,7 @@ impl Default for Limits {
             journal_record_bytes_max: 8 << 20,
             unsettled_max: 20_000,
             wait_max: Duration::from_millis(100),
+            ack_wait: Duration::from_millis(5),
             look_every: Duration::from_secs(1),
             confirm_fresh_for: Duration::from_secs(5),
             announce_wait: Duration::from_secs(10),

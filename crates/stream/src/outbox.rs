@@ -1,9 +1,10 @@
 //! What was decided and sent, until it is acknowledged: the dispatch cursor.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 
 use events::{Offset, Outgoing};
 
+use crate::acks::{Acked, Wish};
 use crate::broker::{LogError, Outlet, SendError, Settled, Ticket};
 
 /// A record that could not be sent.
@@ -18,21 +19,34 @@ pub(crate) struct Unsent {
 }
 
 /// Sent records of confirmed decisions, by journal offset, which serves as the ticket too.
-#[derive(Debug, Default)]
-pub(crate) struct Outbox {
-    unsettled: BTreeMap<Offset, Wait>,
+#[derive(Debug)]
+pub(crate) struct Outbox<E> {
+    open: BTreeMap<Offset, Wait<E>>,
+    /// Of those that are open: everything is acknowledged, and the service is not yet told.
+    acked: VecDeque<Acked<E>>,
     records: usize,
+    wishes: usize,
 }
 
 #[derive(Debug)]
-struct Wait {
+struct Wait<E> {
+    /// Not settled yet.
     records: usize,
     /// Failed records that are not parked yet.
     unparked: usize,
-    failed: bool,
+    /// Events to be told of once everything is settled.
+    wishes: Vec<Wish<E>>,
+    /// Acknowledged events of which the service has not been told, or its answer is not confirmed.
+    untold: usize,
 }
 
-impl Outbox {
+impl<E> Default for Outbox<E> {
+    fn default() -> Self {
+        Self { open: BTreeMap::new(), acked: VecDeque::new(), records: 0, wishes: 0 }
+    }
+}
+
+impl<E> Outbox<E> {
     /// Hands over what follows from the decision at `offset`. Called in offset order (`acts-after-ack`:
     /// only with confirmed decisions).
     ///
@@ -43,13 +57,20 @@ impl Outbox {
         outlet: &mut impl Outlet,
         offset: Offset,
         records: Vec<Outgoing>,
+        wishes: Vec<Wish<E>>,
     ) -> Result<(), LogError> {
-        if records.is_empty() {
+        if records.is_empty() && wishes.is_empty() {
             return Ok(());
         }
-        let wait = Wait { records: records.len(), unparked: 0, failed: false };
-        self.records += wait.records;
-        self.unsettled.insert(offset, wait);
+        self.records += records.len();
+        self.wishes += wishes.len();
+        let wait = Wait { records: records.len(), unparked: 0, wishes, untold: 0 };
+        self.open.insert(offset, wait);
+        if records.is_empty() {
+            // There is nothing to wait for.
+            self.acknowledge(offset);
+            return Ok(());
+        }
         outlet.send(ticket_of(offset), records)
     }
 
@@ -58,42 +79,83 @@ impl Outbox {
         let mut unsent = Vec::new();
         for outcome in settled {
             match outcome {
-                Settled::Sent(ticket) => self.close(offset_of(ticket)),
+                Settled::Sent(ticket) => self.acknowledge(offset_of(ticket)),
                 Settled::Failed { ticket, index, error } => {
                     let offset = offset_of(ticket);
-                    if let Some(wait) = self.unsettled.get_mut(&offset) {
-                        wait.failed = true;
+                    if let Some(wait) = self.open.get_mut(&offset) {
                         wait.unparked += 1;
+                        let wished = wait.wishes.len();
+                        wait.wishes.retain(|wish| !wish.records.contains(&index));
+                        self.wishes -= wished - wait.wishes.len();
                         unsent.push(Unsent { offset, index, error });
                     }
                 }
             }
         }
+        // All failures of a ticket come in one answer: what they do not name is acknowledged.
+        let mut failed: Vec<Offset> = unsent.iter().map(|unsent| unsent.offset).collect();
+        failed.dedup();
+        failed.into_iter().for_each(|offset| self.acknowledge(offset));
         unsent
+    }
+
+    /// What has not failed of the decision at `offset` is acknowledged.
+    fn acknowledge(&mut self, offset: Offset) {
+        let Some(wait) = self.open.get_mut(&offset) else { return };
+        self.records -= std::mem::take(&mut wait.records);
+        let wishes = std::mem::take(&mut wait.wishes);
+        self.wishes -= wishes.len();
+        wait.untold += wishes.len();
+        let acked =
+            wishes.into_iter().map(|Wish { index, event, .. }| Acked { offset, index, event });
+        self.acked.extend(acked);
+        self.close_if_done(offset);
+    }
+
+    /// The next event of which the service is to be told.
+    pub(crate) fn next_acked(&mut self) -> Option<Acked<E>> {
+        self.acked.pop_front()
+    }
+
+    /// Whether the service is to be told of something.
+    pub(crate) fn has_acked(&self) -> bool {
+        !self.acked.is_empty()
+    }
+
+    /// Whether acknowledgements are on their way that the service waits for.
+    pub(crate) fn awaits_acks(&self) -> bool {
+        self.wishes > 0
+    }
+
+    /// What was decided on an acknowledged event of the decision at `offset` stands in the journal, or
+    /// nothing is to be written.
+    pub(crate) fn told(&mut self, offset: Offset) {
+        let Some(wait) = self.open.get_mut(&offset) else { return };
+        wait.untold = wait.untold.saturating_sub(1);
+        self.close_if_done(offset);
     }
 
     /// One failed record of the decision at `offset` stands in the journal as parked.
     pub(crate) fn parked(&mut self, offset: Offset) {
-        let Some(wait) = self.unsettled.get_mut(&offset) else { return };
+        let Some(wait) = self.open.get_mut(&offset) else { return };
         wait.unparked = wait.unparked.saturating_sub(1);
-        if wait.unparked == 0 && wait.failed {
-            self.close(offset);
+        self.close_if_done(offset);
+    }
+
+    fn close_if_done(&mut self, offset: Offset) {
+        let is_done = |wait: &Wait<E>| wait.records == 0 && wait.unparked == 0 && wait.untold == 0;
+        if self.open.get(&offset).is_some_and(is_done) {
+            self.open.remove(&offset);
         }
     }
 
-    fn close(&mut self, offset: Offset) {
-        if let Some(wait) = self.unsettled.remove(&offset) {
-            self.records -= wait.records;
-        }
-    }
-
-    /// The lowest offset of which something is not acknowledged; `next` where all is.
+    /// The lowest offset of which something is not acknowledged, or not told of; `next` where all is.
     #[must_use]
     pub(crate) fn cursor(&self, next: Offset) -> Offset {
-        self.unsettled.keys().next().map_or(next, |offset| (*offset).min(next))
+        self.open.keys().next().map_or(next, |offset| (*offset).min(next))
     }
 
-    /// Records sent and not acknowledged.
+    /// Records sent of which it is not known what became of them.
     #[must_use]
     pub(crate) fn unsettled(&self) -> usize {
         self.records

@@ -32,7 +32,7 @@ pub trait Service: Send + Sync + 'static {
     fn decide(
         &self,
         held: &States<Self::State>,
-        cause: Cause<'_, Self::Input>,
+        cause: Cause<'_, Self::Input, Self::Event>,
         now: Timestamp,
     ) -> Verdict<Self::Event>;
 
@@ -44,6 +44,10 @@ pub trait Service: Send + Sync + 'static {
     /// The records that follow from one event, as pure formatting of it: what is sent again after a
     /// takeover is the same bytes.
     fn react(event: &Self::Event) -> Vec<Outgoing>;
+
+    /// Whether [`Cause::Sent`] is to tell when all records that `react` gives for this event have been
+    /// acknowledged.
+    fn wants_ack(event: &Self::Event) -> bool;
 
     /// When the state next wants to be asked with [`Cause::Wake`].
     fn wake_at(state: &Self::State) -> Option<Timestamp>;
@@ -75,11 +79,15 @@ pub trait Stored: Clone + Send + Sync + 'static {
 
 /// Why the service is asked.
 #[derive(Debug)]
-pub enum Cause<'a, I> {
+pub enum Cause<'a, I, E> {
     /// An inbox record, decoded.
     Input(&'a I),
     /// The time that `wake_at` named for this key has come.
     Wake(&'a Key),
+    /// All records that `react` gave for this event, which [`Service::wants_ack`], are acknowledged. Told
+    /// until an answer stands in the journal, also by those that take the lane over meanwhile; not told of
+    /// an event of which a record was parked. To answer `Ignored` is to know it already.
+    Sent(&'a E),
     /// A record that `react` gave can not be sent. To answer `Ignored` drops it for good.
     Parked(&'a Parked),
 }

@@ -1,17 +1,18 @@
 //! Taking a lane over: fence, restore, announce, claim. Every act and assignment, and every recovery from
 //! doubt, comes through here.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
 use bytes::Bytes;
 use events::{Destination, Offset, Record, Timestamp};
 
+use crate::acks::wishes;
 use crate::broker::{
     Broker, Clock, Entry, Key, LaneId, Log, LogError, Snapshot, Snapshots, Source,
 };
-use crate::journal::{Announce, Decide, FORMAT, Owner, Written};
+use crate::journal::{Announce, Decide, FORMAT, Origin, Owner, Written};
 use crate::limits::Limits;
 use crate::reader::{Context, ReadError, Ruling};
 use crate::service::{Journaled, Service, Stored};
@@ -41,6 +42,14 @@ pub(crate) enum End {
     /// Our own code panicked while deciding on this key's timer.
     #[error("panicked on the timer of {0}")]
     CrashedTimer(Key),
+    /// Our own code panicked when told that an event's records are acknowledged.
+    #[error("panicked on the acknowledgement of event {index} of journal offset {offset}")]
+    CrashedAck {
+        /// The event's journal record.
+        offset: Offset,
+        /// Its place in that.
+        index: u32,
+    },
     /// Only an operator can help. Other lanes go on.
     #[error("refused: {0}")]
     Refused(String),
@@ -70,6 +79,9 @@ pub(crate) struct Restored<S: Service> {
     pub(crate) states: States<S::State>,
     /// Valid decisions at or above the cursor, whose records are to be sent again.
     pub(crate) unsent: VecDeque<(Offset, Decide, Vec<S::Event>)>,
+    /// Events of those, by journal offset and place, on whose acknowledgement something was decided, or of
+    /// which a record was parked: they are not told of again.
+    pub(crate) acked: BTreeSet<(Offset, u32)>,
 }
 
 /// A lane that was won.
@@ -158,7 +170,7 @@ fn from_snapshot<S: Service>(snapshot: &Snapshot, lanes: u32) -> Result<Restored
         })?;
         states.restore(key.clone(), state, S::wake_at);
     }
-    Ok(Restored { context, states, unsent: VecDeque::new() })
+    Ok(Restored { context, states, unsent: VecDeque::new(), acked: BTreeSet::new() })
 }
 
 impl<S: Service> Restored<S> {
@@ -195,15 +207,38 @@ impl<S: Service> Restored<S> {
                     ))
                 },
             )?;
+            self.note_answered(&decide.source);
             self.unsent.push_back((offset, decide.clone(), events));
             while self.unsent.front().is_some_and(|(at, ..)| *at < self.context.cursor) {
                 self.unsent.pop_front();
+            }
+            while self.acked.first().is_some_and(|(at, _)| *at < self.context.cursor) {
+                self.acked.pop_first();
             }
         }
         if let Ruling::Void(why) = ruling {
             metrics::counter!("pavane_journal_void_records_total", "reason" => why).increment(1);
         }
         Ok((written, ruling))
+    }
+
+    /// Notes which event this was decided on, where it was one that may be sent again.
+    fn note_answered(&mut self, source: &Origin) {
+        let answered = match source {
+            Origin::Acked(at, index) => Some((*at, *index)),
+            Origin::Parked(at, record) => self.event_of(*at, *record).map(|index| (*at, index)),
+            Origin::Input(_) | Origin::Timer(_) | Origin::Skip => None,
+        };
+        self.acked.extend(answered);
+    }
+
+    /// The event that asks to be told of, from which that record of the decision at `at` follows.
+    fn event_of(&self, at: Offset, record: u32) -> Option<u32> {
+        let place = self.unsent.binary_search_by_key(&at, |(offset, ..)| *offset).ok()?;
+        let (_, _, events) = self.unsent.get(place)?;
+        let record = usize::try_from(record).ok()?;
+        let wish = wishes::<S>(events).into_iter().find(|wish| wish.records.contains(&record))?;
+        Some(wish.index)
     }
 }
 

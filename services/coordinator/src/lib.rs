@@ -35,12 +35,13 @@ impl Service for Coordinator {
     fn decide(
         &self,
         held: &States<Remembered>,
-        cause: Cause<'_, Input>,
+        cause: Cause<'_, Input, Decided>,
         now: Timestamp,
     ) -> Verdict<Decided> {
         let cause = match &cause {
             Cause::Input(input) => saga::Cause::Input(input),
             Cause::Wake(key) => saga::Cause::Wake(key),
+            Cause::Sent(event) => saga::Cause::Sent(&event.0),
             Cause::Parked(parked) => {
                 let (unsent, reason) = match &parked.error {
                     SendError::Never(reason) => (Unsent::Never, reason),
@@ -71,6 +72,10 @@ impl Service for Coordinator {
 
     fn react(event: &Decided) -> Vec<Outgoing> {
         saga::react(&event.0)
+    }
+
+    fn wants_ack(event: &Decided) -> bool {
+        saga::wants_ack(&event.0)
     }
 
     fn wake_at(state: &Remembered) -> Option<Timestamp> {

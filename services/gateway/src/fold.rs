@@ -106,7 +106,9 @@ impl Standing {
             | What::TaskTimedOut { .. }
             | What::TaskInDoubt { .. }
             | What::TaskCancelled { .. }
-            | What::UndoFailed { .. } => {}
+            | What::UndoFailed { .. }
+            | What::TimerFired { .. }
+            | What::SignalReceived { .. } => {}
         }
     }
 
@@ -235,7 +237,9 @@ impl Workflow {
             | What::TaskCancelled { .. }
             | What::UndoScheduled { .. }
             | What::UndoCompleted { .. }
-            | What::UndoFailed { .. } => self.take_of_task(event),
+            | What::UndoFailed { .. }
+            | What::TimerFired { .. }
+            | What::SignalReceived { .. } => self.take_of_task(event),
         }
     }
 
@@ -257,7 +261,9 @@ impl Workflow {
         task.status = task_status(&event.what).unwrap_or(task.status);
         let at = || Some(event.time.to_string());
         match &event.what {
-            What::TaskScheduled { .. } => task.started_at = task.started_at.take().or_else(at),
+            What::TaskScheduled { .. } | What::TaskStarted { .. } => {
+                task.started_at = task.started_at.take().or_else(at);
+            }
             What::TaskCompleted { output, .. } => {
                 task.output = output.value();
                 task.error = None;
@@ -276,8 +282,9 @@ impl Workflow {
             }
             What::TaskCancelled { .. } | What::UndoCompleted { .. } => task.ended_at = at(),
             What::UndoScheduled { .. } => task.ended_at = None,
-            What::TaskStarted { .. }
-            | What::TaskTimedOut { .. }
+            What::TaskTimedOut { .. }
+            | What::TimerFired { .. }
+            | What::SignalReceived { .. }
             | What::WorkflowStarted { .. }
             | What::WorkflowCompleted { .. }
             | What::WorkflowFailed { .. }
@@ -304,7 +311,9 @@ fn task_status(what: &What) -> Option<&'static str> {
         What::UndoScheduled { .. } | What::UndoFailed { retry_at: Some(_), .. } => "undoing",
         What::UndoFailed { retry_at: None, .. } => "undo_blocked",
         What::UndoCompleted { .. } => "undone",
-        What::WorkflowStarted { .. }
+        What::TimerFired { .. }
+        | What::SignalReceived { .. }
+        | What::WorkflowStarted { .. }
         | What::WorkflowCompleted { .. }
         | What::WorkflowFailed { .. }
         | What::WorkflowCancelled { .. }

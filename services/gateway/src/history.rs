@@ -68,7 +68,9 @@ pub(crate) fn subject(what: &What) -> (Option<&TaskId>, Option<u32>) {
         What::TaskSkipped { task, .. }
         | What::UndoScheduled { task, .. }
         | What::UndoCompleted { task, .. }
-        | What::UndoFailed { task, .. } => (Some(task), None),
+        | What::UndoFailed { task, .. }
+        | What::TimerFired { task } => (Some(task), None),
+        What::SignalReceived { task, .. } => (task.as_ref(), None),
         What::WorkflowStarted { .. }
         | What::WorkflowCompleted { .. }
         | What::WorkflowFailed { .. }
@@ -143,6 +145,10 @@ fn data(what: &What) -> Value {
         | What::UndoScheduled { .. }
         | What::UndoCompleted { .. }
         | What::UndoFailed { .. } => data_of_task(what).unwrap_or(Value::Null),
+        What::TimerFired { .. } => json!({}),
+        What::SignalReceived { signal, data, .. } => {
+            json!({"signal": signal, "data": data.value()})
+        }
     }
 }
 
@@ -183,7 +189,9 @@ fn data_of_task(what: &What) -> Option<Value> {
             "n": n, "code": code, "message": message,
             "retry_at": retry_at.map(|at| at.to_string()),
         }),
-        What::WorkflowStarted { .. }
+        What::TimerFired { .. }
+        | What::SignalReceived { .. }
+        | What::WorkflowStarted { .. }
         | What::WorkflowCompleted { .. }
         | What::WorkflowFailed { .. }
         | What::WorkflowCancelled { .. }

@@ -3,15 +3,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use events::{
-    Class, Offset, Outgoing, Partition, Record, Refusal, SagaName, Timestamp, Topic, dead_letter,
-};
+use events::{Class, Offset, Outgoing, Partition, Record, Refusal, SagaName, Topic, dead_letter};
 use stream::{
     Broker, Clock, Created, Fed, Feed, LogError, Outlet, Purpose, SendError, Settled, Share, Stop,
     Ticket,
 };
 use tracing::{error, info, warn};
 
+use crate::flights::{Flight, Flights};
 use crate::judge::{Judged, Listener, judge};
 use crate::part::Part;
 use crate::sagas::Sagas;
@@ -28,24 +27,6 @@ const AGAIN_AFTER: Duration = Duration::from_millis(500);
 /// How long the last acknowledgements are waited for at the end.
 const LAST_WAIT: Duration = Duration::from_secs(5);
 
-/// What was sent for one source record.
-struct Flight {
-    source: Record,
-    records: Vec<Outgoing>,
-    /// Of the values, source and all, when it was sent.
-    bytes: usize,
-    /// When to send it again, where it was not acknowledged.
-    again_at: Option<Timestamp>,
-}
-
-impl Flight {
-    fn new(source: Record, records: Vec<Outgoing>) -> Self {
-        let of_values = records.iter().map(|record| record.value.len()).sum::<usize>();
-        let bytes = of_values + source.value.as_ref().map_or(0, bytes::Bytes::len);
-        Self { source, records, bytes, again_at: None }
-    }
-}
-
 /// One membership.
 pub(crate) struct Desk<'a, B: Broker> {
     broker: &'a B,
@@ -59,9 +40,7 @@ pub(crate) struct Desk<'a, B: Broker> {
     /// Where the kept offsets of shared topics ended when they were last asked.
     ends: BTreeMap<(Topic, Partition), Offset>,
     parts: BTreeMap<(Topic, Partition), Part>,
-    flights: BTreeMap<Ticket, Flight>,
-    bytes: usize,
-    tickets: u64,
+    flights: Flights,
 }
 
 impl<'a, B: Broker> Desk<'a, B> {
@@ -75,9 +54,7 @@ impl<'a, B: Broker> Desk<'a, B> {
             missing: BTreeSet::new(),
             ends: BTreeMap::new(),
             parts: BTreeMap::new(),
-            flights: BTreeMap::new(),
-            bytes: 0,
-            tickets: 0,
+            flights: Flights::default(),
         }
     }
 
@@ -86,12 +63,12 @@ impl<'a, B: Broker> Desk<'a, B> {
         self.feed.is_some()
     }
 
-    /// Whether some trigger topic does not exist.
+    /// Whether some topic that is listened to does not exist.
     pub(crate) fn misses_topics(&self) -> bool {
         !self.missing.is_empty()
     }
 
-    /// Takes in what is deployed: reads the trigger topics that exist, and partitions again that are
+    /// Takes in what is deployed: reads the topics that exist, and partitions again that are
     /// already past the place from which a new saga listens. Gives those partitions.
     pub(crate) fn listen(
         &mut self,
@@ -124,7 +101,7 @@ impl<'a, B: Broker> Desk<'a, B> {
         for topic in sagas.topics() {
             let Some(kept) = self.broker.kept(&topic)? else {
                 if !self.missing.contains(&topic) {
-                    error!(%topic, "a trigger topic does not exist; its events start nothing");
+                    error!(%topic, "a topic that is listened to does not exist; its events reach nobody");
                 }
                 missing.insert(topic);
                 continue;
@@ -160,7 +137,8 @@ impl<'a, B: Broker> Desk<'a, B> {
 
     /// Reads, judges, sends and commits what is at hand; says whether there was anything.
     pub(crate) fn turn(&mut self, sagas: &mut Sagas<B::Follow>) -> Result<bool, LogError> {
-        let is_full = self.flights.len() >= IN_FLIGHT_MAX || self.bytes >= IN_FLIGHT_BYTES_MAX;
+        let is_full =
+            self.flights.len() >= IN_FLIGHT_MAX || self.flights.bytes() >= IN_FLIGHT_BYTES_MAX;
         let busy = !self.flights.is_empty();
         let mut had_any = false;
         if let Some(feed) = &mut self.feed
@@ -171,6 +149,7 @@ impl<'a, B: Broker> Desk<'a, B> {
             self.take(records, sagas)?;
         }
         self.settle(if is_full { BUSY } else { Duration::ZERO })?;
+        self.send_ready()?;
         self.send_again()?;
         self.commit()?;
         Ok(had_any)
@@ -194,9 +173,9 @@ impl<'a, B: Broker> Desk<'a, B> {
             return Ok(());
         }
         for record in records {
-            self.consider(record, sagas)?;
+            self.consider(record, sagas);
         }
-        Ok(())
+        self.send_ready()
     }
 
     fn part(&mut self, record: &Record, sagas: &Sagas<B::Follow>) -> &mut Part {
@@ -211,7 +190,7 @@ impl<'a, B: Broker> Desk<'a, B> {
         })
     }
 
-    fn consider(&mut self, record: Record, sagas: &Sagas<B::Follow>) -> Result<(), LogError> {
+    fn consider(&mut self, record: Record, sagas: &Sagas<B::Follow>) {
         let _span = stream::semconv::process(&record, GROUP).entered();
         let topic = record.place.topic.clone();
         let offset = record.place.offset;
@@ -225,26 +204,26 @@ impl<'a, B: Broker> Desk<'a, B> {
         let judged =
             if listeners.is_empty() { Judged::default() } else { judge(&record, &listeners) };
         count(&judged);
+        // A workflow is begun before it hears of the event that began it.
         let mut records = judged.starts;
+        records.extend(judged.events);
         if let Some(refusal) = judged.refusal.filter(|refusal| is_fresh || concerns_one(refusal)) {
             warn!(place = %record.place, class = %refusal.class, code = refusal.code,
                 "a record goes to the dead letters");
             records.push(dead_letter(&record, &refusal, GROUP, self.clock.now()));
         }
         self.part(&record, sagas).judge(offset, !records.is_empty());
-        if records.is_empty() {
-            return Ok(());
+        if !records.is_empty() {
+            self.flights.add(Flight::new(record, records));
         }
-        self.send(Flight::new(record, records))
     }
 
-    fn send(&mut self, flight: Flight) -> Result<(), LogError> {
+    /// Hands over what is ready to leave.
+    fn send_ready(&mut self) -> Result<(), LogError> {
         let Some(feed) = &mut self.feed else { return Ok(()) };
-        self.tickets += 1;
-        let ticket = Ticket(self.tickets);
-        feed.send(ticket, flight.records.clone())?;
-        self.bytes += flight.bytes;
-        self.flights.insert(ticket, flight);
+        for (ticket, records) in self.flights.ready() {
+            feed.send(ticket, records)?;
+        }
         Ok(())
     }
 
@@ -253,7 +232,7 @@ impl<'a, B: Broker> Desk<'a, B> {
         for settled in feed.settled(wait)? {
             match settled {
                 Settled::Sent(ticket) => {
-                    if let Some(flight) = self.land(ticket)
+                    if let Some(flight) = self.flights.land(ticket)
                         && let Some(part) = self.parts.get_mut(&place_of(&flight.source))
                     {
                         part.settle(flight.source.place.offset);
@@ -265,30 +244,24 @@ impl<'a, B: Broker> Desk<'a, B> {
         Ok(())
     }
 
-    fn land(&mut self, ticket: Ticket) -> Option<Flight> {
-        let flight = self.flights.remove(&ticket)?;
-        self.bytes = self.bytes.saturating_sub(flight.bytes);
-        Some(flight)
-    }
-
     /// A record was not acknowledged: all that follows from its source is sent again, later. What can
     /// never be sent becomes the source's dead letter instead.
     fn failed(&mut self, ticket: Ticket, index: usize, why: &SendError) -> Result<(), LogError> {
         let again_at = self.clock.now().after(AGAIN_AFTER);
-        let Some(flight) = self.flights.get_mut(&ticket) else { return Ok(()) };
+        let Some(flight) = self.flights.sent(ticket) else { return Ok(()) };
         let place = &flight.source.place;
         warn!(%place, %why, "what follows from a record was not acknowledged, and is sent again");
         metrics::counter!("pavane_intake_sent_again_total").increment(1);
         flight.again_at = Some(again_at);
         let SendError::Never(what) = why else { return Ok(()) };
-        let is_start = flight.records.get(index).is_some_and(|record| !is_dead_letter(record));
-        if is_start {
+        let is_letter = flight.records.get(index).is_none_or(is_dead_letter);
+        if !is_letter {
             let refusal = Refusal::new(
                 Class::Undeliverable,
                 "undeliverable",
-                format!("the start that follows from it can not be sent: {what}"),
+                format!("what follows from it can not be sent: {what}"),
             );
-            // Other sagas' starts stay, and are told apart by their ids if they come twice.
+            // What else follows from it stays, and is told apart by its ids if it comes twice.
             flight.records.remove(index);
             flight.records.retain(|record| !is_dead_letter(record));
             flight.records.push(dead_letter(&flight.source, &refusal, GROUP, self.clock.now()));
@@ -304,17 +277,9 @@ impl<'a, B: Broker> Desk<'a, B> {
     }
 
     fn send_again(&mut self) -> Result<(), LogError> {
-        let now = self.clock.now();
-        let due: Vec<Ticket> = self
-            .flights
-            .iter()
-            .filter(|(_, flight)| flight.again_at.is_some_and(|at| at <= now))
-            .map(|(ticket, _)| *ticket)
-            .collect();
-        for ticket in due {
-            if let Some(flight) = self.land(ticket) {
-                self.send(Flight::new(flight.source, flight.records))?;
-            }
+        let Some(feed) = &mut self.feed else { return Ok(()) };
+        for (ticket, records) in self.flights.again(self.clock.now()) {
+            feed.send(ticket, records)?;
         }
         Ok(())
     }
@@ -336,6 +301,7 @@ impl<'a, B: Broker> Desk<'a, B> {
         let until = self.clock.now().after(LAST_WAIT);
         while !self.flights.is_empty() && self.clock.now() < until {
             self.settle(BUSY)?;
+            self.send_ready()?;
         }
         self.commit()
     }
@@ -363,6 +329,8 @@ fn concerns_one(refusal: &Refusal) -> bool {
 fn count(judged: &Judged) {
     let started = u64::try_from(judged.starts.len()).unwrap_or(u64::MAX);
     metrics::counter!("pavane_intake_starts_total").increment(started);
+    let passed_on = u64::try_from(judged.events.len()).unwrap_or(u64::MAX);
+    metrics::counter!("pavane_intake_events_total").increment(passed_on);
     if let Some(why) = judged.passed {
         metrics::counter!("pavane_intake_passed_total", "reason" => why).increment(1);
     }

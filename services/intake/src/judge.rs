@@ -1,6 +1,8 @@
 //! What follows from one record of a user's topic: pure.
 
-use std::collections::{BTreeMap, BTreeSet};
+mod seen;
+
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -9,7 +11,7 @@ use events::{
     header,
 };
 use saga::{Plan, StartError, TriggerPlan};
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 /// One saga that listens to a topic.
 #[derive(Clone, Debug)]
@@ -23,6 +25,8 @@ pub(crate) struct Listener {
 pub(crate) struct Judged {
     /// One start for each saga that takes it.
     pub(crate) starts: Vec<Outgoing>,
+    /// The event for each workflow that may wait for it.
+    pub(crate) events: Vec<Outgoing>,
     /// Why it becomes a dead letter as well, or instead.
     pub(crate) refusal: Option<Refusal>,
     /// Why nothing follows; a metric's label.
@@ -40,15 +44,17 @@ impl Judged {
 }
 
 /// What one saga says to a record.
-enum Answer {
-    Starts(WorkflowId, Value),
-    Refuses(Refusal),
-    Nameless,
-    OtherName,
-    Filtered,
+#[derive(Default)]
+struct Answer {
+    name: Option<String>,
+    start: Option<(WorkflowId, Value)>,
+    /// Whom it is about, where tasks wait for such an event.
+    about: Vec<WorkflowId>,
+    refusals: Vec<Refusal>,
+    filtered: bool,
 }
 
-/// Judges `record` for these sagas, each of which has a trigger on its topic.
+/// Judges `record` for these sagas, each of which listens to its topic.
 pub(crate) fn judge(record: &Record, listeners: &[Listener]) -> Judged {
     let named = record.header(header::TYPE);
     if let Some(Err(error)) = named.map(|name| std::str::from_utf8(name)) {
@@ -88,12 +94,17 @@ fn sum_up(record: &Record, answers: Vec<(&Listener, Answer)>) -> Judged {
     let mut refusals = Vec::new();
     let (mut nameless, mut filtered) = (false, false);
     for (listener, answer) in answers {
-        match answer {
-            Answer::Starts(id, inputs) => starts.push((listener, id, inputs)),
-            Answer::Refuses(refusal) => refusals.push(refusal),
-            Answer::Nameless => nameless = true,
-            Answer::OtherName => {}
-            Answer::Filtered => filtered = true,
+        let Answer { name, start, about, refusals: more, filtered: is_filtered } = answer;
+        nameless |= name.is_none() && more.is_empty();
+        filtered |= is_filtered;
+        starts.extend(start.map(|(id, inputs)| (listener, id, inputs)));
+        refusals.extend(more);
+        let Some(name) = name.filter(|_| !about.is_empty()) else { continue };
+        match seen::headers(record, &name) {
+            Ok(headers) => judged
+                .events
+                .extend(about.iter().map(|id| seen::event(record, headers.clone(), id))),
+            Err(refusal) => refusals.push(refusal),
         }
     }
     let several = starts.len() > 1;
@@ -103,7 +114,7 @@ fn sum_up(record: &Record, answers: Vec<(&Listener, Answer)>) -> Judged {
         first.message = format!("{}; {}", first.message, next.message);
         first
     });
-    if judged.starts.is_empty() && judged.refusal.is_none() {
+    if judged.starts.is_empty() && judged.events.is_empty() && judged.refusal.is_none() {
         if nameless && !filtered {
             judged.refusal = Some(no_event_name(record));
         } else {
@@ -123,29 +134,43 @@ fn no_event_name(record: &Record) -> Refusal {
 }
 
 fn answer(record: &Record, event: &mut Event, plan: &Plan) -> Answer {
-    let triggers: Vec<&TriggerPlan> =
-        plan.triggers.iter().filter(|trigger| trigger.topic == record.place.topic).collect();
+    let topic = &record.place.topic;
+    let mut answer = Answer::default();
     let value = event.root.get("value").unwrap_or(&Value::Null);
-    let named =
-        plan.event_name(&record.place.topic, event.ce_type.as_deref(), value, &event.scope());
-    let name = match named {
-        Ok(Some(name)) => name,
-        Ok(None) => return Answer::Nameless,
-        Err(error) => return Answer::Refuses(refusal(plan, "expression", &error.to_string())),
-    };
+    match plan.event_name(topic, event.ce_type.as_deref(), value, &event.scope()) {
+        Ok(name) => answer.name = name,
+        Err(error) => answer.refusals.push(refusal(plan, "expression", &error.to_string())),
+    }
+    let Some(name) = answer.name.clone() else { return answer };
     event.is_named(&name);
-    let mut answer = Answer::OtherName;
-    for trigger in triggers.into_iter().filter(|trigger| trigger.event == name) {
-        match plan.start_of(trigger, &event.scope()) {
-            Ok(Some(inputs)) => return begin(record, inputs, plan),
-            Ok(None) => answer = Answer::Filtered,
+    let scope = event.scope();
+    let triggered = |trigger: &&TriggerPlan| trigger.topic == *topic && trigger.event == name;
+    for trigger in plan.triggers.iter().filter(triggered) {
+        match plan.start_of(trigger, &scope) {
+            Ok(None) => {
+                answer.filtered = true;
+                continue;
+            }
+            Ok(Some(inputs)) => match begin(record, inputs, plan) {
+                Ok(start) => answer.start = Some(start),
+                Err(refusal) => answer.refusals.push(refusal),
+            },
             Err(error) => {
                 let code = match &error {
                     StartError::Expr(_) => "expression",
                     StartError::Input(_) => "bad_start",
                 };
-                return Answer::Refuses(refusal(plan, code, &error.to_string()));
+                answer.refusals.push(refusal(plan, code, &error.to_string()));
             }
+        }
+        // The first trigger that does not pass it over decides.
+        answer.filtered = false;
+        break;
+    }
+    for key in plan.correlated(topic, &name, record.key.as_deref(), &scope) {
+        match key {
+            Ok(key) => answer.about.push(WorkflowId::of(&plan.name, &key)),
+            Err(error) => answer.refusals.push(refusal(plan, error.code(), &error.to_string())),
         }
     }
     answer
@@ -155,16 +180,13 @@ fn refusal(plan: &Plan, code: &str, what: &str) -> Refusal {
     Refusal::new(Class::Invalid, code, format!("saga `{}`: {what}", plan.name))
 }
 
-fn begin(record: &Record, inputs: Value, plan: &Plan) -> Answer {
+fn begin(record: &Record, inputs: Value, plan: &Plan) -> Result<(WorkflowId, Value), Refusal> {
     let place = &record.place;
-    match plan.key_of(&inputs) {
-        Ok(Some(key)) => Answer::Starts(WorkflowId::of(&plan.name, &key), inputs),
-        Ok(None) => {
-            let key = format!("{}.{}.{}", place.topic, place.partition, place.offset);
-            Answer::Starts(WorkflowId::of(&plan.name, &key), inputs)
-        }
-        Err(error) => Answer::Refuses(refusal(plan, "bad_key", &error.to_string())),
-    }
+    let key = plan
+        .key_of(&inputs)
+        .map_err(|error| refusal(plan, "bad_key", &error.to_string()))?
+        .unwrap_or_else(|| format!("{}.{}.{}", place.topic, place.partition, place.offset));
+    Ok((WorkflowId::of(&plan.name, &key), inputs))
 }
 
 fn start(
@@ -208,14 +230,7 @@ struct Event {
 impl Event {
     fn of(record: &Record, value: Value) -> Self {
         let key = record.key.as_deref().map(String::from_utf8_lossy);
-        let headers: Map<String, Value> = record
-            .headers
-            .iter()
-            .filter_map(|header| {
-                let text = std::str::from_utf8(header.value.as_deref()?).ok()?;
-                Some((header.name.to_string(), Value::from(text)))
-            })
-            .collect();
+        let headers = seen::text_headers(record);
         let root = json!({
             "value": value,
             "key": key,
@@ -237,9 +252,4 @@ impl Event {
             root.insert("name".to_owned(), Value::from(name));
         }
     }
-}
-
-/// The topics that a saga of this plan listens to.
-pub(crate) fn topics_of(plan: &Plan) -> BTreeSet<&events::Topic> {
-    plan.triggers.iter().map(|trigger| &trigger.topic).collect()
 }

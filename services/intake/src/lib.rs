@@ -1,11 +1,12 @@
-//! Domain events on users' topics become starts in the inbox.
+//! Domain events on users' topics become starts in the inbox, and events for the workflows that wait for them.
 //!
-//! Every member of the group reads its share of the trigger topics. A record is judged by all
+//! Every member of the group reads its share of the topics that sagas listen to. A record is judged by all
 //! definitions whose deployment was confirmed before the record was published, and its offset is
 //! committed once everything that follows from it is acknowledged: a crash at any point repeats, and
 //! never loses. What is repeated has the same workflow id, and the coordinator knows it again.
 
 mod desk;
+mod flights;
 mod judge;
 mod part;
 mod sagas;
@@ -47,7 +48,7 @@ pub enum IntakeError {
 }
 
 /// Runs until asked to stop. Blocks. `ready` is called once, when all definitions have been read and
-/// the trigger topics are being read.
+/// the topics are being read.
 ///
 /// Trouble with the broker is waited out: everything that was not committed is read again.
 ///

@@ -7,7 +7,7 @@ use events::{Deployment, Offset, Partition, Record, SagaName, Topic, Version};
 use stream::{Broker, Follow, LogError, Start, Stop};
 use tracing::{error, info};
 
-use crate::judge::{Listener, topics_of};
+use crate::judge::Listener;
 
 /// How long the definitions' end is waited for, once it is known where it is.
 const CATCH_UP: Duration = Duration::from_secs(30);
@@ -26,6 +26,8 @@ pub(crate) struct Sagas<F> {
 struct Known {
     revision: u64,
     listener: Listener,
+    /// All that it listens to.
+    topics: BTreeSet<Topic>,
     starts: BTreeMap<(Topic, Partition), Offset>,
 }
 
@@ -110,15 +112,14 @@ impl<F: Follow> Sagas<F> {
         if self.newest.get(&name).is_some_and(|older| older.revision > known.revision) {
             return false;
         }
-        info!(saga = %name, version = %known.listener.version, "listening for a saga's triggers");
+        info!(saga = %name, version = %known.listener.version, "listening for a saga's events");
         self.newest.insert(name, known);
         true
     }
 
     /// All topics that something listens to.
     pub(crate) fn topics(&self) -> BTreeSet<Topic> {
-        let plans = self.newest.values().map(|known| &*known.listener.plan);
-        plans.flat_map(topics_of).cloned().collect()
+        self.newest.values().flat_map(|known| &known.topics).cloned().collect()
     }
 
     /// The sagas that listen to a topic.
@@ -126,14 +127,13 @@ impl<F: Follow> Sagas<F> {
         &'a self,
         topic: &'a Topic,
     ) -> impl Iterator<Item = (&'a SagaName, &'a Listener)> {
-        let listens = |known: &&Known| topics_of(&known.listener.plan).contains(topic);
         self.newest
             .iter()
-            .filter(move |(_, known)| listens(known))
+            .filter(move |(_, known)| known.topics.contains(topic))
             .map(|(name, known)| (name, &known.listener))
     }
 
-    /// From which offset on a record of that partition can start a saga; 0 for a partition that there
+    /// From which offset on a record of that partition concerns a saga; 0 for a partition that there
     /// was not yet when it was deployed.
     pub(crate) fn starts_at(&self, saga: &str, topic: &Topic, partition: Partition) -> Offset {
         let place = (topic.clone(), partition);
@@ -154,7 +154,8 @@ fn read(value: &[u8]) -> Result<Known, String> {
         .iter()
         .map(|start| ((Topic::from(start.topic.as_str()), start.partition), start.offset))
         .collect();
+    let topics = plan.reads_from().into_iter().collect();
     let listener =
         Listener { version: Version::from(deployment.version.as_str()), plan: plan.shared() };
-    Ok(Known { revision: deployment.revision, listener, starts })
+    Ok(Known { revision: deployment.revision, listener, topics, starts })
 }

@@ -32,6 +32,24 @@ tasks: [{{id: work, agent: worker, inputs: [order]}}]
     )
 }
 
+/// Started by an order, waits for its confirmation, and for its payment on another topic, which says in its
+/// value whose it is.
+fn waiting(name: &str) -> String {
+    format!(
+        r#"version: "2.0"
+name: {name}
+key: ${{inputs.order}}
+inputs: [{{name: order, type: string}}]
+topics: {{payments: {{topic: shop.payments, correlate: "${{event.value.order_id}}"}}}}
+triggers: [{{event: shop.orders/OrderPlaced, inputs: "${{event.value}}"}}]
+tasks:
+  - {{id: paid, await: payments/Paid}}
+  - {{id: confirmed, await: shop.orders/OrderConfirmed}}
+  - {{id: placed, await: {{event: shop.orders/OrderPlaced, correlate: "${{event.value.order}}"}}}}
+"#
+    )
+}
+
 struct World {
     broker: Arc<Local>,
     _dir: tempfile::TempDir,
@@ -67,6 +85,7 @@ impl World {
             (topics.inbox(), Purpose::Inbox),
             (topics.definitions(), Purpose::Definitions),
             (Topic::from("shop.orders"), Purpose::User),
+            (Topic::from("shop.payments"), Purpose::User),
         ] {
             broker.create(&topic, purpose).unwrap();
         }
@@ -74,25 +93,29 @@ impl World {
     }
 
     fn ends(&self) -> Vec<StartsAt> {
-        let kept = self.broker.kept(&"shop.orders".into()).unwrap().unwrap();
-        (0..)
-            .zip(kept)
-            .map(|(partition, range)| StartsAt {
-                topic: "shop.orders".into(),
+        let ends = ["shop.orders", "shop.payments"].map(|topic| {
+            let kept = self.broker.kept(&topic.into()).unwrap().unwrap();
+            (0..).zip(kept).map(move |(partition, range)| StartsAt {
+                topic: topic.into(),
                 partition,
                 offset: range.end,
             })
-            .collect()
+        });
+        ends.into_iter().flatten().collect()
     }
 
     /// As the gateway does it, at the end.
     fn deploy(&self, name: &str, event: &str, revision: u64, starts_at: Vec<StartsAt>) {
+        self.deploy_text(name, saga(name, event), revision, starts_at);
+    }
+
+    fn deploy_text(&self, name: &str, text: String, revision: u64, starts_at: Vec<StartsAt>) {
         let deployment = Deployment {
             name: name.into(),
             version: format!("{revision:012}"),
             revision,
             deployed_at: String::new(),
-            text: saga(name, event),
+            text,
             agents: vec!["worker".into()],
             starts_at,
         };
@@ -117,6 +140,18 @@ impl World {
         let to = Destination::Named("shop.orders".into());
         // One partition, so that one record stands behind another.
         let record = Outgoing { to, partition: Some(0), key: None, value, headers };
+        self.broker.put(record).unwrap();
+    }
+
+    /// An event with a key.
+    fn tell(&self, topic: &str, event: &str, key: Option<&str>, value: &str) {
+        let record = Outgoing {
+            to: Destination::Named(topic.into()),
+            partition: Some(0),
+            key: key.map(|key| Bytes::from(key.to_owned())),
+            value: Payload::Bytes(Bytes::from(value.to_owned())),
+            headers: vec![Header::text(header::TYPE, event), Header::text("source", "shop")],
+        };
         self.broker.put(record).unwrap();
     }
 
@@ -163,6 +198,18 @@ impl World {
         let mut keys: Vec<String> = starts.iter().map(key).collect();
         keys.sort();
         keys
+    }
+
+    /// What stands in the inbox for a workflow, in order: type, event and place.
+    fn told(&self, workflow: &str) -> Vec<String> {
+        let mut records = self.records("pavane.inbox");
+        records.retain(|record| record.key.as_deref() == Some(workflow.as_bytes()));
+        let text = |record: &Record, name| record.header_text(name).unwrap_or("-").to_owned();
+        let told = records.iter().map(|record| {
+            let names = [header::TYPE, header::EVENT, header::EVENT_RECORD];
+            names.map(|name| text(record, name)).join(" ")
+        });
+        told.collect()
     }
 
     fn until(&self, what: &str, holds: impl Fn(&Self) -> bool) {
@@ -297,5 +344,89 @@ fn what_is_published_after_a_deployment_is_never_missed() {
         let key = format!("saga{round}:r{round}");
         world.until(&key, |world| world.starts().contains(&key));
     }
+    world.stop();
+}
+
+#[test]
+fn an_awaited_event_is_passed_on_to_the_workflow_that_it_is_about() {
+    let mut world = World::new();
+    world.deploy_text("orders", waiting("orders"), 1, world.ends());
+    world.deploy_text("second", waiting("second"), 1, world.ends());
+    world.run();
+    let paid = r#"{"order_id": 17,  "amount": 1.50}"#;
+    world.tell("shop.orders", "OrderPlaced", None, r#"{"order":"17"}"#);
+    world.tell("shop.payments", "Paid", Some("p-1"), paid);
+    world.tell("shop.orders", "OrderConfirmed", Some("17"), "null");
+    world.tell("shop.orders", "OrderShipped", None, "{}");
+    let expected = [
+        "pavane.StartWorkflow - -",
+        "pavane.DomainEvent shop.orders/OrderPlaced shop.orders/0/0",
+        "pavane.DomainEvent shop.orders/OrderConfirmed shop.orders/0/1",
+        "pavane.DomainEvent shop.payments/Paid shop.payments/0/0",
+    ];
+    for saga in ["orders:17", "second:17"] {
+        world.until("all is passed on", |world| world.told(saga).len() == 4);
+        let mut told = world.told(saga);
+        // The two topics are read side by side; each in its order.
+        told.sort_by_key(|line| line.contains("payments"));
+        assert_eq!(told, expected);
+    }
+    let inbox = world.records("pavane.inbox");
+    let of_payment =
+        |record: &&Record| record.header_text(header::EVENT) == Some("shop.payments/Paid");
+    let payment = inbox.iter().find(of_payment).unwrap();
+    assert_eq!(payment.value.as_deref(), Some(paid.as_bytes()), "byte for byte");
+    assert_eq!(payment.header_text(header::EVENT_KEY), Some("p-1"));
+    let headers = payment.header_text(header::EVENT_HEADERS).unwrap();
+    assert_eq!(headers, r#"{"ce_type":"Paid","source":"shop"}"#);
+    assert!(matches!(saga::parse(payment), Ok(saga::Input::Seen { .. })));
+    assert!(world.records("shop.orders.dlq").is_empty());
+    world.stop();
+}
+
+#[test]
+fn an_event_of_which_nobody_can_say_whom_it_is_about_is_a_dead_letter() {
+    let mut world = World::new();
+    world.deploy_text("orders", waiting("orders"), 1, world.ends());
+    world.run();
+    for value in ["{}", r#"{"order_id":[1]}"#, r#"{"order_id":""}"#, "7"] {
+        world.tell("shop.payments", "Paid", Some("o-1"), value);
+    }
+    world.tell("shop.orders", "OrderConfirmed", None, "{}");
+    // It starts its saga all the same.
+    world.tell("shop.orders", "OrderPlaced", None, r#"{"order":"o-2"}"#);
+    world.tell("shop.payments", "Paid", None, r#"{"order_id":"o-2"}"#);
+    world.until("the good ones pass", |world| world.told("orders:o-2").len() == 3);
+    world.until("payments are refused", |world| world.records("shop.payments.dlq").len() == 4);
+    world.until("the order is refused", |world| world.records("shop.orders.dlq").len() == 1);
+    let why = |topic: &str| -> Vec<String> {
+        let of = |letter: &Record| {
+            let text = |name: &str| letter.header_text(name).unwrap().to_owned();
+            format!("{} {}", text("pavane_error_class"), text("pavane_error_code"))
+        };
+        world.records(topic).iter().map(of).collect()
+    };
+    assert_eq!(why("shop.payments.dlq"), ["invalid correlate"; 4]);
+    assert_eq!(why("shop.orders.dlq"), ["invalid no_key"]);
+    world.stop();
+}
+
+#[test]
+fn events_are_heard_from_the_deployment_that_awaits_them_on() {
+    let mut world = World::new();
+    world.tell("shop.payments", "Paid", None, r#"{"order_id":"before"}"#);
+    world.deploy("orders", "OrderPlaced", 1, world.ends());
+    world.run();
+    world.tell("shop.payments", "Paid", None, r#"{"order_id":"unheard"}"#);
+    world.deploy_text("orders", waiting("orders"), 2, world.ends());
+    world.tell("shop.payments", "Paid", None, r#"{"order_id":"after"}"#);
+    world.until("it is heard", |world| world.told("orders:after").len() == 1);
+    assert_eq!(world.starts(), ["orders:after"]);
+    // The newest definition alone says what is listened for.
+    world.deploy("orders", "OrderPlaced", 3, world.ends());
+    world.tell("shop.payments", "Paid", None, r#"{"order_id":"late"}"#);
+    world.order("last");
+    world.until("the last starts", |world| world.starts().contains(&"orders:last".to_owned()));
+    assert_eq!(world.starts(), ["orders:after", "orders:last"]);
     world.stop();
 }

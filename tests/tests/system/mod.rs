@@ -9,6 +9,7 @@ use std::process::{Child, Command, Output, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
+use events::Record;
 use orders::{OverBroker, Shop, Totals};
 use serde_json::Value;
 use stream::{Broker, Follow, Start};
@@ -133,7 +134,7 @@ impl System {
 
     fn try_pavane(&self, arguments: &[&str]) -> Output {
         let mut command = self.command();
-        command.args(arguments).arg("--json").args(["--url", &format!("http://{}", self.listen)]);
+        command.args(arguments).arg("--json").args(["--url", &self.url()]);
         command.output().unwrap()
     }
 
@@ -164,13 +165,17 @@ impl System {
         self.pavane(&["deploy", file.to_str().unwrap()]);
     }
 
+    pub(crate) fn workflow(&self, id: &str) -> Value {
+        self.json(&["get", id])
+    }
+
     /// Starts a workflow and waits for its end.
     pub(crate) fn start_workflow(&self, saga: &str, inputs: &Value) -> Value {
         let started = self.json(&["start", saga, "--inputs", &inputs.to_string()]);
         let id = started["id"].as_str().unwrap();
         let deadline = Instant::now() + PATIENCE;
         loop {
-            let workflow = self.json(&["get", id]);
+            let workflow = self.workflow(id);
             if workflow["ended_at"].is_string() {
                 return workflow;
             }
@@ -196,13 +201,31 @@ impl System {
 
     /// A participant in Python that answers for these agents.
     pub(crate) fn participant(&self, agents: &[&str]) -> Process {
-        let child = Command::new(python())
-            .arg(script("participant.py"))
-            .args([&self.kafka, &self.prefix])
-            .args(agents)
-            .stdout(Stdio::null())
-            .spawn();
-        Process(child.unwrap())
+        let arguments = [self.kafka.as_str(), self.prefix.as_str()];
+        Self::program(&script("participant.py"), &[&arguments[..], agents].concat())
+    }
+
+    /// Starts a program in Python.
+    pub(crate) fn program(path: &Path, arguments: &[&str]) -> Process {
+        let mut command = Command::new(python());
+        command.arg(path).args(arguments).env("PYTHONDONTWRITEBYTECODE", "1");
+        Process(command.stdin(Stdio::null()).stdout(Stdio::null()).spawn().unwrap())
+    }
+
+    /// What a program in Python prints, which is JSON.
+    pub(crate) fn printed(path: &Path, arguments: &[&str]) -> Value {
+        let output = Command::new(python()).arg(path).args(arguments).output().unwrap();
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{}: {said}", path.display());
+        serde_json::from_slice(&output.stdout).unwrap()
+    }
+
+    pub(crate) fn kafka(&self) -> &str {
+        &self.kafka
+    }
+
+    pub(crate) fn url(&self) -> String {
+        format!("http://{}", self.listen)
     }
 
     /// Publishes with a client in Python.
@@ -260,13 +283,40 @@ impl System {
         let output = Command::new(python())
             .arg(script("history.py"))
             .args([&self.kafka, &format!("{}events", self.prefix), &ended.to_string()])
-            .arg(format!("http://{}", self.listen))
+            .arg(self.url())
             .output()
             .unwrap();
         let said = String::from_utf8_lossy(&output.stderr);
         assert!(output.status.success(), "history.py: {said}");
         let text = String::from_utf8(output.stdout).unwrap();
         text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    }
+
+    /// Waits until so many records of the inbox are wanted.
+    pub(crate) fn wait_for_inbox(&self, count: usize, is_wanted: impl Fn(&Record) -> bool) {
+        let broker = self.broker();
+        let mut follow = broker.follow(vec![(broker.topics().inbox(), Start::Earliest)]).unwrap();
+        let mut found = 0;
+        let deadline = Instant::now() + PATIENCE;
+        while found < count {
+            assert!(Instant::now() < deadline, "{found} of {count} came{}", self.logs());
+            let records = follow.next(Duration::from_millis(100)).unwrap();
+            found += records.iter().filter(|record| is_wanted(record)).count();
+        }
+    }
+
+    /// All records of a topic up to now.
+    pub(crate) fn records(&self, topic: &str) -> Vec<Record> {
+        let broker = self.broker();
+        let mut follow = broker.follow(vec![(topic.into(), Start::Earliest)]).unwrap();
+        let mut found = Vec::new();
+        loop {
+            let records = follow.next(Duration::from_secs(2)).unwrap();
+            if records.is_empty() {
+                return found;
+            }
+            found.extend(records);
+        }
     }
 
     /// All commands that were sent to these agents: the distinct bodies, `pavane_fence` included, of each id.

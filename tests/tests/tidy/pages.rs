@@ -7,7 +7,7 @@ use std::fs;
 
 use serde_json::Value;
 
-use crate::tree::{root, texts_ending};
+use crate::tree::{none, root, texts_ending};
 
 /// That a page reads so, or makes it so where that is asked for.
 fn reads(page: &str, expected: &str) {
@@ -155,7 +155,6 @@ fn the_metrics_page_names_every_metric() {
     assert_eq!(documented, counted);
 }
 
-/// Every limit of the language is told, and every key that a saga file may have.
 #[test]
 fn the_page_of_dead_letters_names_every_class() {
     let page = fs::read_to_string(root().join("docs/reference/dead-letters.md")).unwrap();
@@ -164,30 +163,109 @@ fn the_page_of_dead_letters_names_every_class() {
     }
 }
 
-/// `saga` refuses what is in the language but not in this build by the lists in `keys.rs`: the page
-/// names all that stand there.
+/// The keys of the language stand in `keys.rs` or in files beside it, those that this build refuses by
+/// name too: the page names them all.
 #[test]
 fn the_page_of_the_saga_file_names_every_key() {
     let page = fs::read_to_string(root().join("docs/reference/saga-file.md")).unwrap();
-    let keys = fs::read_to_string(root().join("crates/saga/src/definition/keys.rs")).unwrap();
-    let lists = keys.split("impl Keys").next().unwrap();
-    let words: BTreeSet<&str> = lists
-        .lines()
-        .map(str::trim)
-        .flat_map(|line| match line.strip_prefix("(\"") {
-            Some(absent) => absent.split('"').take(1).collect::<Vec<_>>(),
-            None if line.starts_with('"') || line.starts_with("here: &[") => {
-                line.split('"').skip(1).step_by(2).collect()
-            }
-            None => Vec::new(),
-        })
-        .filter(|word| word.chars().all(|it| it.is_ascii_lowercase() || it == '_'))
-        .collect();
+    let mut words = BTreeSet::new();
+    for file in texts_ending(".rs") {
+        if file.path.starts_with("crates/saga/src/definition/keys") {
+            words.extend(keys_in(&file.text));
+        }
+    }
     assert!(words.len() > 60, "the lists were not found: {words:?}");
     let told: BTreeSet<&str> =
         page.split(|it: char| !it.is_ascii_alphanumeric() && it != '_').collect();
-    let missing: Vec<&&str> = words.difference(&told).collect();
+    let missing: Vec<&String> = words.iter().filter(|word| !told.contains(word.as_str())).collect();
     assert!(missing.is_empty(), "docs/reference/saga-file.md does not name {missing:?}");
+}
+
+/// What stands first in `key("...", ...)` and in `("...", ...)`, and all texts of a list of names.
+fn keys_in(source: &str) -> Vec<String> {
+    let mut found = Vec::new();
+    let mut opened = false;
+    for line in source.lines().map(str::trim) {
+        let first = line.strip_prefix("key(").or_else(|| line.strip_prefix('(')).unwrap_or("");
+        if opened || first.starts_with('"') {
+            let text = if opened { line } else { first };
+            found.extend(text.split('"').nth(1).map(str::to_owned));
+        } else if line.starts_with('"') || line.starts_with("here: &[\"") {
+            found.extend(line.split('"').skip(1).step_by(2).map(str::to_owned));
+        }
+        opened = line == "key(";
+    }
+    found.retain(|word| {
+        !word.is_empty() && word.chars().all(|it| it.is_ascii_lowercase() || it == '_')
+    });
+    found
+}
+
+#[test]
+fn the_page_of_diagnostics_names_every_code() {
+    let page = fs::read_to_string(root().join("docs/reference/diagnostics.md")).unwrap();
+    let is_code = |text: &&str| {
+        let number = text.strip_prefix('E').filter(|it| it.len() == 3);
+        let number = number.or_else(|| text.strip_prefix('W').filter(|it| it.len() == 2));
+        number.is_some_and(|it| it.chars().all(|it| it.is_ascii_digit()))
+    };
+    let sources = texts_ending(".rs").into_iter();
+    let sources: Vec<_> =
+        sources.filter(|file| file.path.starts_with("crates/saga/src/")).collect();
+    let codes: BTreeSet<&str> =
+        sources.iter().flat_map(|file| file.text.split('"')).filter(is_code).collect();
+    assert!(codes.len() > 20, "the codes were not found: {codes:?}");
+    let told = |code: &&str| page.contains(&format!("| {code} |"));
+    let missing: Vec<&str> = codes.into_iter().filter(|code| !told(code)).collect();
+    assert!(missing.is_empty(), "docs/reference/diagnostics.md does not name {missing:?}");
+}
+
+/// A block of YAML on a page is a whole saga, or begins with its tasks or with what stands beside them.
+fn as_saga(block: &str) -> String {
+    let first = block.split(':').next().unwrap_or_default();
+    match first {
+        "version" | "name" | "scenario" | "workflow_dsl" => block.to_owned(),
+        _ if block.starts_with('#') => block.to_owned(),
+        _ => format!("version: \"2.0\"\nname: example\nkey: ${{inputs.id}}\n{block}"),
+    }
+}
+
+fn said(path: &str, source: &str, found: &saga::Diagnostic) -> String {
+    let line = source.lines().nth(found.line - 1).unwrap_or_default();
+    format!("{path}: {} {}: {line}", found.code, found.message)
+}
+
+#[test]
+fn sagas_on_pages_have_no_errors() {
+    let mut sagas = 0;
+    let mut findings = Vec::new();
+    for page in texts_ending(".md").into_iter().filter(|page| page.path.starts_with("docs/")) {
+        for block in page.text.split("```yaml\n").skip(1) {
+            let source = as_saga(block.split("```").next().unwrap_or_default());
+            let found = saga::check(&source).diagnostics;
+            let errors = found.iter().filter(|found| found.severity == saga::Severity::Error);
+            findings.extend(errors.map(|found| said(&page.path, &source, found)));
+            sagas += 1;
+        }
+    }
+    assert!(sagas > 15, "only {sagas} sagas were found");
+    none("sagas on pages that have errors", &findings);
+}
+
+#[test]
+fn sagas_of_this_tree_have_no_errors_and_those_in_full_form_no_warnings() {
+    let mut sagas = 0;
+    let mut findings = Vec::new();
+    for file in texts_ending(".yaml").into_iter().filter(|file| file.path.starts_with("sagas/")) {
+        let mut found = saga::check(&file.text).diagnostics;
+        if file.path.starts_with("sagas/short/") {
+            found.retain(|found| found.severity == saga::Severity::Error);
+        }
+        findings.extend(found.iter().map(|found| said(&file.path, &file.text, found)));
+        sagas += 1;
+    }
+    assert!(sagas > 15, "only {sagas} sagas were found");
+    none("sagas that are not sound", &findings);
 }
 
 #[test]

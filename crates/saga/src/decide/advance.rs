@@ -1,17 +1,14 @@
 //! What follows from the graph: what may start, what must be undone, when it is over.
 
-use events::{How, Json, Problem, TaskId};
-use serde_json::{Map, Value};
+use events::{How, Problem};
 
 use super::Draft;
 use super::task::error;
-use crate::event::{Body, Rest, Skip};
-use crate::limits::COMMAND_BYTES_MAX;
-use crate::phase::{Phase, TaskError};
+use crate::event::{Body, Rest};
+use crate::phase::{After, Loss, Phase, TaskError};
 use crate::plan::{Kind, Slot};
 use crate::react::by_itself;
-use crate::scope::WorkflowScope;
-use crate::workflow::{Origin, Stage, Trouble};
+use crate::workflow::{End, Origin, Owners, Stage, Trouble};
 
 impl Draft<'_> {
     /// Draws what follows, until nothing more does.
@@ -22,6 +19,9 @@ impl Draft<'_> {
                 Stage::Forward => self.go_forward(),
                 Stage::Deferred(trouble) => self.wait_for_pivot(trouble),
                 Stage::Compensating(trouble) => self.go_back(&trouble),
+                Stage::Failing(trouble) => self.let_go(trouble),
+                Stage::Closing { trouble, end, .. } => self.close(&trouble, end),
+                Stage::Ended { unwinding: Some(command), .. } => self.unwind(&command),
                 Stage::Ended { .. } => return,
             }
             if self.len() == decided {
@@ -40,146 +40,52 @@ impl Draft<'_> {
     }
 
     fn go_forward(&mut self) {
-        if self.head.past_pivot {
-            // There is no way back to undo it on.
-            for slot in self.slots() {
-                if self.task(slot).phase == Phase::Doubtful {
-                    let why = self.task(slot).error.clone();
-                    self.hold(slot, why.unwrap_or_else(|| error("timeout", "no answer in time")));
-                }
-            }
-        } else if let Some(slot) = self.slots().find(|slot| self.is_lost(*slot)) {
-            let problem = self.problem(slot);
-            return self.trouble(Trouble { origin: Origin::Failure, problem });
+        self.take_failures();
+        if !matches!(self.head.stage, Stage::Forward) {
+            return;
         }
+        self.revert();
         self.settle_pause();
-        if self.head.paused_at.is_none() {
+        if self.head.paused_at.is_none() && !self.has_open_failure() {
             self.start_ready();
-            if self.slots().all(|slot| self.is_settled(slot)) {
-                self.complete();
-            }
         }
-    }
-
-    /// Failed, and nobody has accepted it; or in doubt, and to be undone.
-    fn is_lost(&self, slot: Slot) -> bool {
-        let phase = self.task(slot).phase;
-        phase == Phase::Failed { accepted: false } || phase == Phase::Doubtful
-    }
-
-    fn is_settled(&self, slot: Slot) -> bool {
-        match self.task(slot).phase {
-            Phase::Done
-            | Phase::Skipped { .. }
-            | Phase::Failed { accepted: true }
-            | Phase::Cancelled
-            | Phase::Undone
-            | Phase::Kept => true,
-            Phase::Failed { accepted: false }
-            | Phase::Pending
-            | Phase::Running { .. }
-            | Phase::Retrying { .. }
-            | Phase::Asking { .. }
-            | Phase::AskAgain { .. }
-            | Phase::Held
-            | Phase::Stopping { .. }
-            | Phase::Doubtful
-            | Phase::Undoing { .. }
-            | Phase::UndoRetrying { .. }
-            | Phase::UndoBlocked => false,
-        }
-    }
-
-    /// Starts what may start, and passes over what need not run, until nothing changes.
-    fn start_ready(&mut self) {
-        let mut room =
-            self.plan.max_parallel.max(1).saturating_sub(
-                self.slots().filter(|slot| self.task(*slot).phase.in_flight()).count(),
-            );
-        loop {
-            let decided = self.len();
-            for slot in self.slots() {
-                if self.task(slot).phase != Phase::Pending {
-                    continue;
-                }
-                match self.join(slot) {
-                    Join::Waits => {}
-                    Join::Skips => self.push(Body::TaskSkipped {
-                        task: self.name(slot),
-                        why: Skip::Upstream,
-                        output: None,
-                        by: None,
-                    }),
-                    Join::Starts if room == 0 => {}
-                    Join::Starts => {
-                        room -= 1;
-                        self.schedule(slot);
-                        if self.is_lost(slot) {
-                            return;
-                        }
-                    }
-                }
-            }
-            if self.len() == decided {
-                return;
-            }
-        }
-    }
-
-    /// What the tasks before this one say: docs/reference/saga-file.md.
-    fn join(&self, slot: Slot) -> Join {
-        let before = &self.task_plan(slot).depends_on;
-        let phase = |slot: &Slot| self.task(*slot).phase;
-        if !before.iter().all(|before| self.is_settled(*before)) {
-            Join::Waits
-        } else if before.iter().any(|before| phase(before) == Phase::Failed { accepted: true })
-            || !before.is_empty()
-                && before.iter().all(|before| phase(before) == Phase::Skipped { spreads: true })
-        {
-            Join::Skips
-        } else {
-            Join::Starts
+        self.complete_groups();
+        let is_over = self.top().all(|slot| self.is_settled(slot)) && !self.has_undo_out();
+        if self.head.paused_at.is_none() && is_over {
+            self.complete();
         }
     }
 
     /// Paused while a person must say something; resumed when nothing is left to say.
     fn settle_pause(&mut self) {
-        let is_forward = matches!(self.head.stage, Stage::Forward);
-        let past_pivot = is_forward && self.head.past_pivot;
-        let waits = self.slots().find(|slot| match self.task(*slot).phase {
-            Phase::Held => true,
-            Phase::Failed { accepted: false } => past_pivot,
-            Phase::Failed { accepted: true }
-            | Phase::Pending
-            | Phase::Running { .. }
-            | Phase::Retrying { .. }
-            | Phase::Asking { .. }
-            | Phase::AskAgain { .. }
-            | Phase::Stopping { .. }
-            | Phase::Doubtful
-            | Phase::Done
-            | Phase::Skipped { .. }
-            | Phase::Cancelled
-            | Phase::Undoing { .. }
-            | Phase::UndoRetrying { .. }
-            | Phase::UndoBlocked
-            | Phase::Undone
-            | Phase::Kept => false,
-        });
+        let waits = self.slots().find(|slot| self.waits_for_a_person(*slot));
         match (waits, self.head.paused_at) {
             (Some(slot), None) => {
                 let problem = self.problem(slot);
-                self.push(Body::WorkflowPaused { problem });
+                self.push(Body::WorkflowPaused { problem, timed_out: false });
             }
-            (None, Some(_)) => {
+            (None, Some(_)) if !self.is_paused_by_time() => {
                 let by = self.by.clone().unwrap_or_else(by_itself);
                 self.push(Body::WorkflowResumed { by, accepted: Vec::new() });
             }
-            (Some(_), Some(_)) | (None, None) => {}
+            (Some(_), Some(_)) | (None, None | Some(_)) => {}
         }
     }
 
+    /// Its time was over while nobody had failed: only a person ends that pause.
+    fn is_paused_by_time(&self) -> bool {
+        self.head.timed_out && self.is_forward() && self.by.is_none()
+    }
+
+    /// Whether a person must say something about this task.
+    pub(super) fn waits_for_a_person(&self, slot: Slot) -> bool {
+        let is_lost = self.loss(slot) == Some(Loss::Open) && self.counts(slot);
+        self.task(slot).phase == Phase::Held
+            || is_lost && matches!(self.head.stage, Stage::Forward) && self.pauses(slot)
+    }
+
     fn wait_for_pivot(&mut self, trouble: Trouble) {
+        self.revert();
         if self.head.past_pivot {
             self.push(Body::DeferralDropped);
         } else if self.pivot_in_flight() {
@@ -190,40 +96,22 @@ impl Draft<'_> {
     }
 
     /// The turn to compensating: one decision, so that no crash falls between failure and undo.
-    fn turn(&mut self, trouble: Trouble) {
-        let grace = self.in_time(self.plan.compensation.grace);
+    pub(super) fn turn(&mut self, trouble: Trouble) {
         self.push(Body::CompensationStarted { trouble });
+        self.stop_all();
+    }
+
+    /// Nothing is undone: what is in flight is stopped.
+    pub(super) fn fail_fast(&mut self, trouble: Trouble) {
+        self.push(Body::FailingStarted { trouble });
+        self.stop_all();
+    }
+
+    fn stop_all(&mut self) {
         for slot in self.slots() {
-            let attempt = self.task(slot).attempt;
-            let is_readonly = self.task_plan(slot).kind == Kind::ReadOnly;
-            let (reason, stop) = match self.task(slot).phase {
-                Phase::Pending => ("not started", None),
-                Phase::Retrying { doubt: false, .. } => ("not repeated", None),
-                Phase::Running { .. } | Phase::Retrying { doubt: true, .. } if !is_readonly => {
-                    let stop = self.stop_command(slot, grace);
-                    self.push(Body::StopOrdered { task: self.name(slot), stop });
-                    continue;
-                }
-                Phase::Running { .. } | Phase::Retrying { doubt: true, .. } => {
-                    ("changes nothing", Some(self.stop_command(slot, grace)))
-                }
-                Phase::Asking { .. }
-                | Phase::AskAgain { .. }
-                | Phase::Held
-                | Phase::Stopping { .. }
-                | Phase::Doubtful
-                | Phase::Done
-                | Phase::Skipped { .. }
-                | Phase::Failed { .. }
-                | Phase::Cancelled
-                | Phase::Undoing { .. }
-                | Phase::UndoRetrying { .. }
-                | Phase::UndoBlocked
-                | Phase::Undone
-                | Phase::Kept => continue,
-            };
-            let reason = reason.to_owned();
-            self.push(Body::TaskCancelled { task: self.name(slot), attempt, reason, stop });
+            if !self.is_closing(slot) {
+                self.stop(slot);
+            }
         }
     }
 
@@ -233,8 +121,8 @@ impl Draft<'_> {
         if !self.slots().all(|slot| self.is_over(slot)) {
             return;
         }
-        let rest = self.rest();
-        self.push(Body::CompensationCompleted { undone: rest.undone.clone() });
+        let undone = self.rest().undone;
+        self.push(Body::CompensationCompleted { undone });
         // An undo that was given up, or a pivot that has worked after it was said to have failed.
         let stands = self.slots().any(|slot| match self.task(slot).phase {
             Phase::Kept => true,
@@ -253,21 +141,105 @@ impl Draft<'_> {
             | Phase::Undoing { .. }
             | Phase::UndoRetrying { .. }
             | Phase::UndoBlocked
-            | Phase::Undone => false,
+            | Phase::Undone
+            | Phase::Open { .. }
+            | Phase::Waiting { .. }
+            | Phase::Racing { .. }
+            | Phase::Covering
+            | Phase::Covered => false,
         });
-        let how = if stands { How::Partial } else { How::Compensated };
-        let problem = trouble.problem.clone();
-        self.push(match trouble.origin.clone() {
-            Origin::Cancel(by) => Body::WorkflowCancelled { by, rest },
-            Origin::Failure | Origin::Timeout => {
-                Body::WorkflowFailed { how, problem, outputs: None, rest }
+        let end = match &trouble.origin {
+            Origin::Cancel(_) => End::Cancelled,
+            Origin::Failure | Origin::Timeout if stands => End::Partial,
+            Origin::Failure | Origin::Timeout => End::Compensated,
+        };
+        self.finish_with(trouble.clone(), end);
+    }
+
+    fn let_go(&mut self, trouble: Trouble) {
+        let is_still = |slot: Slot| match self.task(slot).phase {
+            Phase::Running { .. }
+            | Phase::Retrying { .. }
+            | Phase::Stopping { .. }
+            | Phase::Waiting { .. }
+            | Phase::Undoing { .. }
+            | Phase::UndoRetrying { .. }
+            | Phase::UndoBlocked => false,
+            Phase::Pending
+            | Phase::Asking { .. }
+            | Phase::AskAgain { .. }
+            | Phase::Held
+            | Phase::Doubtful
+            | Phase::Done
+            | Phase::Skipped { .. }
+            | Phase::Failed { .. }
+            | Phase::Cancelled
+            | Phase::Undone
+            | Phase::Kept
+            | Phase::Open { .. }
+            | Phase::Racing { .. }
+            | Phase::Covering
+            | Phase::Covered => true,
+        };
+        if self.slots().all(is_still) {
+            let end = match trouble.origin {
+                Origin::Cancel(_) => End::Cancelled,
+                Origin::Timeout if self.goes_on_by_default() => End::Partial,
+                Origin::Failure | Origin::Timeout => End::Failed,
+            };
+            self.finish_with(trouble, end);
+        }
+    }
+
+    /// The failure is dealt with: `then` runs, or it has ended.
+    fn finish_with(&mut self, trouble: Trouble, end: End) {
+        let owner = trouble.decided_by.map(|slot| slot as Slot);
+        let owners = Owners::of(std::iter::once(owner));
+        self.close_or_end(trouble, end, owners);
+    }
+
+    fn close_or_end(&mut self, trouble: Trouble, end: End, owners: Owners) {
+        if self.closings(&owners).is_empty() {
+            self.end(&trouble, end);
+        } else {
+            self.push(Body::ClosingStarted { trouble, end, owners });
+        }
+    }
+
+    fn close(&mut self, trouble: &Trouble, end: End) {
+        self.take_failures();
+        self.start_ready();
+        self.complete_groups();
+        let Stage::Closing { owners, .. } = self.head.stage.clone() else { return };
+        if self.closings(&owners).into_iter().all(|slot| self.is_settled(slot)) {
+            self.end(trouble, end);
+        }
+    }
+
+    fn end(&mut self, trouble: &Trouble, end: End) {
+        let (rest, problem) = (self.rest(), trouble.problem.clone());
+        // What has gone on without a task has outputs all the same.
+        let went_on = end == End::Partial && self.head.epoch == 0;
+        let outputs = if went_on { self.outputs().ok() } else { None };
+        let replies = self.replies(end, &problem, &rest, outputs.as_ref());
+        let how = match end {
+            End::Cancelled => {
+                let by = match &trouble.origin {
+                    Origin::Cancel(by) => by.clone(),
+                    Origin::Failure | Origin::Timeout => by_itself(),
+                };
+                return self.push(Body::WorkflowCancelled { by, rest, replies });
             }
-        });
+            End::Partial => How::Partial,
+            End::Compensated => How::Compensated,
+            End::Failed | End::Completed => How::Failed,
+        };
+        self.push(Body::WorkflowFailed { how, problem, outputs, rest, replies });
     }
 
     /// What is left behind. What changes nothing does not stand.
-    fn rest(&self) -> Rest {
-        let ids = |is: &dyn Fn(Slot) -> bool| -> Vec<TaskId> {
+    pub(super) fn rest(&self) -> Rest {
+        let ids = |is: &dyn Fn(Slot) -> bool| {
             self.slots().filter(|slot| is(*slot)).map(|slot| self.name(slot).id).collect()
         };
         let phase = |slot: Slot| self.task(slot).phase;
@@ -276,60 +248,57 @@ impl Draft<'_> {
             let undone =
                 matches!(task.phase, Phase::Undone | Phase::Failed { .. } | Phase::Cancelled);
             let has_undo = self.task_plan(*slot).undo.is_some();
-            self.head.epoch > 0 && has_undo && undone && task.attempt > 0 && task.output.is_none()
+            let was_undone = self.head.epoch > 0 || task.undos > 0;
+            was_undone && has_undo && undone && task.attempt > 0 && task.output.is_none()
         };
         Rest {
             stands: ids(&|slot| {
                 matches!(phase(slot), Phase::Done | Phase::Kept)
                     && self.task_plan(slot).kind != Kind::ReadOnly
+                    && !self.is_closing(slot)
             }),
-            undone: ids(&|slot| phase(slot) == Phase::Undone),
-            in_doubt: Vec::new(),
+            undone: ids(&|slot| match phase(slot) {
+                Phase::Undone => true,
+                // It was in doubt and undone, and has failed with what took its place.
+                Phase::Failed { .. } => {
+                    self.task(slot).after == After::Fail && self.task(slot).undos > 0
+                }
+                _ => false,
+            }),
+            in_doubt: ids(&|slot| {
+                matches!(
+                    phase(slot),
+                    Phase::Doubtful | Phase::Held | Phase::Asking { .. } | Phase::AskAgain { .. }
+                )
+            }),
             late: self.slots().filter(may_be_late).map(|slot| self.name(slot)).collect(),
         }
     }
 
     /// The forward work is over.
     fn complete(&mut self) {
-        let phase = |slot: &Slot| self.task(*slot).phase;
-        let failed = self.slots().find(|slot| matches!(phase(slot), Phase::Failed { .. }));
-        let passed = self.slots().find(|slot| phase(slot) == Phase::Skipped { spreads: true });
-        let missing = failed.or(passed);
+        let accepted: Vec<Slot> =
+            self.slots().filter(|slot| self.loss(*slot) == Some(Loss::Accepted)).collect();
         let outputs = self.outputs();
-        let problem = match (missing, &outputs) {
+        let problem = match (accepted.first().copied(), &outputs) {
             (None, Ok(outputs)) => {
-                return self.push(Body::WorkflowCompleted { outputs: outputs.clone() });
+                let (outputs, rest) = (outputs.clone(), Rest::default());
+                let nothing = Problem { task: None, code: String::new(), message: String::new() };
+                let replies = self.replies(End::Completed, &nothing, &rest, Some(&outputs));
+                return self.push(Body::WorkflowCompleted { outputs, replies });
             }
             (Some(slot), _) => self.problem(slot),
             (None, Err(TaskError { code, message })) => {
                 Problem { task: None, code: code.clone(), message: message.clone() }
             }
         };
-        let (outputs, rest) = (outputs.ok(), self.rest());
-        self.push(Body::WorkflowFailed { how: How::Partial, problem, outputs, rest });
+        let owners = Owners::of(accepted.iter().map(|slot| self.decider(*slot)));
+        let trouble = Trouble { origin: Origin::Failure, problem, decided_by: None };
+        self.close_or_end(trouble, End::Partial, owners);
     }
 
-    fn outputs(&self) -> Result<Json, TaskError> {
-        let scope = WorkflowScope { draft: self, original: None };
-        let mut outputs = Map::new();
-        for output in &self.plan.outputs {
-            let value = output.from.eval(&scope);
-            let value = value.map_err(|failed| error("expression", failed.to_string()))?;
-            outputs.insert(output.name.clone(), value);
-        }
-        let outputs = Json::from_value(&Value::Object(outputs));
-        match outputs.as_str().len() {
-            bytes if bytes > COMMAND_BYTES_MAX => Err(error(
-                "too_large",
-                format!("outputs of {bytes} bytes exceed {COMMAND_BYTES_MAX}"),
-            )),
-            _ => Ok(outputs),
-        }
+    /// No answer in time.
+    pub(super) fn silence() -> TaskError {
+        error("timeout", "no answer in time")
     }
-}
-
-enum Join {
-    Waits,
-    Skips,
-    Starts,
 }

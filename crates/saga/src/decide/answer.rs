@@ -8,7 +8,7 @@ use super::{Draft, Stop, invalid};
 use crate::event::Body;
 use crate::input::{Answer, Effects, Failure, Known};
 use crate::limits::LATE_UNDO;
-use crate::phase::Phase;
+use crate::phase::{After, Phase, Via};
 use crate::plan::{Kind, Slot};
 use crate::workflow::Stage;
 
@@ -25,12 +25,18 @@ pub(super) fn answer(
         return after_shrinking(draft, subject, answer, slot);
     }
     let task = draft.task(slot);
+    let is_sent = match subject.kind {
+        CommandKind::Do | CommandKind::Query => matches!(task.via, Via::Agent | Via::Child { .. }),
+        CommandKind::Undo => {
+            task.undo.as_ref().is_none_or(|undo| matches!(undo.via, Via::Agent | Via::Child { .. }))
+        }
+    };
     let last = match subject.kind {
         CommandKind::Do => task.attempt,
         CommandKind::Undo => task.undos,
         CommandKind::Query => task.queries,
     };
-    if subject.n > last {
+    if subject.n > last || !is_sent {
         let message = format!("`{subject}` answers a command that was never sent");
         return invalid("unknown_command", message);
     }
@@ -64,14 +70,20 @@ pub(super) fn answer(
 impl Draft<'_> {
     fn is_shrunk(&self) -> bool {
         match &self.head.stage {
-            Stage::Ended { late, shrunk, .. } => *shrunk || late.is_empty(),
-            Stage::Forward | Stage::Deferred(_) | Stage::Compensating(_) => false,
+            Stage::Ended { late, shrunk, .. } => {
+                *shrunk || late.is_empty() && self.head.parent.is_none()
+            }
+            Stage::Forward
+            | Stage::Deferred(_)
+            | Stage::Compensating(_)
+            | Stage::Failing(_)
+            | Stage::Closing { .. } => false,
         }
     }
 
-    /// The slot of a task by its id.
+    /// The slot of a task by its name.
     pub(super) fn find(&self, id: &events::TaskId) -> Result<Slot, Stop> {
-        match self.plan.slot(id.as_str()) {
+        match self.named(id) {
             Some(slot) => Ok(slot),
             None => invalid(
                 "unknown_task",
@@ -94,7 +106,11 @@ fn after_shrinking(
 ) -> Result<(), Stop> {
     let may_be_late = match &draft.head.stage {
         Stage::Ended { late, .. } => late.iter().any(|task| task.index() == slot),
-        Stage::Forward | Stage::Deferred(_) | Stage::Compensating(_) => false,
+        Stage::Forward
+        | Stage::Deferred(_)
+        | Stage::Compensating(_)
+        | Stage::Failing(_)
+        | Stage::Closing { .. } => false,
     };
     match (answer, subject.kind) {
         (Answer::Completed(_), CommandKind::Do) if may_be_late => too_late(draft, subject.n),
@@ -118,42 +134,74 @@ fn too_late(draft: &Draft<'_>, attempt: u32) -> Result<(), Stop> {
 }
 
 /// A do has worked. Never ignored where it changes what stands.
-fn completed(draft: &mut Draft<'_>, slot: Slot, output: &Json) -> Result<(), Stop> {
+pub(super) fn completed(draft: &mut Draft<'_>, slot: Slot, output: &Json) -> Result<(), Stop> {
     let is_known = draft.task(slot).output.is_some();
     let plan = draft.task_plan(slot);
     let has_undo = plan.undo.is_some();
     match (&draft.head.stage, draft.task(slot).phase) {
         (_, Phase::Done | Phase::Kept) => return Err(Stop::Ignored("duplicate")),
+        (_, Phase::Covered) if has_undo => return covered_late(draft, slot, output),
+        (_, Phase::Covering | Phase::Covered) => return Err(Stop::Ignored("late_success")),
         (_, Phase::Pending | Phase::Skipped { .. }) => return Err(Stop::Ignored("late_success")),
         (Stage::Ended { .. }, phase) => return after_end(draft, slot, phase, output),
-        (Stage::Forward | Stage::Deferred(_), phase) => match draft.broken(slot, output) {
-            None => {}
-            Some(why) if plan.kind == Kind::ReadOnly && phase.in_flight() => {
-                draft.fail(slot, why);
-                return Ok(());
+        (Stage::Failing(_), phase) if !phase.in_flight() => {
+            return Err(Stop::Ignored("late_success"));
+        }
+        (Stage::Forward | Stage::Deferred(_) | Stage::Closing { .. }, phase)
+            if draft.is_reverted(slot) && !has_undo && !phase.in_flight() =>
+        {
+            return Err(Stop::Ignored("late_success"));
+        }
+        (Stage::Forward | Stage::Deferred(_) | Stage::Closing { .. }, _)
+            if draft.is_reverted(slot) =>
+        {
+            if is_known
+                && matches!(
+                    draft.task(slot).phase,
+                    Phase::Undoing { .. }
+                        | Phase::UndoRetrying { .. }
+                        | Phase::UndoBlocked
+                        | Phase::Undone
+                )
+            {
+                return Err(Stop::Ignored("duplicate"));
             }
-            Some(why) => {
-                match phase {
-                    Phase::Running { .. } | Phase::Retrying { .. } => draft.doubt(slot, why),
-                    Phase::Asking { .. } | Phase::AskAgain { .. } => draft.hold(slot, why),
-                    // An operator, or the undo, has it in hand already.
-                    Phase::Held
-                    | Phase::Doubtful
-                    | Phase::Failed { .. }
-                    | Phase::Cancelled
-                    | Phase::Stopping { .. }
-                    | Phase::Undoing { .. }
-                    | Phase::UndoRetrying { .. }
-                    | Phase::UndoBlocked
-                    | Phase::Undone
-                    | Phase::Pending
-                    | Phase::Done
-                    | Phase::Skipped { .. }
-                    | Phase::Kept => return Err(Stop::Ignored("broken_output")),
+        }
+        (Stage::Forward | Stage::Deferred(_) | Stage::Closing { .. }, phase) => {
+            match draft.broken(slot, output) {
+                None => {}
+                Some(why) if !draft.may_be_in_doubt(slot) && phase.in_flight() => {
+                    draft.fail(slot, why);
+                    return Ok(());
                 }
-                return Ok(());
+                Some(why) => {
+                    match phase {
+                        Phase::Running { .. } | Phase::Retrying { .. } => draft.doubt(slot, why),
+                        Phase::Asking { .. } | Phase::AskAgain { .. } => draft.hold(slot, why),
+                        // An operator, or the undo, has it in hand already.
+                        Phase::Held
+                        | Phase::Doubtful
+                        | Phase::Failed { .. }
+                        | Phase::Cancelled
+                        | Phase::Stopping { .. }
+                        | Phase::Undoing { .. }
+                        | Phase::UndoRetrying { .. }
+                        | Phase::UndoBlocked
+                        | Phase::Undone
+                        | Phase::Pending
+                        | Phase::Done
+                        | Phase::Skipped { .. }
+                        | Phase::Kept
+                        | Phase::Open { .. }
+                        | Phase::Waiting { .. }
+                        | Phase::Racing { .. }
+                        | Phase::Covering
+                        | Phase::Covered => return Err(Stop::Ignored("broken_output")),
+                    }
+                    return Ok(());
+                }
             }
-        },
+        }
         (
             Stage::Compensating(_),
             Phase::Undoing { .. } | Phase::UndoRetrying { .. } | Phase::UndoBlocked | Phase::Undone,
@@ -165,7 +213,7 @@ fn completed(draft: &mut Draft<'_>, slot: Slot, output: &Json) -> Result<(), Sto
             return Err(Stop::Ignored("late_success"));
         }
         (
-            Stage::Compensating(_),
+            Stage::Compensating(_) | Stage::Failing(_),
             Phase::Running { .. }
             | Phase::Retrying { .. }
             | Phase::Asking { .. }
@@ -178,10 +226,21 @@ fn completed(draft: &mut Draft<'_>, slot: Slot, output: &Json) -> Result<(), Sto
             | Phase::Undoing { .. }
             | Phase::UndoRetrying { .. }
             | Phase::UndoBlocked
-            | Phase::Undone,
+            | Phase::Undone
+            | Phase::Open { .. }
+            | Phase::Waiting { .. }
+            | Phase::Racing { .. },
         ) => {}
     }
     draft.succeed(slot, output.clone(), None);
+    Ok(())
+}
+
+/// A success of what its fallback has done meanwhile: it is undone, and the fallback's stays.
+fn covered_late(draft: &mut Draft<'_>, slot: Slot, output: &Json) -> Result<(), Stop> {
+    let (task, after) = (draft.name(slot), After::Covered);
+    draft.push(Body::Reverting { task, after, error: None });
+    draft.schedule_undo(slot, Why::Late(output.clone()));
     Ok(())
 }
 
@@ -217,12 +276,22 @@ fn after_end(draft: &mut Draft<'_>, slot: Slot, phase: Phase, output: &Json) -> 
         | Phase::Doubtful
         | Phase::Done
         | Phase::Skipped { .. }
-        | Phase::Kept => Err(Stop::Ignored("late_success")),
+        | Phase::Kept
+        | Phase::Open { .. }
+        | Phase::Waiting { .. }
+        | Phase::Racing { .. }
+        | Phase::Covering
+        | Phase::Covered => Err(Stop::Ignored("late_success")),
     }
 }
 
 /// A do has not worked. Only the last attempt's word counts, since it speaks for all.
-fn failed(draft: &mut Draft<'_>, slot: Slot, failure: &Failure, is_last: bool) -> Result<(), Stop> {
+pub(super) fn failed(
+    draft: &mut Draft<'_>,
+    slot: Slot,
+    failure: &Failure,
+    is_last: bool,
+) -> Result<(), Stop> {
     if !is_last {
         return Err(Stop::Ignored("late_failure"));
     }
@@ -262,7 +331,12 @@ fn failed(draft: &mut Draft<'_>, slot: Slot, failure: &Failure, is_last: bool) -
             | Phase::UndoRetrying { .. }
             | Phase::UndoBlocked
             | Phase::Undone
-            | Phase::Kept,
+            | Phase::Kept
+            | Phase::Open { .. }
+            | Phase::Waiting { .. }
+            | Phase::Racing { .. }
+            | Phase::Covering
+            | Phase::Covered,
             _,
         ) => return Err(Stop::Ignored("late_failure")),
     }
@@ -309,7 +383,7 @@ fn heard(
 
 /// An undo has worked, or found nothing to do. Any undo's word counts that was sent with what is
 /// known now.
-fn undone(draft: &mut Draft<'_>, slot: Slot, n: u32, nothing: bool) -> Result<(), Stop> {
+pub(super) fn undone(draft: &mut Draft<'_>, slot: Slot, n: u32, nothing: bool) -> Result<(), Stop> {
     let task = draft.task(slot);
     match task.phase {
         Phase::Undoing { .. } | Phase::UndoRetrying { .. } | Phase::UndoBlocked
@@ -334,11 +408,20 @@ fn undone(draft: &mut Draft<'_>, slot: Slot, n: u32, nothing: bool) -> Result<()
         | Phase::Failed { .. }
         | Phase::Cancelled
         | Phase::Undone
-        | Phase::Kept => Err(Stop::Ignored("duplicate")),
+        | Phase::Kept
+        | Phase::Open { .. }
+        | Phase::Waiting { .. }
+        | Phase::Racing { .. }
+        | Phase::Covering
+        | Phase::Covered => Err(Stop::Ignored("duplicate")),
     }
 }
 
-fn undo_failed(draft: &mut Draft<'_>, slot: Slot, failure: &Failure) -> Result<(), Stop> {
+pub(super) fn undo_failed(
+    draft: &mut Draft<'_>,
+    slot: Slot,
+    failure: &Failure,
+) -> Result<(), Stop> {
     match draft.task(slot).phase {
         Phase::Undoing { .. } => {
             draft.undo_failed(slot, failure);
@@ -359,7 +442,12 @@ fn undo_failed(draft: &mut Draft<'_>, slot: Slot, failure: &Failure) -> Result<(
         | Phase::Failed { .. }
         | Phase::Cancelled
         | Phase::Undone
-        | Phase::Kept => Err(Stop::Ignored("late_failure")),
+        | Phase::Kept
+        | Phase::Open { .. }
+        | Phase::Waiting { .. }
+        | Phase::Racing { .. }
+        | Phase::Covering
+        | Phase::Covered => Err(Stop::Ignored("late_failure")),
     }
 }
 

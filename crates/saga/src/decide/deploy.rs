@@ -10,7 +10,7 @@ pub(super) fn deploy(held: &dyn Held, deploy: &Deploy) -> Result<Vec<Event>, Sto
     let Deploy { saga, version, revision, text, ce_id } = deploy;
     let is_newer = match held.state(&newest_key(saga)) {
         Some(State::Newest(newest)) => (*revision, ce_id) > (newest.revision, &newest.ce_id),
-        Some(State::Workflow(_) | State::Definition(_)) | None => true,
+        Some(State::Workflow(_) | State::Definition(_) | State::Early(_)) | None => true,
     };
     let is_known = held.state(&definition_key(saga, version)).is_some();
     if is_known && !is_newer {

@@ -8,12 +8,16 @@ use events::{By, Problem, Timestamp};
 
 use crate::event::{About, Body, Event, WorkflowEvent};
 use crate::evolve::{Fold, begin, fold};
-use crate::phase::{Command, Phase, Task, TaskError, TaskRef};
-use crate::plan::{Plan, Slot, TaskPlan};
-use crate::workflow::{Head, Stage, Workflow};
+use crate::phase::{Phase, Task, TaskError};
+use crate::plan::{Plan, Slot};
+use crate::workflow::{Head, Kept, Stage, Workflow};
+
+use super::Held;
 
 /// A decision in the making.
 pub(crate) struct Draft<'a> {
+    /// For the definitions of children.
+    pub(crate) held: &'a dyn Held,
     pub(crate) plan: &'a Plan,
     pub(crate) now: Timestamp,
     pub(crate) head: Head,
@@ -24,6 +28,9 @@ pub(crate) struct Draft<'a> {
     events: Vec<Event>,
     is_forgotten: bool,
 }
+
+/// Events that one decision may come to, for each task: far more than a task has phases.
+const EVENTS_PER_SLOT: usize = 64;
 
 /// What has not been touched.
 static PENDING: Task = Task::PENDING;
@@ -46,8 +53,14 @@ impl Fold for Draft<'_> {
 
 impl<'a> Draft<'a> {
     /// A draft over a workflow that there is.
-    pub(crate) fn over(workflow: &'a Workflow, plan: &'a Plan, now: Timestamp) -> Self {
+    pub(crate) fn over(
+        held: &'a dyn Held,
+        workflow: &'a Workflow,
+        plan: &'a Plan,
+        now: Timestamp,
+    ) -> Self {
         Self {
+            held,
             plan,
             now,
             head: workflow.head.clone(),
@@ -59,12 +72,23 @@ impl<'a> Draft<'a> {
         }
     }
 
-    /// A draft of a workflow that begins with this event.
-    pub(crate) fn begin(start: WorkflowEvent, plan: &'a Plan) -> Self {
+    /// A draft of a workflow that begins with this event. `early`: what came before it.
+    pub(crate) fn start(
+        held: &'a dyn Held,
+        start: WorkflowEvent,
+        early: Option<&crate::workflow::Early>,
+        plan: &'a Plan,
+    ) -> Self {
+        let mut head = begin(&start);
+        if let Some(early) = early {
+            head.early.clone_from(&early.kept);
+            head.seen.clone_from(&early.seen);
+        }
         Self {
+            held,
             plan,
             now: start.time,
-            head: begin(&start),
+            head,
             by: None,
             base: &[],
             changed: BTreeMap::new(),
@@ -88,6 +112,11 @@ impl<'a> Draft<'a> {
             trace: self.head.trace.clone(),
             body,
         };
+        assert!(
+            self.events.len() <= EVENTS_PER_SLOT * (self.slots().end + self.head.early.len() + 8),
+            "all-bounded: what follows for {} does not come to rest: {event:?}",
+            self.head.id
+        );
         fold(self, &event);
         self.events.push(Event(About::Workflow(Box::new(event))));
     }
@@ -113,21 +142,20 @@ impl<'a> Draft<'a> {
         self.events
     }
 
-    /// `never-silent`: whoever lives waits for a command with its deadline, for a timer, or for a
-    /// person who has been told.
+    /// `never-silent`: whoever lives waits for a command with its deadline, for an event or a child, for a
+    /// timer, or for a person who has been told.
     fn speaks(&self) -> bool {
         matches!(self.head.stage, Stage::Ended { .. })
             || self.head.paused_at.is_some()
             || self.head.timeout_due().is_some()
             || self.slots().any(|slot| {
                 let phase = self.task(slot).phase;
-                phase.due().is_some() || phase == Phase::UndoBlocked
+                let waits = matches!(
+                    phase,
+                    Phase::Running { .. } | Phase::Stopping { .. } | Phase::Undoing { .. }
+                );
+                waits || phase.due().is_some() || phase == Phase::UndoBlocked
             })
-    }
-
-    /// All tasks, in the plan's order.
-    pub(crate) fn slots(&self) -> std::ops::Range<Slot> {
-        0..self.plan.tasks.len()
     }
 
     /// A task as it now is.
@@ -135,45 +163,19 @@ impl<'a> Draft<'a> {
         self.changed.get(&slot).or_else(|| self.base.get(slot)).unwrap_or(&PENDING)
     }
 
-    /// A task as the saga file has it.
-    #[allow(clippy::indexing_slicing, reason = "slots come from the plan and nowhere else")]
-    pub(crate) fn task_plan(&self, slot: Slot) -> &'a TaskPlan {
-        &self.plan.tasks[slot]
-    }
-
-    /// The task's name in events.
-    pub(crate) fn name(&self, slot: Slot) -> TaskRef {
-        // A plan has at most a thousand tasks.
-        let number = u32::try_from(slot).unwrap_or(u32::MAX);
-        TaskRef { slot: number, id: self.task_plan(slot).id.clone() }
-    }
-
     /// A time after now: a wait of nothing would fire in the same decision.
     pub(crate) fn in_time(&self, wait: Duration) -> Timestamp {
         self.now.after(wait.max(Duration::from_millis(1)))
     }
 
-    /// The latest time for all attempts of a task together, where its file has one.
-    pub(crate) fn task_deadline(&self, slot: Slot) -> Option<Timestamp> {
-        let Some(crate::plan::Deadline::Within(all)) = self.task_plan(slot).deadline else {
-            return None;
-        };
-        Some(self.task(slot).ready_at.unwrap_or(self.now).after(all))
+    /// Whether doing goes on: nothing has turned it.
+    pub(crate) fn is_forward(&self) -> bool {
+        matches!(self.head.stage, Stage::Forward | Stage::Deferred(_))
     }
 
-    /// The order to stop the task's attempt.
-    pub(crate) fn stop_command(&self, slot: Slot, until: Timestamp) -> Command {
-        let plan = self.task_plan(slot);
-        Command {
-            task: plan.id.clone(),
-            n: self.task(slot).attempt,
-            agent: plan.action.agent().0,
-            task_type: plan.action.agent().1,
-            value: events::Json::null(),
-            deadline: until,
-            time: self.now,
-            epoch: self.head.epoch,
-        }
+    /// What was kept for a task that was not there yet, the first that `fits`.
+    pub(crate) fn kept(&self, fits: impl Fn(&Kept) -> bool) -> Option<Kept> {
+        self.head.early.iter().find(|kept| fits(kept)).cloned()
     }
 
     /// The task's last error as the workflow's problem.
@@ -183,6 +185,6 @@ impl<'a> Draft<'a> {
             .error
             .clone()
             .unwrap_or_else(|| TaskError { code: "failed".to_owned(), message: String::new() });
-        Problem { task: Some(self.task_plan(slot).id.clone()), code, message }
+        Problem { task: Some(self.name(slot).id), code, message }
     }
 }

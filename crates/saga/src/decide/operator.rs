@@ -33,7 +33,9 @@ pub(super) fn operator(draft: &mut Draft<'_>, verb: &Verb, by: &By) -> Result<()
 fn cancel(draft: &mut Draft<'_>, by: &By) -> Result<(), Stop> {
     match &draft.head.stage {
         Stage::Ended { .. } => return Err(Stop::Ignored("ended")),
-        Stage::Compensating(_) => return Err(Stop::Ignored("compensating")),
+        Stage::Compensating(_) | Stage::Failing(_) | Stage::Closing { .. } => {
+            return Err(Stop::Ignored("compensating"));
+        }
         Stage::Deferred(_) => return Err(Stop::Ignored("already_failing")),
         Stage::Forward => {}
     }
@@ -42,7 +44,8 @@ fn cancel(draft: &mut Draft<'_>, by: &By) -> Result<(), Stop> {
         return invalid("past_pivot", message);
     }
     let problem = Problem { task: None, code: "cancelled".to_owned(), message: by.reason.clone() };
-    draft.trouble(Trouble { origin: Origin::Cancel(by.clone()), problem });
+    let origin = Origin::Cancel(by.clone());
+    draft.trouble(Trouble { origin, problem, decided_by: None });
     Ok(())
 }
 
@@ -55,18 +58,20 @@ fn go_on(draft: &mut Draft<'_>, by: &By) -> Result<(), Stop> {
         let message = format!("`{}` is in doubt; resolve or retry it", draft.name(slot).id);
         return invalid("in_doubt", message);
     }
-    let failed = |slot: &Slot| phase(slot) == Phase::Failed { accepted: false };
-    let accepted: Vec<TaskRef> =
-        draft.slots().filter(failed).map(|slot| draft.name(slot)).collect();
+    let accepted: Vec<TaskRef> = draft
+        .slots()
+        .filter(|slot| draft.waits_for_a_person(*slot))
+        .map(|slot| draft.name(slot))
+        .collect();
     draft.push(Body::WorkflowResumed { by: by.clone(), accepted });
     Ok(())
 }
 
-/// Whether the workflow waits for an operator because this task failed past the pivot.
+/// Whether the workflow waits for an operator because this task has failed.
 fn is_paused_on(draft: &Draft<'_>, slot: Slot) -> bool {
     draft.head.paused_at.is_some()
-        && matches!(draft.head.stage, Stage::Forward)
-        && draft.task(slot).phase == Phase::Failed { accepted: false }
+        && matches!(draft.task(slot).phase, Phase::Failed { .. })
+        && draft.waits_for_a_person(slot)
 }
 
 fn not_waiting<T>(draft: &Draft<'_>, slot: Slot) -> Result<T, Stop> {
@@ -75,7 +80,7 @@ fn not_waiting<T>(draft: &Draft<'_>, slot: Slot) -> Result<T, Stop> {
     let message = format!("`{task}` is {}; no operator is waited for", phase.word());
     let code = match &draft.head.stage {
         Stage::Ended { .. } => "ended",
-        Stage::Compensating(_) => "not_blocked",
+        Stage::Compensating(_) | Stage::Failing(_) | Stage::Closing { .. } => "not_blocked",
         Stage::Forward | Stage::Deferred(_) => "not_paused",
     };
     invalid(code, message)
@@ -83,7 +88,7 @@ fn not_waiting<T>(draft: &Draft<'_>, slot: Slot) -> Result<T, Stop> {
 
 fn retry(draft: &mut Draft<'_>, slot: Slot, by: &By) -> Result<(), Stop> {
     let task = draft.task(slot);
-    let is_forward = matches!(draft.head.stage, Stage::Forward | Stage::Deferred(_));
+    let is_forward = draft.is_forward();
     match task.phase {
         Phase::UndoBlocked => {
             draft.schedule_undo(slot, Why::ByHand(by.clone()));
@@ -101,6 +106,13 @@ fn retry(draft: &mut Draft<'_>, slot: Slot, by: &By) -> Result<(), Stop> {
                 draft.name(slot).id
             ),
         ),
+        Phase::Failed { .. } if is_paused_on(draft, slot) && draft.is_group(slot) => {
+            let message = format!(
+                "`{}` is a group, which is not begun again; skip it or go on without it",
+                draft.name(slot).id
+            );
+            invalid("group", message)
+        }
         Phase::Failed { .. } if is_paused_on(draft, slot) => {
             do_again(draft, slot, false);
             Ok(())
@@ -119,7 +131,12 @@ fn retry(draft: &mut Draft<'_>, slot: Slot, by: &By) -> Result<(), Stop> {
         | Phase::Undoing { .. }
         | Phase::UndoRetrying { .. }
         | Phase::Undone
-        | Phase::Kept => not_waiting(draft, slot),
+        | Phase::Kept
+        | Phase::Open { .. }
+        | Phase::Waiting { .. }
+        | Phase::Racing { .. }
+        | Phase::Covering
+        | Phase::Covered => not_waiting(draft, slot),
     }
 }
 
@@ -153,7 +170,12 @@ fn skip(draft: &mut Draft<'_>, slot: Slot, output: Option<Json>, by: &By) -> Res
         | Phase::Undoing { .. }
         | Phase::UndoRetrying { .. }
         | Phase::Undone
-        | Phase::Kept => return not_waiting(draft, slot),
+        | Phase::Kept
+        | Phase::Open { .. }
+        | Phase::Waiting { .. }
+        | Phase::Racing { .. }
+        | Phase::Covering
+        | Phase::Covered => return not_waiting(draft, slot),
     };
     let output = output.filter(|_| why == Skip::Operator);
     if let Some(output) = &output {

@@ -10,11 +10,16 @@ use crate::input::Start;
 use crate::limits::BUSINESS_KEY_BYTES_MAX;
 use crate::plan::{OnDuplicate, Plan};
 use crate::state::{State, definition_key, newest_key};
+use crate::workflow::ParentRef;
 
 pub(super) fn start(held: &dyn Held, start: &Start, now: Timestamp) -> Result<Vec<Event>, Stop> {
     let held_workflow = match held.state(start.workflow.as_str()) {
         Some(State::Workflow(workflow)) => Some(workflow),
-        Some(State::Definition(_) | State::Newest(_)) | None => None,
+        Some(State::Definition(_) | State::Newest(_) | State::Early(_)) | None => None,
+    };
+    let early = match held.state(start.workflow.as_str()) {
+        Some(State::Early(early)) => Some(early),
+        Some(State::Definition(_) | State::Newest(_) | State::Workflow(_)) | None => None,
     };
     if held_workflow.is_some_and(|workflow| workflow.head.start_id == start.start_id) {
         return Err(Stop::Ignored("duplicate_start"));
@@ -46,9 +51,13 @@ pub(super) fn start(held: &dyn Held, start: &Start, now: Timestamp) -> Result<Ve
             start_id: start.start_id.clone(),
             inputs,
             timeout_at: now.after(plan.timeout),
+            parent: start.parent.as_ref().map(|parent| ParentRef {
+                command: parent.command.to_string(),
+                depth: parent.depth,
+            }),
         },
     };
-    let mut draft = Draft::begin(started, &plan);
+    let mut draft = Draft::start(held, started, early, &plan);
     draft.advance();
     Ok(draft.finish())
 }
@@ -57,7 +66,7 @@ fn plan_for(held: &dyn Held, start: &Start) -> Result<(Version, Arc<Plan>), Stop
     let saga = &start.saga;
     let newest = || match held.state(&newest_key(saga)) {
         Some(State::Newest(newest)) => Some(newest.version.clone()),
-        Some(State::Workflow(_) | State::Definition(_)) | None => None,
+        Some(State::Workflow(_) | State::Definition(_) | State::Early(_)) | None => None,
     };
     let Some(version) = start.version.clone().or_else(newest) else {
         let message = format!("no version of saga `{saga}` is deployed; deploy it first");
@@ -72,7 +81,7 @@ fn plan_for(held: &dyn Held, start: &Start) -> Result<(Version, Arc<Plan>), Stop
                 format!("version {version} of saga `{saga}` can not be run by this build"),
             ),
         },
-        Some(State::Workflow(_) | State::Newest(_)) | None => refused(
+        Some(State::Workflow(_) | State::Newest(_) | State::Early(_)) | None => refused(
             Class::UnknownSaga,
             "unknown_saga",
             format!("version {version} of saga `{saga}` is not deployed; deploy it first"),
@@ -85,7 +94,12 @@ fn admit(start: &Start, plan: &Plan) -> Result<Json, Stop> {
     let Some((saga, key)) = start.workflow.parts() else {
         return invalid("bad_workflow_id", format!("`{}` is no workflow id", start.workflow));
     };
-    let inputs = match plan.admit(&start.inputs.value()) {
+    // A child is given what its parent has: of that, what it declares.
+    let given = match (start.inputs.value(), &start.parent) {
+        (serde_json::Value::Object(map), Some(_)) => serde_json::Value::Object(plan.declared(map)),
+        (given, _) => given,
+    };
+    let inputs = match plan.admit(&given) {
         Ok(inputs) => inputs,
         Err(error) => return invalid("bad_start", error.to_string()),
     };

@@ -1,14 +1,13 @@
 //! One task going forward: attempts, failures, doubt.
 
 use events::{By, Json, Timestamp};
-use serde_json::{Map, Value};
 
 use super::Draft;
 use crate::event::{Body, Doubt};
 use crate::input::{Effects, Failure};
-use crate::limits::{COMMAND_BYTES_MAX, QUERY_FOR, UNDO_BYTES_MAX, WORKFLOW_BYTES_MAX};
-use crate::phase::{Command, Phase, TaskError};
-use crate::plan::{InDoubt, Inputs, Kind, Slot};
+use crate::limits::{QUERY_FOR, UNDO_BYTES_MAX, WORKFLOW_BYTES_MAX};
+use crate::phase::{Command, TaskError};
+use crate::plan::{Action, Idempotency, InDoubt, Kind, Slot};
 use crate::retry::chance;
 use crate::scope::WorkflowScope;
 use crate::workflow::Stage;
@@ -19,72 +18,6 @@ pub(super) fn error(code: &str, message: impl Into<String>) -> TaskError {
 }
 
 impl Draft<'_> {
-    /// Begins a task, or its next attempt. Inputs that were computed once stay.
-    pub(super) fn schedule(&mut self, slot: Slot) {
-        assert!(
-            self.head.epoch == 0 && matches!(self.head.stage, Stage::Forward | Stage::Deferred(_)),
-            "undo-order: a task of {} would start after compensation began",
-            self.head.id
-        );
-        let inputs = match self.task(slot).inputs.clone() {
-            Some(inputs) => Ok(inputs),
-            None => self.inputs(slot),
-        };
-        let inputs = match inputs {
-            Ok(inputs) => inputs,
-            Err(error) => return self.fail(slot, error),
-        };
-        let plan = self.task_plan(slot);
-        let attempt_ends = self.in_time(plan.timeout.unwrap_or_default());
-        let deadline = match self.task_deadline(slot) {
-            Some(all) => attempt_ends.min(all.max(self.in_time(std::time::Duration::ZERO))),
-            None => attempt_ends,
-        };
-        let command = Command {
-            task: plan.id.clone(),
-            n: self.task(slot).attempt.saturating_add(1),
-            agent: plan.action.agent().0,
-            task_type: plan.action.agent().1,
-            value: inputs,
-            deadline,
-            time: self.now,
-            epoch: self.head.epoch,
-        };
-        self.push(Body::TaskScheduled { task: self.name(slot), command });
-    }
-
-    fn inputs(&self, slot: Slot) -> Result<Json, TaskError> {
-        let plan = self.task_plan(slot);
-        let inputs = match &plan.inputs {
-            Inputs::Computed(template) => Json::from_value(
-                &template
-                    .eval(&WorkflowScope { draft: self, original: None })
-                    .map_err(|failed| error("expression", failed.to_string()))?,
-            ),
-            Inputs::Upstream => {
-                let of = |&upstream: &Slot| {
-                    let output =
-                        self.task(upstream).output.as_ref().map_or(Value::Null, Json::value);
-                    (self.task_plan(upstream).id.as_str().to_owned(), output)
-                };
-                Json::from_value(&Value::Object(
-                    plan.depends_on.iter().map(of).collect::<Map<_, _>>(),
-                ))
-            }
-            Inputs::Enclosing | Inputs::Item => self.head.inputs.clone(),
-        };
-        let bytes = inputs.as_str().len();
-        if bytes > COMMAND_BYTES_MAX {
-            let message =
-                format!("inputs of {bytes} bytes exceed {COMMAND_BYTES_MAX}; pass a reference");
-            return Err(error("too_large", message));
-        }
-        if let Some(too_large) = self.overflow("inputs", bytes) {
-            return Err(too_large);
-        }
-        Ok(inputs)
-    }
-
     /// The task has failed for good.
     pub(super) fn fail(&mut self, slot: Slot, error: TaskError) {
         self.fail_by(slot, error, None);
@@ -99,8 +32,7 @@ impl Draft<'_> {
     /// undos are under way stands, but does not close the way back.
     pub(super) fn succeed(&mut self, slot: Slot, output: Json, by: Option<By>) {
         let attempt = self.task(slot).attempt;
-        let is_forward = matches!(self.head.stage, Stage::Forward | Stage::Deferred(_));
-        let pivot = is_forward && self.task_plan(slot).kind == Kind::Pivot;
+        let pivot = self.is_forward() && self.task_plan(slot).kind == Kind::Pivot;
         self.push(Body::TaskCompleted { task: self.name(slot), attempt, output, by, pivot });
     }
 
@@ -115,7 +47,7 @@ impl Draft<'_> {
     }
 
     /// Why so many more bytes are too many for the workflow to hold.
-    fn overflow(&self, what: &str, bytes: usize) -> Option<TaskError> {
+    pub(super) fn overflow(&self, what: &str, bytes: usize) -> Option<TaskError> {
         let all = self.held_bytes() + bytes;
         (all > WORKFLOW_BYTES_MAX).then(|| {
             let message = format!(
@@ -138,9 +70,11 @@ impl Draft<'_> {
     /// An attempt has failed: it is repeated, has failed for good, or is in doubt.
     pub(super) fn attempt_failed(&mut self, slot: Slot, failure: &Failure) {
         let plan = self.task_plan(slot);
-        let known = failure.effects == Effects::None || plan.kind == Kind::ReadOnly;
+        let known = failure.effects == Effects::None || !self.may_be_in_doubt(slot);
         let why = error(&failure.code, failure.message.as_str());
-        let repeats = failure.retryable && plan.retry.allows(&failure.code);
+        let repeats = failure.retryable
+            && plan.retry.allows(&failure.code)
+            && (known || self.may_repeat_in_doubt(slot));
         match self.next_attempt(slot).filter(|_| repeats) {
             Some(retry_at) => self.retry(slot, why, retry_at, !known),
             None if known => self.fail(slot, why),
@@ -153,12 +87,19 @@ impl Draft<'_> {
         let attempt = self.task(slot).attempt;
         self.push(Body::TaskTimedOut { task: self.name(slot), attempt, deadline });
         let plan = self.task_plan(slot);
-        let repeats = plan.kind == Kind::Retriable || plan.retry.allows(&why.code);
+        let doubt = self.may_be_in_doubt(slot);
+        let repeats = (plan.kind == Kind::Retriable || plan.retry.allows(&why.code))
+            && (!doubt || self.may_repeat_in_doubt(slot));
         match self.next_attempt(slot).filter(|_| repeats) {
-            Some(retry_at) => self.retry(slot, why, retry_at, plan.kind != Kind::ReadOnly),
-            None if plan.kind == Kind::ReadOnly => self.fail(slot, why),
+            Some(retry_at) => self.retry(slot, why, retry_at, doubt),
+            None if !doubt => self.fail(slot, why),
             None => self.doubt(slot, why),
         }
+    }
+
+    /// Whether an attempt may follow one whose outcome is unknown.
+    fn may_repeat_in_doubt(&self, slot: Slot) -> bool {
+        !matches!(self.task_plan(slot).idempotency, Idempotency::Never)
     }
 
     fn retry(&mut self, slot: Slot, error: TaskError, retry_at: Timestamp, doubt: bool) {
@@ -173,22 +114,27 @@ impl Draft<'_> {
         if plan.kind != Kind::Retriable && made >= plan.retry.max_attempts {
             return None;
         }
-        let chance = chance(&self.head.id, self.head.run, &plan.id, "do", task.attempt);
+        let chance = chance(&self.head.id, self.head.run, &self.name(slot).id, "do", task.attempt);
         let at = self.in_time(plan.retry.wait(made, chance));
-        self.task_deadline(slot).is_none_or(|deadline| at < deadline).then_some(at)
+        task.deadline.is_none_or(|deadline| at < deadline).then_some(at)
     }
 
     /// What follows from doubt about this task, as things stand.
     fn policy(&self, slot: Slot) -> InDoubt {
         let plan = self.task_plan(slot);
+        if matches!(self.head.stage, Stage::Failing(_)) {
+            return InDoubt::Hold;
+        }
         match plan.in_doubt {
             InDoubt::Undo
-                if plan.undo.is_some() && plan.kind != Kind::Pivot && !self.head.past_pivot =>
+                if plan.undo.is_some()
+                    && plan.kind != Kind::Pivot
+                    && (!self.is_forward() || self.can_turn(slot)) =>
             {
                 InDoubt::Undo
             }
-            InDoubt::Undo | InDoubt::Hold => InDoubt::Hold,
-            InDoubt::Query => InDoubt::Query,
+            InDoubt::Query if matches!(plan.action, Action::Agent { .. }) => InDoubt::Query,
+            InDoubt::Undo | InDoubt::Hold | InDoubt::Query => InDoubt::Hold,
         }
     }
 
@@ -199,7 +145,7 @@ impl Draft<'_> {
             InDoubt::Hold => self.hold(slot, error),
             InDoubt::Query => {
                 // A deadline that is over is no time to ask in.
-                let deadline = self.task_deadline(slot).filter(|at| *at > self.now);
+                let deadline = self.task(slot).deadline.filter(|at| *at > self.now);
                 let until = deadline.unwrap_or(self.now.after(QUERY_FOR));
                 self.in_doubt(slot, Doubt::Query { until }, error);
                 self.query(slot, until);
@@ -220,21 +166,24 @@ impl Draft<'_> {
     /// Asks the agent whether it was done.
     pub(super) fn query(&mut self, slot: Slot, until: Timestamp) {
         let plan = self.task_plan(slot);
-        let scope = WorkflowScope { draft: self, original: None };
-        let value = Json::from_value(&scope.original_with_key(slot, None));
+        let Action::Agent { agent, task_type } = &plan.action else { return };
+        let value = Json::from_value(&WorkflowScope::of(self).original_with_key(slot, None));
         if value.as_str().len() > UNDO_BYTES_MAX {
             return self
                 .hold(slot, error("too_large", "the query exceeds what a command can hold"));
         }
         let command = Command {
-            task: plan.id.clone(),
+            task: self.name(slot).id,
             n: self.task(slot).queries.saturating_add(1),
-            agent: plan.action.agent().0,
-            task_type: plan.action.agent().1,
+            agent: agent.clone(),
+            task_type: task_type.clone(),
             value,
-            deadline: self.in_time(plan.timeout.unwrap_or_default()),
+            deadline: self.in_time(plan.timeout.unwrap_or(crate::limits::QUERY_TIMEOUT)),
             time: self.now,
             epoch: self.head.epoch,
+            key: self.key(slot),
+            via: crate::phase::Via::Agent,
+            endless: false,
         };
         self.push(Body::QueryScheduled { task: self.name(slot), command, until });
     }
@@ -242,7 +191,8 @@ impl Draft<'_> {
     /// The agent does not know, or does not answer: it is asked again, or an operator is.
     pub(super) fn query_unknown(&mut self, slot: Slot, until: Timestamp) {
         let (plan, task) = (self.task_plan(slot), self.task(slot));
-        let chance = chance(&self.head.id, self.head.run, &plan.id, "query", task.queries);
+        let id = self.name(slot).id;
+        let chance = chance(&self.head.id, self.head.run, &id, "query", task.queries);
         let at = self.in_time(plan.retry.wait(task.queries, chance));
         if at < until {
             self.push(Body::QueryRepeats { task: self.name(slot), at, until });
@@ -257,15 +207,5 @@ impl Draft<'_> {
         let why = self.task(slot).error.clone();
         let why = why.unwrap_or_else(|| error("not_done", "the task was not done"));
         self.fail_by(slot, why, by);
-    }
-
-    /// Whether a pivot's outcome is still to come. One that waits for its next attempt after a
-    /// definite failure is not out: in trouble it is not sent again.
-    pub(super) fn pivot_in_flight(&self) -> bool {
-        self.slots().any(|slot| {
-            let phase = self.task(slot).phase;
-            let waits = matches!(phase, Phase::Retrying { doubt: false, .. });
-            self.task_plan(slot).kind == Kind::Pivot && phase.in_flight() && !waits
-        })
     }
 }

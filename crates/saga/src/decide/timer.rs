@@ -11,7 +11,7 @@ use crate::event::{About, Body, Event, WorkflowEvent};
 use crate::input::{Effects, Failure};
 use crate::limits::{LATE_UNDO, POSTPONED_FOR, REMEMBERED};
 use crate::phase::Phase;
-use crate::plan::Slot;
+use crate::plan::{Slot, Strategy};
 use crate::workflow::{Head, Origin, Stage, Trouble};
 
 /// Fires everything that is due, the earliest first.
@@ -20,12 +20,13 @@ pub(super) fn fire(draft: &mut Draft<'_>) -> Result<(), Stop> {
         return Err(Stop::Ignored("not_due"));
     }
     // Each timer moves its task to a state that is not due now, and a task can be moved by few more.
-    let bound = 8 * draft.plan.tasks.len() + 8;
+    let bound = 8 * draft.slots().end + 8 * draft.head.early.len() + 8;
     for _ in 0..bound {
         let Some((_, due)) = earliest(draft) else { return Ok(()) };
         match due {
             Due::Task(slot) => task(draft, slot),
             Due::Timeout => timed_out(draft),
+            Due::Early => early(draft),
             Due::Rest => rest(draft),
         }
         // What follows comes before what is due later.
@@ -38,6 +39,7 @@ pub(super) fn fire(draft: &mut Draft<'_>) -> Result<(), Stop> {
 enum Due {
     Task(Slot),
     Timeout,
+    Early,
     Rest,
 }
 
@@ -46,22 +48,39 @@ fn earliest(draft: &Draft<'_>) -> Option<(Timestamp, Due)> {
     let first = tasks.min().map(|(at, slot)| (at, Due::Task(slot)));
     let own = match &draft.head.stage {
         Stage::Ended { .. } if first.is_some() || draft.is_blocked() => None,
+        Stage::Ended { unwinding: Some(_), .. } => None,
         Stage::Ended { at, late, shrunk, .. } if *shrunk || late.is_empty() => {
             Some((at.after(REMEMBERED), Due::Rest))
         }
         Stage::Ended { at, .. } => Some((at.after(LATE_UNDO), Due::Rest)),
-        Stage::Forward | Stage::Deferred(_) | Stage::Compensating(_) => {
-            draft.head.timeout_due().map(|at| (at, Due::Timeout))
-        }
+        Stage::Forward
+        | Stage::Deferred(_)
+        | Stage::Compensating(_)
+        | Stage::Failing(_)
+        | Stage::Closing { .. } => draft.head.timeout_due().map(|at| (at, Due::Timeout)),
     };
+    let early = draft.head.early.iter().map(|kept| (kept.until, Due::Early)).min();
     // What has been forgotten has no time.
-    first.into_iter().chain(own).min().filter(|(at, _)| *at <= draft.now && !draft.is_forgotten())
+    first
+        .into_iter()
+        .chain(own)
+        .chain(early)
+        .min()
+        .filter(|(at, _)| *at <= draft.now && !draft.is_forgotten())
 }
 
 fn task(draft: &mut Draft<'_>, slot: Slot) {
     let silence = || error("timeout", "no answer in time");
     match draft.task(slot).phase {
-        Phase::Running { deadline, .. } => draft.attempt_timed_out(slot, deadline, silence()),
+        Phase::Running { deadline, .. } => {
+            draft.attempt_timed_out(slot, deadline.unwrap_or(draft.now), silence());
+        }
+        Phase::Open { .. } => draft.fail_group(slot, silence()),
+        Phase::Waiting { .. } => {
+            draft.push(Body::TimerFired { task: draft.name(slot) });
+            draft.succeed(slot, events::Json::null(), None);
+        }
+        Phase::Racing { .. } => draft.race_is_over(slot),
         Phase::Retrying { .. } => draft.schedule(slot),
         Phase::Asking { until, .. } => draft.query_unknown(slot, until),
         Phase::AskAgain { until, .. } => draft.query(slot, until),
@@ -77,7 +96,16 @@ fn task(draft: &mut Draft<'_>, slot: Slot) {
         | Phase::Cancelled
         | Phase::UndoBlocked
         | Phase::Undone
-        | Phase::Kept => {}
+        | Phase::Kept
+        | Phase::Covering
+        | Phase::Covered => {}
+    }
+}
+
+/// An event that came early is nobody's any longer.
+fn early(draft: &mut Draft<'_>) {
+    if let Some(kept) = draft.kept(|kept| kept.until <= draft.now) {
+        draft.push(Body::EventLeft { kept, unmatched: true });
     }
 }
 
@@ -93,13 +121,25 @@ fn undo_silence() -> Failure {
 fn timed_out(draft: &mut Draft<'_>) {
     let message = format!("not done by {}", draft.head.timeout_at);
     let problem = Problem { task: None, code: "timeout".to_owned(), message };
-    draft.trouble(Trouble { origin: Origin::Timeout, problem });
+    let trouble = Trouble { origin: Origin::Timeout, problem, decided_by: None };
+    match draft.plan.on_failure.strategy {
+        Strategy::Compensate => draft.trouble(trouble),
+        Strategy::Continue | Strategy::FailFast => draft.fail_fast(trouble),
+        Strategy::Pause => {
+            let problem = trouble.problem;
+            draft.push(Body::WorkflowPaused { problem, timed_out: true });
+        }
+    }
 }
 
 fn rest(draft: &mut Draft<'_>) {
     let has_tasks = match &draft.head.stage {
         Stage::Ended { late, shrunk, .. } => !*shrunk && !late.is_empty(),
-        Stage::Forward | Stage::Deferred(_) | Stage::Compensating(_) => false,
+        Stage::Forward
+        | Stage::Deferred(_)
+        | Stage::Compensating(_)
+        | Stage::Failing(_)
+        | Stage::Closing { .. } => false,
     };
     draft.push(if has_tasks { Body::Shrunk } else { Body::Forgotten });
 }

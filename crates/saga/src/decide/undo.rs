@@ -1,14 +1,16 @@
 //! One task being undone.
 
 use events::{By, Json};
+use serde_json::Value;
 
 use super::Draft;
+use super::schedule::evaluated;
 use super::task::error;
 use crate::event::Body;
 use crate::input::Failure;
 use crate::limits::UNDO_BYTES_MAX;
-use crate::phase::{Command, Phase, TaskError};
-use crate::plan::{OnBlocked, Slot, UndoPlan};
+use crate::phase::{After, Command, Phase, TaskError, Via};
+use crate::plan::{Action, Awaited, OnBlocked, Slot, UndoPlan};
 use crate::retry::chance;
 use crate::scope::WorkflowScope;
 use crate::workflow::Stage;
@@ -24,10 +26,26 @@ pub(super) enum Why {
 }
 
 impl Draft<'_> {
+    /// Whether what was done here is to be undone: the whole workflow is, or the group around it.
+    fn is_in_scope(&self, slot: Slot) -> bool {
+        if self.is_closing(slot) {
+            return false;
+        }
+        match &self.head.stage {
+            Stage::Compensating(_) | Stage::Ended { unwinding: Some(_), .. } => true,
+            Stage::Forward | Stage::Deferred(_) => {
+                let dropped = self.around(slot).find(|group| self.is_reverting(*group));
+                let dropped = dropped.is_some_and(|group| self.task(group).after == After::Drop);
+                !dropped && self.is_reverted(slot)
+            }
+            Stage::Failing(_) | Stage::Closing { .. } | Stage::Ended { .. } => false,
+        }
+    }
+
     /// Whether the undo of this task is still to be sent.
     fn is_owed(&self, slot: Slot) -> bool {
-        match self.task(slot).phase {
-            Phase::Done => self.task_plan(slot).undo.is_some(),
+        let may_stand = match self.task(slot).phase {
+            Phase::Done => true,
             Phase::Doubtful => true,
             Phase::Pending
             | Phase::Running { .. }
@@ -43,8 +61,14 @@ impl Draft<'_> {
             | Phase::UndoRetrying { .. }
             | Phase::UndoBlocked
             | Phase::Undone
-            | Phase::Kept => false,
-        }
+            | Phase::Kept
+            | Phase::Open { .. }
+            | Phase::Waiting { .. }
+            | Phase::Racing { .. }
+            | Phase::Covering
+            | Phase::Covered => false,
+        };
+        may_stand && self.task_plan(slot).undo.is_some() && self.is_in_scope(slot)
     }
 
     /// Whether the undo of what this task depends on need not wait for it any longer.
@@ -55,8 +79,13 @@ impl Draft<'_> {
             | Phase::Failed { .. }
             | Phase::Cancelled
             | Phase::Undone
-            | Phase::Kept => true,
-            Phase::Done => self.task_plan(slot).undo.is_none(),
+            | Phase::Kept
+            // Groups: by what stands in them.
+            | Phase::Open { .. }
+            | Phase::Racing { .. }
+            | Phase::Covering
+            | Phase::Covered => true,
+            Phase::Done => self.task_plan(slot).undo.is_none() || !self.is_in_scope(slot),
             Phase::UndoBlocked => self.plan.compensation.on_blocked == OnBlocked::GoOn,
             Phase::Running { .. }
             | Phase::Retrying { .. }
@@ -66,24 +95,34 @@ impl Draft<'_> {
             | Phase::Stopping { .. }
             | Phase::Doubtful
             | Phase::Undoing { .. }
-            | Phase::UndoRetrying { .. } => false,
+            | Phase::UndoRetrying { .. }
+            | Phase::Waiting { .. } => false,
         }
     }
 
-    /// Whether nothing of this task keeps the workflow from its end.
+    /// Whether nothing of this task keeps the workflow, or the group around it, from its end.
     pub(super) fn is_over(&self, slot: Slot) -> bool {
         self.is_clear(slot) && self.task(slot).phase != Phase::UndoBlocked
     }
 
-    /// For each task, whether something that depends on it, directly or not, is not clear yet.
+    /// For each task, whether something that comes after it, directly or not, is not clear yet. What stands in
+    /// a group comes after all that the group depends on, and before all that depends on the group.
     fn waiting(&self) -> Vec<bool> {
-        let mut waits = vec![false; self.plan.tasks.len()];
+        let mut waits = vec![false; self.slots().end];
         let mut open: Vec<Slot> = self.slots().filter(|slot| !self.is_clear(*slot)).collect();
+        let mut seen = vec![false; waits.len()];
         while let Some(slot) = open.pop() {
-            for &before in &self.task_plan(slot).depends_on {
-                if let Some(wait) = waits.get_mut(before).filter(|wait| !**wait) {
-                    *wait = true;
-                    open.push(before);
+            for node in std::iter::once(slot).chain(self.around(slot)) {
+                let Some(seen) = seen.get_mut(node).filter(|seen| !**seen) else { continue };
+                *seen = true;
+                for before in self.before(node) {
+                    let within = self.slots().filter(|other| self.is_within(*other, before));
+                    for other in within {
+                        if let Some(wait) = waits.get_mut(other).filter(|wait| !**wait) {
+                            *wait = true;
+                            open.push(other);
+                        }
+                    }
                 }
             }
         }
@@ -94,11 +133,18 @@ impl Draft<'_> {
     pub(super) fn undo_ready(&mut self) {
         loop {
             let decided = self.len();
+            let owed: Vec<Slot> = self.slots().rev().filter(|slot| self.is_owed(*slot)).collect();
+            if owed.is_empty() {
+                return;
+            }
             let waits = self.waiting();
-            for slot in self.slots().rev() {
+            let strict = self.plan.compensation.strict;
+            let last = owed.iter().copied().max_by_key(|slot| self.finished(*slot));
+            let bound = if strict { 1 } else { self.plan.max_parallel.max(1) };
+            for slot in owed {
                 let waits = waits.get(slot).copied().unwrap_or(true);
-                if self.is_owed(slot) && !waits && self.undos_out() < self.plan.max_parallel.max(1)
-                {
+                let is_next = !strict || Some(slot) == last && self.is_quiet();
+                if !waits && is_next && self.undos_out() < bound {
                     self.schedule_undo(slot, Why::Turn);
                 }
             }
@@ -107,6 +153,24 @@ impl Draft<'_> {
                 return;
             }
         }
+    }
+
+    /// When a task was done, among the others; what is in doubt may have been done last.
+    fn finished(&self, slot: Slot) -> u64 {
+        match self.task(slot).phase {
+            Phase::Done => self.task(slot).finished,
+            _ => u64::MAX,
+        }
+    }
+
+    /// Whether no outcome is still to come that might have to be undone first.
+    fn is_quiet(&self) -> bool {
+        self.slots().all(|slot| !self.task(slot).phase.in_flight())
+    }
+
+    /// Whether an undo is under way while the workflow goes on.
+    pub(super) fn has_undo_out(&self) -> bool {
+        self.undos_out() > 0 || self.is_blocked() || self.slots().any(|slot| self.is_owed(slot))
     }
 
     fn undos_out(&self) -> usize {
@@ -119,10 +183,11 @@ impl Draft<'_> {
     /// Sends the task's undo, or its next attempt.
     pub(super) fn schedule_undo(&mut self, slot: Slot, why: Why) {
         let Some(undo) = self.task_plan(slot).undo.as_ref() else { return };
+        let is_whole = self.head.epoch > 0 || matches!(self.head.stage, Stage::Ended { .. });
         assert!(
-            self.head.epoch > 0 && !self.head.past_pivot && self.task(slot).attempt > 0,
+            (is_whole || self.is_reverted(slot)) && self.task(slot).attempt > 0,
             "undo-order: `{}` of {} would be undone",
-            self.task_plan(slot).id,
+            self.name(slot).id,
             self.head.id
         );
         let (late_output, by) = match why {
@@ -131,43 +196,101 @@ impl Draft<'_> {
             Why::ByHand(by) => (None, Some(by)),
         };
         let n = self.task(slot).undos.saturating_add(1);
-        let value = match self.undo_value(slot, undo, late_output.as_ref()) {
-            Ok(value) => value,
-            Err(why) => return self.undo_dead(slot, n, why, None),
+        match self.undo_command(slot, undo, n, late_output.as_ref()) {
+            Ok(Some(command)) => {
+                let task = self.name(slot);
+                self.push(Body::UndoScheduled { task, command, late_output, by });
+            }
+            // Its `when` says that there is nothing to undo.
+            Ok(None) => self.undone(slot, n, true, None),
+            Err(why) => self.undo_dead(slot, n, why, None),
+        }
+    }
+
+    fn undo_command(
+        &self,
+        slot: Slot,
+        undo: &UndoPlan,
+        n: u32,
+        late_output: Option<&Json>,
+    ) -> Result<Option<Command>, TaskError> {
+        let scope = WorkflowScope { original: Some(late_output), ..WorkflowScope::at(self, slot) };
+        if let Some(when) = &undo.when {
+            match when.eval(&scope).map_err(|failed| error("expression", failed.to_string()))? {
+                Value::Bool(true) => {}
+                Value::Bool(false) => return Ok(None),
+                other => {
+                    let found = crate::types::described(&other);
+                    let reason = format!("it must give true or false, found {found}");
+                    return Err(error("expression", when.error(reason).to_string()));
+                }
+            }
+        }
+        let value = match &undo.inputs {
+            Some(template) => Json::from_value(&evaluated(template, &scope)?),
+            None => Json::from_value(&scope.original_with_key(slot, late_output)),
         };
-        let command = Command {
-            task: self.task_plan(slot).id.clone(),
+        let mut endless = false;
+        let (agent, task_type, via, value) = match &undo.action {
+            Action::Agent { agent, task_type } => {
+                (agent.clone(), task_type.clone(), Via::Agent, value)
+            }
+            Action::Emit(emit) | Action::Request(emit, _) => {
+                let alone = matches!(undo.action, Action::Emit(_));
+                // Another one where it is undone again, with what has become known.
+                let id = match self.task(slot).undos_void {
+                    0 => format!("{}/undo", self.key(slot)),
+                    before => format!("{}/undo{}", self.key(slot), before + 1),
+                };
+                let via = self.event_via(emit, id, alone, &scope)?;
+                let value = match &emit.value {
+                    Some(template) => Json::from_value(&evaluated(template, &scope)?),
+                    None => value,
+                };
+                let agent = emit.event.topic.as_str().into();
+                (agent, emit.event.name.clone(), via, value)
+            }
+            Action::Await(waits) => {
+                let of = waits.awaited.iter().find_map(|awaited| match awaited {
+                    Awaited::Event(event) => Some((event.topic.to_string(), event.name.clone())),
+                    Awaited::Signal(_) => None,
+                });
+                let (topic, name) = of.unwrap_or_default();
+                (topic.as_str().into(), name, Via::Nothing, value)
+            }
+            Action::Saga { saga, .. } => {
+                // It says so itself once it is undone.
+                endless = true;
+                let via = self.task(slot).via.clone();
+                let Some(child) = self.child_of(slot) else { return Ok(None) };
+                (child.as_str().into(), saga.to_string(), via, Json::null())
+            }
+            Action::Wait(_)
+            | Action::Choice { .. }
+            | Action::Race { .. }
+            | Action::Group { .. }
+            | Action::ForEach(_) => {
+                return Err(error("unknown_undo", "this can not be an undo"));
+            }
+        };
+        if value.as_str().len() > UNDO_BYTES_MAX {
+            let bytes = value.as_str().len();
+            let message = format!("an undo of {bytes} bytes exceeds {UNDO_BYTES_MAX}");
+            return Err(error("too_large", message));
+        }
+        Ok(Some(Command {
+            task: self.name(slot).id,
             n,
-            agent: undo.action.agent().0,
-            task_type: undo.action.agent().1,
+            agent,
+            task_type,
             value,
             deadline: self.in_time(undo.timeout),
             time: self.now,
             epoch: self.head.epoch,
-        };
-        self.push(Body::UndoScheduled { task: self.name(slot), command, late_output, by });
-    }
-
-    fn undo_value(
-        &self,
-        slot: Slot,
-        undo: &UndoPlan,
-        late_output: Option<&Json>,
-    ) -> Result<Json, TaskError> {
-        let scope = WorkflowScope { draft: self, original: Some((slot, late_output)) };
-        let value = match &undo.inputs {
-            Some(template) => Json::from_value(
-                &template.eval(&scope).map_err(|failed| error("expression", failed.to_string()))?,
-            ),
-            None => Json::from_value(&scope.original_with_key(slot, late_output)),
-        };
-        match value.as_str().len() {
-            bytes if bytes > UNDO_BYTES_MAX => {
-                let message = format!("an undo of {bytes} bytes exceeds {UNDO_BYTES_MAX}");
-                Err(error("too_large", message))
-            }
-            _ => Ok(value),
-        }
+            key: self.key(slot),
+            via,
+            endless,
+        }))
     }
 
     /// An undo has failed: it is repeated, or an operator must choose.
@@ -181,8 +304,8 @@ impl Draft<'_> {
             let dead = task.undo.clone();
             return self.undo_dead(slot, n, why, dead);
         }
-        let id = &self.task_plan(slot).id;
-        let chance = chance(&self.head.id, self.head.run, id, "undo", n);
+        let id = self.name(slot).id;
+        let chance = chance(&self.head.id, self.head.run, &id, "undo", n);
         let retry_at = Some(self.in_time(undo.retry.wait(made, chance)));
         self.push(Body::UndoFailed { task: self.name(slot), n, error: why, retry_at, dead: None });
     }

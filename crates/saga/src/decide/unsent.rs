@@ -6,7 +6,7 @@ use super::task::error;
 use super::{Draft, Stop, Unsent};
 use crate::input::{Effects, Failure};
 use crate::limits::cut;
-use crate::phase::Phase;
+use crate::phase::{Phase, Via};
 
 const CODE: &str = "undeliverable";
 
@@ -18,12 +18,18 @@ pub(super) fn unsent(
     unsent: Unsent,
     reason: &str,
 ) -> Result<(), Stop> {
-    let Destination::Tasks(_) = record.to else { return Err(Stop::Ignored("unsent")) };
+    if !matches!(record.to, Destination::Tasks(_) | Destination::Named(_)) {
+        return Err(Stop::Ignored("unsent"));
+    }
     let text = |name: &str| {
         let header = record.headers.iter().rev().find(|header| &*header.name == name)?;
         std::str::from_utf8(header.value.as_ref()?).ok()
     };
-    let subject = text(header::SUBJECT).and_then(|subject| subject.parse::<Subject>().ok());
+    let subject = match record.to {
+        // An event's id says what it follows from.
+        Destination::Named(_) => event_of(draft, text(header::ID).unwrap_or_default()),
+        _ => text(header::SUBJECT).and_then(|subject| subject.parse::<Subject>().ok()),
+    };
     let Some(subject) = subject.filter(|subject| subject.run == draft.head.run) else {
         return Err(Stop::Ignored("old_run"));
     };
@@ -43,6 +49,7 @@ pub(super) fn unsent(
         (CommandKind::Do, Phase::Running { deadline, .. }, Unsent::InDoubt)
             if subject.n == task.attempt =>
         {
+            let deadline = deadline.unwrap_or(draft.now);
             draft.attempt_timed_out(slot, deadline, error(CODE, reason));
         }
         (CommandKind::Undo, Phase::Undoing { .. }, Unsent::Never | Unsent::InDoubt)
@@ -60,4 +67,21 @@ pub(super) fn unsent(
         }
     }
     Ok(())
+}
+
+/// The attempt, or the undo, that an event with this id follows from.
+fn event_of(draft: &Draft<'_>, id: &str) -> Option<Subject> {
+    let has_id = |via: &Via| matches!(via, Via::Event { id: known, .. } if known == id);
+    draft.slots().find_map(|slot| {
+        let task = draft.task(slot);
+        let (kind, n) = if task.undo.as_ref().is_some_and(|undo| has_id(&undo.via)) {
+            (CommandKind::Undo, task.undos)
+        } else if has_id(&task.via) {
+            (CommandKind::Do, task.attempt)
+        } else {
+            return None;
+        };
+        let (workflow, run) = (draft.head.id.clone(), draft.head.run);
+        Some(Subject { workflow, task: draft.name(slot).id, run, kind, n })
+    })
 }

@@ -25,9 +25,7 @@ impl Tasks<'_> {
     /// Reads it into the task at that place; what stands in a group comes behind it.
     pub(super) fn read_body(&mut self, place: usize, node: &Node) {
         let action = self.read_action(place, node);
-        if action.is_container() {
-            self.refuse_in_container(node, &action);
-        }
+        self.refuse_in_container(node, &action);
         let inputs = self.read_inputs(node);
         let returns = node.get("returns").and_then(|node| self.read_returns(node));
         let is_sent = matches!(
@@ -82,8 +80,15 @@ impl Tasks<'_> {
     fn refuse_in_container(&mut self, node: &Node, action: &ActionDraft) {
         let what = match action {
             ActionDraft::Group { .. } => "a group",
-            _ if action.is_container() => "a choice",
-            _ => return,
+            ActionDraft::Choice { .. } | ActionDraft::Race { .. } => "a choice",
+            ActionDraft::Broken
+            | ActionDraft::Agent { .. }
+            | ActionDraft::Emit(_)
+            | ActionDraft::Await(_)
+            | ActionDraft::Request(..)
+            | ActionDraft::Wait(_)
+            | ActionDraft::Saga(_)
+            | ActionDraft::ForEach(_) => return,
         };
         let help = "it does nothing by itself: say it of the tasks that stand in it";
         let refused = ["kind", "compensate", "in_doubt", "idempotency", "type", "retry"];
@@ -191,10 +196,11 @@ impl Tasks<'_> {
         Some(ActionDraft::Request(emit?, awaits?))
     }
 
-    pub(super) fn read_emit(&mut self, node: &Node) -> Option<EmitDraft> {
+    pub(super) fn read_emit(&mut self, node: &Node) -> Option<Box<EmitDraft>> {
         let Some(entries) = node.entries() else {
             let event = read_event("emit", node, self.topics, self.findings)?;
-            return Some(EmitDraft { event, key: None, value: None, headers: Vec::new() });
+            let (key, value, headers) = (None, None, Vec::new());
+            return Some(Box::new(EmitDraft { event, key, value, headers }));
         };
         keys::EMIT.check(entries, self.findings);
         let template = |key: &str, this: &mut Self| {
@@ -213,14 +219,15 @@ impl Tasks<'_> {
             return None;
         };
         let event = read_event("event", event, self.topics, self.findings)?;
-        Some(EmitDraft { event, key, value, headers })
+        Some(Box::new(EmitDraft { event, key, value, headers }))
     }
 
-    pub(super) fn read_await(&mut self, node: &Node) -> Option<AwaitDraft> {
+    pub(super) fn read_await(&mut self, node: &Node) -> Option<Box<AwaitDraft>> {
         let Some(entries) = node.entries() else {
             let awaited = read_awaited("await", node, self.topics, self.findings)?;
             let (failed, filter, correlate) = (Vec::new(), None, None);
-            return Some(AwaitDraft { awaited: vec![awaited], failed, filter, correlate });
+            let awaited = vec![awaited];
+            return Some(Box::new(AwaitDraft { awaited, failed, filter, correlate }));
         };
         keys::AWAIT.check(entries, self.findings);
         let computed = |key: &str, this: &mut Self| {
@@ -240,7 +247,8 @@ impl Tasks<'_> {
         if event.list().is_some_and(<[Node]>::is_empty) {
             self.findings.push(read::must_be("event", "an event or a list of them", event));
         }
-        (!awaited.is_empty()).then_some(AwaitDraft { awaited, failed, filter, correlate })
+        let awaits = Box::new(AwaitDraft { awaited, failed, filter, correlate });
+        (!awaits.awaited.is_empty()).then_some(awaits)
     }
 
     fn read_failed(&mut self, node: &Node) -> Vec<EventDraft> {

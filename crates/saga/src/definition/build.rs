@@ -178,10 +178,10 @@ impl Building<'_> {
             ActionDraft::Agent { agent, task_type } => {
                 Action::Agent { agent: AgentName::from(agent), task_type }
             }
-            ActionDraft::Emit(emit) => Action::Emit(emit_plan(emit)),
-            ActionDraft::Await(awaits) => Action::Await(self.awaits(awaits)?),
+            ActionDraft::Emit(emit) => Action::Emit(emit_plan(*emit)),
+            ActionDraft::Await(awaits) => Action::Await(self.awaits(*awaits)?),
             ActionDraft::Request(emit, awaits) => {
-                Action::Request(emit_plan(emit), self.awaits(awaits)?)
+                Action::Request(emit_plan(*emit), self.awaits(*awaits)?)
             }
             ActionDraft::Wait(WaitDraft::For(wait)) => Action::Wait(WaitPlan::For(wait.it)),
             ActionDraft::Wait(WaitDraft::Until(at)) => Action::Wait(WaitPlan::Until(at.template)),
@@ -232,7 +232,7 @@ impl Building<'_> {
                 if let Awaited::Event(event) = &awaited {
                     self.listen(event.clone(), None)?;
                 }
-                RaceOn::Event { awaited, filter: maybe_expr(filter)? }
+                RaceOn::Event { awaited, filter: maybe_expr(filter.map(|filter| *filter))? }
             }
         };
         Some(RacePlan { id: case.id.map_or_else(|| number.to_string(), |id| id.it), on })

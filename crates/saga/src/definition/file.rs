@@ -83,7 +83,7 @@ pub(super) fn read(root: &Node, findings: &mut Findings) -> Option<Draft> {
         timeout: root
             .get("timeout")
             .and_then(|node| read::duration("timeout", node, findings))
-            .unwrap_or(At { it: DAY, span: root.span }),
+            .unwrap_or(At { it: DAY, span: (root.span.0, root.span.0) }),
         max_parallel: root
             .get("max_parallel")
             .and_then(|node| read::integer("max_parallel", node, (1, MAX_PARALLEL_MOST), findings))

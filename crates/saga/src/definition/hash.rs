@@ -24,18 +24,41 @@ pub(super) fn of(root: &Node) -> Version {
 fn write_file(root: &Node, text: &mut String) {
     write_map(root.entries().unwrap_or_default(), is_said, text, |entry, text| {
         match entry.key.as_str() {
-            "tasks" | "inputs" => match entry.value.list() {
-                Some(list) => write_list(list, text, |each, text| match each.entries() {
-                    Some(entries) => write_map(entries, is_said, text, |entry, text| {
-                        write_whole(&entry.value, text);
-                    }),
-                    None => write_whole(each, text),
-                }),
-                None => write_whole(&entry.value, text),
-            },
-            _ => write_whole(&entry.value, text),
+            "inputs" => write_each(&entry.value, text, |input, text| {
+                write_said(input, text, |entry, text| write_whole(&entry.value, text));
+            }),
+            _ => write_of_task(entry, text),
         }
     });
+}
+
+/// A key of a task, or of what other tasks stand in.
+fn write_of_task(entry: &Entry, text: &mut String) {
+    match entry.key.as_str() {
+        "tasks" | "sequential" | "then" | "else" | "choice" => {
+            write_each(&entry.value, text, |task, text| write_said(task, text, write_of_task));
+        }
+        "fallback" | "on_failure" => write_said(&entry.value, text, write_of_task),
+        "compensate" => write_said(&entry.value, text, |entry, text| {
+            write_whole(&entry.value, text);
+        }),
+        _ => write_whole(&entry.value, text),
+    }
+}
+
+fn write_each(list: &Node, text: &mut String, write: impl Fn(&Node, &mut String)) {
+    match list.list() {
+        Some(each) => write_list(each, text, write),
+        None => write_whole(list, text),
+    }
+}
+
+/// A map without its description and labels.
+fn write_said(node: &Node, text: &mut String, write: impl Fn(&Entry, &mut String)) {
+    match node.entries() {
+        Some(entries) => write_map(entries, is_said, text, write),
+        None => write_whole(node, text),
+    }
 }
 
 fn is_said(entry: &Entry) -> bool {

@@ -105,10 +105,9 @@ impl Names<'_> {
         let around = self.graph.chain(at).iter().filter_map(|at| {
             let stand = &self.draft.tasks.get(*at)?.stand;
             let for_each = stand.parent.filter(|_| stand.role == Role::Item)?;
-            match &self.draft.tasks.get(for_each)?.action {
-                ActionDraft::ForEach(each) => Some((each.item.as_str(), for_each)),
-                _ => None,
-            }
+            let action = &self.draft.tasks.get(for_each)?.action;
+            let ActionDraft::ForEach(each) = action else { return None };
+            Some((each.item.as_str(), for_each))
         });
         around.collect()
     }
@@ -227,8 +226,27 @@ impl Names<'_> {
                 format!("`depends_on: [{name}]` on `{}`", self.id_of(mine)),
             ),
             Some((_, theirs)) => self.within(other, Some(theirs)),
-            None => self.within(other, None),
+            None => self.within(other, self.graph.chain(other).last().copied()),
         }
+    }
+
+    /// The way to a task through the outputs of what it stands in, where each gives those by id.
+    fn path_within(&self, other: usize, around: usize) -> Option<String> {
+        let mut path = self.id_of(other).to_owned();
+        let mut next = other;
+        while next != around {
+            next = self.draft.tasks.get(next)?.stand.parent?;
+            let parent = self.draft.tasks.get(next)?;
+            if matches!(
+                parent.action,
+                ActionDraft::ForEach(_) | ActionDraft::Group { outputs: Some(_) }
+            ) {
+                return None;
+            }
+            let link = if next == around { ".output." } else { "." };
+            path = format!("{}{link}{path}", parent.id.it);
+        }
+        Some(path)
     }
 
     /// E203: it is read through the output of what it stands in.
@@ -241,15 +259,9 @@ impl Names<'_> {
         };
         let help = around.map(|around| {
             let of = self.id_of(around);
-            let is_child = parent == Some(around)
-                && !matches!(
-                    self.draft.tasks.get(around).map(|task| &task.action),
-                    Some(ActionDraft::ForEach(_) | ActionDraft::Group { outputs: Some(_) })
-                );
-            if is_child {
-                format!("depend on `{of}` and read `tasks.{of}.output.{name}`")
-            } else {
-                format!("depend on `{of}` and read it through `tasks.{of}.output`")
+            match self.path_within(other, around) {
+                Some(path) => format!("depend on `{of}` and read `tasks.{path}`"),
+                None => format!("depend on `{of}` and read it through `tasks.{of}.output`"),
             }
         });
         Astray { code: "E203", message, near: None, help }
@@ -298,8 +310,19 @@ fn member(path: &[String], of: &Type, fields: &[String]) -> Result<Type, Astray>
         let help = (!known.is_empty()).then(|| {
             format!("fields: {}", some_of(&known.iter().map(String::as_str).collect::<Vec<_>>()))
         });
-        astray(path, near, help)
+        astray(path, near, help.or_else(|| of_list(path, of, fields)))
     })
+}
+
+/// What to do with a list in the place of a field of it.
+fn of_list(path: &[String], of: &Type, fields: &[String]) -> Option<String> {
+    let count = (0..fields.len()).find(|count| {
+        matches!(of.at(fields.get(..*count).unwrap_or_default()), Ok(Type::List(_)))
+    })?;
+    let begin = path.len() - fields.len();
+    let list = path.get(..begin + count)?.join(".");
+    let field = path.get(begin + count..)?.join(".");
+    Some(format!("it is a list: `{list}.map(each, each.{field})`, or `{list}[0].{field}`"))
 }
 
 fn astray(path: &[String], near: Option<&str>, help: Option<String>) -> Astray {

@@ -14,6 +14,7 @@ use crate::types::Type;
 pub(super) fn check(draft: &Draft, graph: &Graph, findings: &mut Findings) {
     let mut names = Names::of(draft, graph, findings);
     names.check_ids();
+    names.check_cases();
     if let Some(key) = &draft.key {
         names.check_wanted(key, Place::Key, "key", Wanted::Text);
     }
@@ -56,6 +57,18 @@ impl Names<'_> {
             let message = format!("`{}` is both an input, at line {line}, and a task", task.id.it);
             let help = "give one of them another name";
             self.findings.push(Finding::error("E305", task.id.span, message).help(help));
+        }
+    }
+
+    /// A choice's output has a field of its own beside those of its tasks.
+    fn check_cases(&mut self) {
+        for task in &self.draft.tasks {
+            if matches!(task.stand.role, Role::Case(_)) && task.id.it == "case" {
+                let message =
+                    "`case` is both a task and what the output of its choice says of the case";
+                let help = "give the task another name";
+                self.findings.push(Finding::error("E305", task.id.span, message).help(help));
+            }
         }
     }
 

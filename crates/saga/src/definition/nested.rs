@@ -78,7 +78,9 @@ impl Tasks<'_> {
                 race.extend(on.map(|on| RaceDraft { id, on }));
             } else {
                 let when = self.read_case_when(case);
-                data.push(CaseDraft { id, when, span: (case.span.0, case.span.0 + 1) });
+                let span = case.get("id").map_or((case.span.0, case.span.0 + 1), |id| id.span);
+                let is_else = case.get("else").is_some();
+                data.push(CaseDraft { id, when, is_else, span });
             }
             self.read_case_tasks(place, number, case);
         }
@@ -126,7 +128,7 @@ impl Tasks<'_> {
                     self.refuse(case, &["after"], "a case with `event`", help);
                 }
                 let awaited = read_awaited("event", event, self.topics, self.findings)?;
-                Some(RaceOnDraft::Event { awaited, filter })
+                Some(RaceOnDraft::Event { awaited, filter: filter.map(Box::new) })
             }
             (None, Some(after)) => {
                 self.refuse(case, &["where"], "a case with `after`", "`where` goes with `event`");
@@ -277,7 +279,7 @@ impl Tasks<'_> {
         let Some(tasks) = node.get("tasks") else {
             let example = "{n_of: 2, tasks: [a, b, c]}";
             self.findings.push(lacks("depends_on", "tasks", node, example));
-            return (Vec::new(), join);
+            return (Vec::new(), At { it: Join::All, span: count.span });
         };
         (self.read_siblings(tasks), join)
     }

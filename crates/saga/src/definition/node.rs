@@ -61,9 +61,9 @@ pub(super) enum ActionDraft {
         agent: String,
         task_type: String,
     },
-    Emit(EmitDraft),
-    Await(AwaitDraft),
-    Request(EmitDraft, AwaitDraft),
+    Emit(Box<EmitDraft>),
+    Await(Box<AwaitDraft>),
+    Request(Box<EmitDraft>, Box<AwaitDraft>),
     Wait(WaitDraft),
     Choice {
         cases: Vec<CaseDraft>,
@@ -110,8 +110,9 @@ pub(super) enum WaitDraft {
 #[derive(Debug)]
 pub(super) struct CaseDraft {
     pub(super) id: Option<At<String>>,
-    /// `None`: `else`.
+    /// `None`: `else`, or it could not be read.
     pub(super) when: Option<Written>,
+    pub(super) is_else: bool,
     pub(super) span: Span,
 }
 
@@ -123,7 +124,7 @@ pub(super) struct RaceDraft {
 
 #[derive(Debug)]
 pub(super) enum RaceOnDraft {
-    Event { awaited: AwaitedDraft, filter: Option<Written> },
+    Event { awaited: AwaitedDraft, filter: Option<Box<Written>> },
     After(At<Duration>),
 }
 

@@ -33,7 +33,10 @@ impl Names<'_> {
         }
         match &task.action {
             ActionDraft::Group { outputs: Some(outputs) } => self.named(place, outputs),
-            ActionDraft::Group { outputs: None } => Type::Record(self.children(place, true)),
+            ActionDraft::Group { outputs: None } => {
+                let all = self.children(place).into_iter();
+                Type::Record(all.map(|(id, of)| (id, of, true)).collect())
+            }
             ActionDraft::Choice { cases, many } => {
                 let are_named = cases.iter().all(|case| case.id.is_some());
                 let case = if are_named { Type::String } else { Type::Any };
@@ -67,16 +70,16 @@ impl Names<'_> {
     /// The case, and the outputs of what ran in it.
     fn taken(&self, place: usize, case: Type) -> Type {
         let mut fields = vec![("case".to_owned(), case, true)];
-        fields.extend(self.children(place, false));
+        fields.extend(self.children(place).into_iter().map(|(id, of)| (id, of, false)));
         Type::Record(fields)
     }
 
-    fn children(&self, place: usize, required: bool) -> Vec<(String, Type, bool)> {
+    fn children(&self, place: usize) -> Vec<(String, Type)> {
         let children = self.draft.tasks.iter().enumerate().filter(|(_, task)| {
             task.stand.parent == Some(place)
                 && matches!(task.stand.role, Role::Child | Role::Case(_))
         });
-        children.map(|(at, task)| (task.id.it.clone(), self.output_of(at), required)).collect()
+        children.map(|(at, task)| (task.id.it.clone(), self.output_of(at))).collect()
     }
 
     pub(super) fn type_of_written(&self, written: &Written, place: Place) -> Type {

@@ -96,7 +96,11 @@ impl<'f> Tasks<'f> {
                 stand.follows = places.last().copied();
                 self.refuse(each, &["depends_on"], "a task under `sequential`", IN_ORDER);
             }
-            places.extend(self.read_task(each, stand));
+            let place = self.read_task(each, stand);
+            if let Some(task) = place.filter(|_| list.sequential).and_then(|at| self.at(at)) {
+                task.depends_on.clear();
+            }
+            places.extend(place);
         }
         places
     }
@@ -121,7 +125,7 @@ impl<'f> Tasks<'f> {
             timeout: None,
             timeout_said: false,
             deadline: None,
-            retry: At { it: retry::of_tasks(), span: nowhere },
+            retry: At { it: RetryPlan { max_attempts: 1, ..retry::of_tasks() }, span: nowhere },
             kind: Kind::ReadOnly,
             kind_said: None,
             in_doubt: None,
@@ -244,7 +248,11 @@ impl<'f> Tasks<'f> {
 
     /// What runs in its place when it has failed.
     fn read_fallback(&mut self, place: usize, node: &Node) -> Option<usize> {
-        let entries = read::map("fallback", node, self.findings)?;
+        let Some(entries) = node.entries() else {
+            let finding = read::must_be("fallback", "what a task does", node);
+            self.findings.push(finding.help("as in `fallback: {agent: NAME}`"));
+            return None;
+        };
         keys::FALLBACK.check(entries, self.findings);
         let (id, stand) = self.stand_of(place)?;
         let stand = Stand {

@@ -18,8 +18,9 @@ pub(super) fn check(draft: &Draft, graph: &Graph, findings: &mut Findings) {
         check_within(draft, graph, at, findings);
     }
     let times = Times::of(draft, graph);
-    times.check_waits(findings);
-    times.check_path(findings);
+    if !times.check_waits(findings) {
+        times.check_path(findings);
+    }
 }
 
 fn check_task(task: &TaskDraft, findings: &mut Findings) {
@@ -217,8 +218,8 @@ impl<'d> Times<'d> {
         ids.map(|task| task.id.it.as_str()).collect::<Vec<_>>().join(" → ")
     }
 
-    /// E502: waits alone take longer than there is time.
-    fn check_waits(&self, findings: &mut Findings) {
+    /// E502: waits alone take longer than there is time. Whether those of the whole saga do.
+    fn check_waits(&self, findings: &mut Findings) -> bool {
         let mut check = |list: usize, bound: &super::draft::At<Duration>, what: &str| {
             let way = self.longest(list, &|at| self.least(at));
             if way.takes <= bound.it {
@@ -231,7 +232,7 @@ impl<'d> Times<'d> {
             true
         };
         if check(TOP, &self.draft.timeout, "`timeout` of the saga") {
-            return;
+            return true;
         }
         for (host, lists) in &self.inner {
             let Some(task) = self.draft.tasks.get(*host) else { continue };
@@ -243,6 +244,7 @@ impl<'d> Times<'d> {
                 let _ = lists.iter().any(|list| check(*list, bound, &what));
             }
         }
+        false
     }
 
     /// W02

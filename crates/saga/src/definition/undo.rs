@@ -25,13 +25,10 @@ impl Tasks<'_> {
         };
         let Some(entries) = node.entries() else {
             let task_type = read::id("compensate", node, self.findings)?.it;
-            undo.action = match action {
-                ActionDraft::Agent { agent, .. } => {
-                    ActionDraft::Agent { agent: agent.clone(), task_type }
-                }
-                // What it could have been is not known.
-                ActionDraft::Broken => ActionDraft::Broken,
-                _ => self.no_undo(node, place),
+            undo.action = if let ActionDraft::Agent { agent, .. } = action {
+                ActionDraft::Agent { agent: agent.clone(), task_type }
+            } else {
+                self.no_undo(node, place, action)
             };
             return Some(undo);
         };
@@ -67,14 +64,13 @@ impl Tasks<'_> {
         let both = said.len() == 2
             && said.iter().all(|entry| ["emit", "await"].contains(&entry.key.as_str()));
         let made = match said.as_slice() {
-            [] => match of {
-                ActionDraft::Agent { agent, .. } => self.agent_undo(node, agent.clone(), of, place),
-                ActionDraft::Broken => None,
-                // Refused by name already.
-                _ if keys::ACTIONS.iter().any(|key| node.get(key).is_some()) => None,
-                _ if keys::LATER_ACTIONS.iter().any(|key| node.get(key).is_some()) => None,
-                _ => Some(self.no_undo(node, place)),
-            },
+            [] => {
+                if let ActionDraft::Agent { agent, .. } = of {
+                    self.agent_undo(node, agent.clone(), of, place)
+                } else {
+                    Some(self.no_undo(node, place, of))
+                }
+            }
             [only] => match only.key.as_str() {
                 "agent" => {
                     let agent = self.read_agent(&only.value);
@@ -116,7 +112,12 @@ impl Tasks<'_> {
         Some(ActionDraft::Agent { agent, task_type })
     }
 
-    fn no_undo(&mut self, node: &Node, place: usize) -> ActionDraft {
+    fn no_undo(&mut self, node: &Node, place: usize, of: &ActionDraft) -> ActionDraft {
+        let mut others = keys::ACTIONS.iter().chain(&keys::LATER_ACTIONS);
+        // Another action is refused by name; of a task that could not be read nothing is known.
+        if matches!(of, ActionDraft::Broken) || others.any(|key| node.get(key).is_some()) {
+            return ActionDraft::Broken;
+        }
         let id = self.stand_of(place).map(|(id, _)| id.it).unwrap_or_default();
         let message = format!("the undo of `{id}` has no action, and `{id}` no agent to do it");
         let help =

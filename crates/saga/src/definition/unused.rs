@@ -106,6 +106,13 @@ fn check_edges(draft: &Draft, graph: &Graph, findings: &mut Findings) {
             let Some(by) = direct.iter().find(|other| graph.is_before(*edge, **other)) else {
                 continue;
             };
+            // Where what is between may be skipped, the edge says that this one is not.
+            let is_between =
+                |at: usize| graph.is_before(*edge, at) && (at == *by || graph.is_before(at, *by));
+            let mut tasks = draft.tasks.iter().enumerate();
+            if tasks.any(|(at, task)| task.when.is_some() && is_between(at)) {
+                continue;
+            }
             let by = draft.tasks.get(*by).map_or("", |task| task.id.it.as_str());
             let message = format!("`depends_on: {0}` is implied by {0} → {by}", name.it);
             findings.push(Finding::warning("W07", name.span, message).help("leave it out"));

@@ -6,6 +6,7 @@
     reason = "a test may panic; clippy knows only functions marked as tests"
 )]
 
+mod constructs;
 mod parse;
 mod random;
 mod records;

@@ -100,6 +100,69 @@ fn the_inbox_reads_what_the_contract_says() {
 }
 
 #[test]
+fn the_inbox_reads_events_signals_and_children() {
+    let event = |place, more: &[(&'static str, &'static str)], value: &[u8]| {
+        let mut headers = vec![(header::EVENT, "shop.orders/Paid"), (header::EVENT_RECORD, place)];
+        headers.extend(more);
+        record(Some("s:k"), ce_type::DOMAIN_EVENT, &headers, value)
+    };
+    let signal = |headers: &[_], value: &[u8]| record(Some("s:k"), ce_type::SIGNAL, headers, value);
+    let named = |event| [(header::EVENT, event), (header::EVENT_RECORD, "shop.orders/0/5")];
+    let unwind = |headers: &[_]| record(Some("s:k"), ce_type::UNWIND_WORKFLOW, headers, b"");
+    let child = |headers: &[_]| record(Some("s:k"), ce_type::START_WORKFLOW, headers, b"{}");
+    let (parent, depth) = (header::PARENT, header::DEPTH);
+    let cases: Vec<Record> = vec![
+        event("shop.orders/0/5", &[], b"{\"paid\":1.50}"),
+        event(
+            "shop.orders/0/5",
+            &[
+                (header::EVENT_KEY, "o-17"),
+                (header::EVENT_TIME, "2026-11-22T10:00:00.000Z"),
+                (header::EVENT_HEADERS, r#"{"source":"shop"}"#),
+            ],
+            b"null",
+        ),
+        event("shop.orders/0/5", &[], b""),
+        event("shop.orders/0/5", &[], b"{"),
+        event("shop.orders/0/-5", &[], b"1"),
+        event("shop.payments/0/5", &[], b"1"),
+        event("shop.orders/0/5", &[(header::EVENT_TIME, "noon")], b"1"),
+        event("shop.orders/0/5", &[(header::EVENT_HEADERS, r#"{"n":1}"#)], b"1"),
+        event("shop.orders/0/5", &[(header::EVENT_HEADERS, "[]")], b"1"),
+        record(Some("s:k"), ce_type::DOMAIN_EVENT, &[], b"1"),
+        record(Some("s:k"), ce_type::DOMAIN_EVENT, &named("Paid")[..1], b"1"),
+        record(Some("s:k"), ce_type::DOMAIN_EVENT, &named("shop.orders/"), b"1"),
+        record(Some("s:k"), ce_type::DOMAIN_EVENT, &named("shop.orders/Paid")[..1], b"1"),
+        record(None, ce_type::DOMAIN_EVENT, &named("shop.orders/Paid"), b"1"),
+        record(Some("nokey"), ce_type::DOMAIN_EVENT, &named("shop.orders/Paid"), b"1"),
+        signal(&[(header::SIGNAL, "approve")], b"{\"by\":\"ann\"}"),
+        signal(&[(header::SIGNAL, "approve"), (header::ID, "once")], b""),
+        signal(&[(header::SIGNAL, "approve")], b"yes"),
+        signal(&[(header::SIGNAL, "")], b"1"),
+        signal(&[], b"1"),
+        record(None, ce_type::SIGNAL, &[(header::SIGNAL, "approve")], b"1"),
+        unwind(&[(header::SUBJECT, "p:k/child/7.undo1")]),
+        unwind(&[(header::SUBJECT, "p:k/child/7.do1")]),
+        unwind(&[(header::SUBJECT, "p:k/child/7.query1")]),
+        unwind(&[(header::SUBJECT, "p:k")]),
+        unwind(&[(header::SUBJECT, "nokey/child/7.do1")]),
+        unwind(&[]),
+        record(None, ce_type::UNWIND_WORKFLOW, &[(header::SUBJECT, "p:k/child/7.undo1")], b""),
+        child(&[(parent, "p:k/child[2]/7.do3"), (depth, "2")]),
+        child(&[(parent, "p:k/child/7.do3")]),
+        child(&[(depth, "1")]),
+        child(&[(parent, "p:k/child/7.undo3"), (depth, "1")]),
+        child(&[(parent, "p:k"), (depth, "1")]),
+        child(&[(parent, "p:k/child/7.do3"), (depth, "0")]),
+    ];
+    let mut all = String::new();
+    for record in &cases {
+        writeln!(all, "{}", told(record)).unwrap();
+    }
+    assert_snapshot!(all);
+}
+
+#[test]
 fn what_is_no_text_or_too_large_is_refused() {
     let mut broken = record(None, ce_type::START_WORKFLOW, &[], b"{}");
     broken.key = Some(Bytes::from_static(b"\xff:1"));
@@ -120,8 +183,9 @@ proptest! {
     #[test]
     fn no_record_brings_the_parser_down(
         key in prop::option::of(any::<Vec<u8>>()),
-        which in 0..14_usize,
+        which in 0..17_usize,
         subject in "(s:k)?(/?[a-z.0-9]{0,6}){0,4}",
+        word in "[a-z/0-9{}\":]{0,12}",
         value in prop_oneof![any::<Vec<u8>>(), "\\{?(\"(code|status|outcome|percent)\":)?[0-9a-z\"\\[]{0,8}\\}?".prop_map(String::into_bytes)],
     ) {
         let types = [
@@ -129,12 +193,29 @@ proptest! {
             ce_type::TASK_FAILED, ce_type::NOTHING_TO_UNDO, ce_type::TASK_STATUS,
             ce_type::TASK_PROGRESS, ce_type::CANCEL_WORKFLOW, ce_type::RETRY_TASK,
             ce_type::SKIP_TASK, ce_type::RESOLVE_TASK, ce_type::CONTINUE_WORKFLOW, "", "x",
+            ce_type::DOMAIN_EVENT, ce_type::SIGNAL, ce_type::UNWIND_WORKFLOW,
         ];
-        let mut record = record(None, types[which], &[(header::SUBJECT, &subject)], &value);
+        let headers = [
+            (header::SUBJECT, &*subject),
+            (header::EVENT, &word),
+            (header::EVENT_RECORD, &word),
+            (header::EVENT_HEADERS, &word),
+            (header::PARENT, &subject),
+            (header::DEPTH, &word),
+        ];
+        let mut record = record(None, types[which], &headers, &value);
         record.key = key.map(Bytes::from);
         match parse(&record) {
             Ok(Input::Answer { subject: read, .. }) => prop_assert_eq!(read.to_string(), subject),
-            Ok(Input::Start(_) | Input::Deploy(_) | Input::Operator { .. }) | Err(_) => {}
+            Ok(
+                Input::Start(_)
+                | Input::Deploy(_)
+                | Input::Operator { .. }
+                | Input::Seen { .. }
+                | Input::Signal { .. }
+                | Input::Unwind { .. },
+            )
+            | Err(_) => {}
         }
     }
 }

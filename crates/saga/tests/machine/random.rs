@@ -9,8 +9,9 @@ use std::time::Duration;
 use events::{CommandKind, Destination, Json, Outgoing, Subject, What, ce_type, header};
 use proptest::prelude::*;
 use saga::{
-    Answer, Cause, CompensationPlan, Decision, Effects, Failure, InDoubt, Inputs, Kind, Known,
-    OnBlocked, OnDuplicate, Outcome, Plan, RetryPlan, TaskPlan, Type, UndoPlan, Unsent, Verb,
+    Action, Answer, Cause, CompensationPlan, Deadline, Decision, Effects, Failure, FailurePlan,
+    Idempotency, InDoubt, Inputs, Join, Kind, Known, OnBlocked, OnDuplicate, Outcome, Plan,
+    RetryPlan, Role, TaskPlan, Type, UndoPlan, Unsent, Verb,
 };
 
 use crate::world::{World, text};
@@ -108,8 +109,11 @@ impl Saga {
                 let drawn = &self.tasks[task];
                 let kind = self.kind(task);
                 let undo = (kind == Kind::Compensatable).then(|| UndoPlan {
-                    agent: agent(task).into(),
-                    task_type: "undo".to_owned(),
+                    action: Action::Agent {
+                        agent: agent(task).into(),
+                        task_type: "undo".to_owned(),
+                    },
+                    when: None,
                     inputs: None,
                     timeout: Duration::from_secs(10),
                     retry: retry(2),
@@ -123,18 +127,26 @@ impl Saga {
                     (0..count).filter(|other| self.before(*other).contains(&task)).map(slot);
                 let plan = TaskPlan {
                     id: agent(task).into(),
-                    agent: agent(task).into(),
-                    task_type: "do".to_owned(),
+                    parent: None,
+                    role: Role::Child,
+                    action: Action::Agent { agent: agent(task).into(), task_type: "do".to_owned() },
+                    join: Join::All,
+                    when: None,
+                    alone: false,
+                    idempotency: Idempotency::Key,
+                    optional: false,
+                    fallback: None,
+                    on_failure: None,
                     inputs: if drawn.edges.is_multiple_of(2) {
-                        Inputs::Saga
+                        Inputs::Enclosing
                     } else {
                         Inputs::Upstream
                     },
                     returns: drawn.returns.then_some(Type::Object),
                     depends_on: self.before(task).into_iter().map(slot).collect(),
                     dependents: dependents.collect(),
-                    timeout: Duration::from_secs(10),
-                    deadline: drawn.deadline.then_some(Duration::from_secs(15)),
+                    timeout: Some(Duration::from_secs(10)),
+                    deadline: drawn.deadline.then_some(Deadline::Within(Duration::from_secs(15))),
                     retry: retry(drawn.attempts),
                     kind,
                     in_doubt,
@@ -152,11 +164,17 @@ impl Saga {
             on_duplicate: OnDuplicate::Ignore,
             inputs: None,
             triggers: Vec::new(),
+            topics: Vec::new(),
+            listens: Vec::new(),
+            fixed: count,
+            on_failure: FailurePlan { strategy: saga::Strategy::Compensate, then: Vec::new() },
+            keep_early: Duration::from_secs(600),
             tasks: tasks.into_iter().map(|(_, task)| task).collect(),
             outputs: Vec::new(),
             timeout: Duration::from_secs(120),
             max_parallel: self.max_parallel,
             compensation: CompensationPlan {
+                strict: false,
                 grace: Duration::from_secs(5),
                 on_blocked: if self.go_on { OnBlocked::GoOn } else { OnBlocked::Wait },
             },
@@ -371,7 +389,9 @@ impl Oracle {
             What::WorkflowStarted { .. }
             | What::CompensationBlocked { .. }
             | What::TaskStarted { .. }
-            | What::TaskTimedOut { .. } => {}
+            | What::TaskTimedOut { .. }
+            | What::TimerFired { .. }
+            | What::SignalReceived { .. } => {}
             What::WorkflowCompleted { .. } => self.end = Some("completed"),
             What::WorkflowFailed { .. } => {
                 self.end = Some(if self.compensating { "compensated" } else { "partial" });

@@ -126,6 +126,7 @@ fn a_start_without_a_version_takes_the_newest() {
         start_id: "s".to_owned(),
         offset: 9,
         trace: None,
+        parent: None,
     };
     let first = world.feed(Cause::Input(&Input::Start(start.clone())));
     assert!(show(&first).starts_with("  WorkflowStarted"), "{first:?}");

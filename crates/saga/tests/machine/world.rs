@@ -6,12 +6,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use events::{
-    By, CommandKind, Destination, How, Json, Outgoing, Payload, Problem, Run, SagaName, Subject,
-    Timestamp, What, WorkflowId, header,
+    By, CommandKind, Destination, How, Json, Outgoing, Payload, Place, Problem, Record, Run,
+    SagaName, Subject, Timestamp, What, WorkflowId, header,
 };
 use saga::{
-    Answer, Cause, Decision, Definition, Deploy, Effects, Event, Failure, Held, Input, Known,
-    Outcome, Plan, Start, State, Unsent, Verb, decide, definition_key, evolve, react, wake_at,
+    Answer, Cause, Decision, Definition, Deploy, DomainEvent, Effects, Event, Failure, Held, Input,
+    Known, Outcome, Plan, Signal, Start, State, Unsent, Verb, decide, definition_key, evolve,
+    react, wake_at, wants_ack,
 };
 
 #[derive(Default)]
@@ -24,6 +25,8 @@ pub(crate) struct World {
     offset: i64,
     pub(crate) id: Option<WorkflowId>,
     pub(crate) run: i64,
+    expected: Option<WorkflowId>,
+    runs: BTreeMap<String, i64>,
 }
 
 impl Held for World {
@@ -50,6 +53,12 @@ impl World {
 
     pub(crate) fn deploy(yaml: &str) -> Self {
         let mut world = Self::default();
+        world.add(yaml);
+        world
+    }
+
+    fn add(&mut self, yaml: &str) {
+        let world = self;
         let checked = saga::check(yaml);
         let plan = checked.plan.unwrap_or_else(|| panic!("{:#?}", checked.diagnostics));
         let deploy = Deploy {
@@ -61,7 +70,36 @@ impl World {
         };
         let decision = world.feed(Cause::Input(&Input::Deploy(deploy)));
         assert!(matches!(decision, Decision::Accepted(_)), "{decision:?}");
-        world
+    }
+
+    /// What was sent to the inbox since, read back from it, and what comes of that.
+    fn pass_on(&mut self, since: usize) -> String {
+        let mut told = String::new();
+        let mut next = since;
+        while next < self.sent.len() {
+            let record = self.sent[next].clone();
+            next += 1;
+            if record.to != Destination::Inbox {
+                continue;
+            }
+            let Payload::Bytes(value) = record.value else { panic!("a record has bytes") };
+            self.offset += 1;
+            let place = Place { topic: "inbox".into(), partition: 0, offset: self.offset };
+            let read = Record {
+                place,
+                timestamp: self.now,
+                key: record.key,
+                value: Some(value),
+                headers: record.headers,
+            };
+            let input = saga::parse(&read).unwrap();
+            if let Input::Start(start) = &input {
+                self.runs.insert(start.workflow.to_string(), self.offset);
+            }
+            writeln!(told, "  ... {}", read.header_text(header::TYPE).unwrap()).unwrap();
+            told.push_str(&show(&self.feed(Cause::Input(&input))));
+        }
+        told
     }
 
     /// Decides, twice, and folds what was decided as a replay would read it.
@@ -116,7 +154,7 @@ impl World {
         let version = self
             .states
             .keys()
-            .find_map(|held| Some(held.strip_prefix(&format!(":saga/{saga}/"))?.to_owned().into()));
+            .find_map(|held| Some(held.strip_prefix(&format!(":saga/{saga}/"))?.into()));
         let start = Start {
             workflow: id.clone(),
             saga,
@@ -125,11 +163,13 @@ impl World {
             start_id: format!("s{}", self.offset),
             offset: self.offset,
             trace: Some("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01".to_owned()),
+            parent: None,
         };
         let decision = self.feed(Cause::Input(&Input::Start(start)));
         if matches!(decision, Decision::Accepted(_)) {
             self.id = Some(id);
             self.run = self.offset;
+            self.expected = None;
         }
         decision
     }
@@ -139,13 +179,13 @@ impl World {
     }
 
     pub(crate) fn wake_at(&self) -> Option<Timestamp> {
-        wake_at(self.states.get(self.id().as_str())?)
+        wake_at(self.states.get(self.expected.clone().unwrap_or_else(|| self.id()).as_str())?)
     }
 
     pub(crate) fn status(&self) -> &'static str {
         match self.states.get(self.id().as_str()) {
             Some(State::Workflow(workflow)) => workflow.status(),
-            Some(State::Definition(_) | State::Newest(_)) => "?",
+            Some(State::Definition(_) | State::Newest(_) | State::Early(_)) => "?",
             None => "forgotten",
         }
     }
@@ -154,7 +194,7 @@ impl World {
     pub(crate) fn wake(&mut self) -> Option<Decision> {
         let at = self.wake_at()?;
         self.now = self.now.max(at);
-        let id = self.id();
+        let id = self.expected.clone().unwrap_or_else(|| self.id());
         let decision = self.feed(Cause::Wake(id.as_str()));
         assert!(matches!(decision, Decision::Accepted(_)), "a due timer fires: {decision:?}");
         let next = self.wake_at();
@@ -217,6 +257,57 @@ impl World {
                 }
                 self.now = until;
                 Decision::Accepted(all)
+            }
+            // `event topic/Name key {"value":1} [offset]`
+            "event" => {
+                let (value, offset) = third.rsplit_once('@').unwrap_or((third, ""));
+                let topic = second.split('/').next().unwrap();
+                let offset = if offset.is_empty() {
+                    self.offset += 1;
+                    self.offset.to_string()
+                } else {
+                    offset.to_owned()
+                };
+                let event = DomainEvent {
+                    name: second.to_owned(),
+                    record: format!("{topic}/0/{offset}"),
+                    value: json(value.trim()).unwrap(),
+                    key: Some("k".to_owned()),
+                    headers: Json::parse(b"{}").unwrap(),
+                    time: self.now,
+                };
+                let workflow = self.expected.clone().unwrap_or_else(|| self.id());
+                self.feed(Cause::Input(&Input::Seen { workflow, event }))
+            }
+            "signal" => {
+                self.offset += 1;
+                let id = format!("sig{}", self.offset);
+                let signal = Signal { name: second.to_owned(), data: json(third).unwrap(), id };
+                self.feed(Cause::Input(&Input::Signal { workflow: self.id(), signal }))
+            }
+            // The broker has acknowledged everything.
+            "acked" => {
+                let wants: Vec<Event> =
+                    self.journal.iter().filter(|event| wants_ack(event)).cloned().collect();
+                let mut all = Vec::new();
+                for event in wants {
+                    if let Decision::Accepted(events) = self.feed(Cause::Sent(&event)) {
+                        all.extend(events);
+                    }
+                }
+                Decision::Accepted(all)
+            }
+            // From here on about another workflow.
+            "on" => {
+                self.runs.insert(self.id().to_string(), self.run);
+                self.run = self.runs[second];
+                self.id = Some(WorkflowId::from(second));
+                Decision::Ignored("")
+            }
+            // Before it begins.
+            "expect" => {
+                self.expected = Some(WorkflowId::from(second));
+                Decision::Ignored("expected")
             }
             "cancel" => self.order(Verb::Cancel),
             "continue" => self.order(Verb::Continue),
@@ -285,13 +376,24 @@ fn json(text: &str) -> Result<Json, serde_json::Error> {
 
 /// A scenario and what came of it, as a story.
 pub(crate) fn tell(yaml: &str, script: &str) -> String {
-    let mut world = World::deploy(yaml);
+    tell_all(&[yaml], script)
+}
+
+/// The same with several sagas; what workflows tell one another is passed on at once.
+pub(crate) fn tell_all(yamls: &[&str], script: &str) -> String {
+    let mut world = World::default();
+    for yaml in yamls {
+        world.add(yaml);
+    }
     let mut told = String::new();
     for line in script.lines().map(str::trim).filter(|line| !line.is_empty()) {
         let before = world.sent.len();
         let decision = world.play(line);
         writeln!(told, "{line}").unwrap();
         told.push_str(&show(&decision));
+        if yamls.len() > 1 {
+            told.push_str(&world.pass_on(before));
+        }
         for record in &world.sent[before..] {
             told.push_str(&command(record));
         }
@@ -303,6 +405,7 @@ pub(crate) fn tell(yaml: &str, script: &str) -> String {
 
 pub(crate) fn show(decision: &Decision) -> String {
     match decision {
+        Decision::Ignored("") => String::new(),
         Decision::Ignored(why) => format!("  ignored: {why}\n"),
         Decision::DeadLetter(refusal) => {
             format!("  dead letter: {} {}\n", refusal.class, refusal.code)
@@ -317,13 +420,26 @@ pub(crate) fn show(decision: &Decision) -> String {
 fn command(record: &Outgoing) -> String {
     let to = match &record.to {
         Destination::Tasks(agent) => agent.to_string(),
-        Destination::DeadLetters(of) => format!("dead letters of {of:?}"),
-        Destination::Events
-        | Destination::Inbox
-        | Destination::Definitions
-        | Destination::Named(_) => {
-            return String::new();
+        Destination::DeadLetters(of) if **of == Destination::Inbox => {
+            let (of, code) = (text(record, header::EVENT), text(record, "pavane_error_code"));
+            return format!("    => dead letters of inbox: {of} {code}\n");
         }
+        Destination::DeadLetters(of) => format!("dead letters of {of:?}"),
+        Destination::Named(topic) => {
+            let Payload::Bytes(bytes) = &record.value else { panic!("an event has bytes") };
+            let (of, id) = (text(record, header::TYPE), text(record, header::ID));
+            let key = record.key.as_deref().map(String::from_utf8_lossy).unwrap_or_default();
+            let value = String::from_utf8_lossy(bytes);
+            return format!("    => {topic}/{of} key {key} id {id} {value}\n");
+        }
+        Destination::Inbox => {
+            let Payload::Bytes(bytes) = &record.value else { panic!("a record has bytes") };
+            let of = text(record, header::TYPE).trim_start_matches("pavane.");
+            let key = record.key.as_deref().map(String::from_utf8_lossy).unwrap_or_default();
+            let (subject, value) = (text(record, header::SUBJECT), String::from_utf8_lossy(bytes));
+            return format!("    => inbox {key}: {of} {subject} {value}\n");
+        }
+        Destination::Events | Destination::Definitions => return String::new(),
     };
     let Payload::Bytes(bytes) = &record.value else { panic!("a command has bytes") };
     let kind = text(record, header::TYPE).trim_start_matches("pavane.");
@@ -416,5 +532,7 @@ pub(crate) fn what(what: &What) -> String {
                 .map_or("for good".to_owned(), |at| format!("again at {}", seconds(at)));
             format!("UndoFailed {task} {n} {code}, {next}")
         }
+        What::TimerFired { task } => format!("TimerFired {task}"),
+        What::SignalReceived { signal, .. } => format!("SignalReceived {signal}"),
     }
 }

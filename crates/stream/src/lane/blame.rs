@@ -13,6 +13,8 @@ pub(crate) struct Blame {
     pub(crate) culprit: Option<Offset>,
     /// Timers that panicked: not fired again until their state changes.
     pub(crate) silenced: BTreeSet<Key>,
+    /// Telling of these events, by journal offset and place, panicked: they are not told of again.
+    pub(crate) untold: BTreeSet<(Offset, u32)>,
     /// Panics with few inputs between them.
     pub(crate) crashes: u32,
     /// Inputs decided since the last one.

@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
-use events::Offset;
+use events::{Offset, Record};
 
 use super::Lane;
+use crate::acks::wishes;
 use crate::broker::{Log, LogError, Snapshots, Source};
 use crate::journal::{Origin, Stand, Written, reactions};
 use crate::proposal::{Proposal, Proposed};
@@ -80,18 +81,7 @@ impl<S: Service, L: Log, N: Snapshots + 'static> Lane<'_, S, L, N> {
         }
         let mut placed = Vec::with_capacity(outstanding.len());
         while self.context.next < end {
-            let read = self.log.read(Source::Journal, self.context.next, Duration::from_secs(5));
-            let records = read.map_err(|error| match error {
-                // Only a holder trims, and only below its own snapshot: it is another by now.
-                LogError::Gone { .. } => {
-                    End::Superseded("a rival has trimmed the journal".to_owned())
-                }
-                LogError::PastEnd { .. }
-                | LogError::InDoubt(_)
-                | LogError::Fenced
-                | LogError::TooLarge { .. }
-                | LogError::Lost(_) => error.into(),
-            })?;
+            let records = self.read_journal(self.context.next)?;
             if records.is_empty() {
                 return Err(End::Lost("reading the journal back brought nothing".to_owned()));
             }
@@ -104,6 +94,20 @@ impl<S: Service, L: Log, N: Snapshots + 'static> Lane<'_, S, L, N> {
             return Err(End::Lost("an own record is missing from the journal".to_owned()));
         }
         Ok(placed)
+    }
+
+    /// Reads what this lane has written or is yet to read, which only a rival can have trimmed.
+    pub(super) fn read_journal(&mut self, from: Offset) -> Result<Vec<Record>, End> {
+        let read = self.log.read(Source::Journal, from, Duration::from_secs(5));
+        read.map_err(|error| match error {
+            // Only a holder trims, and only below its own snapshot: it is another by now.
+            LogError::Gone { .. } => End::Superseded("a rival has trimmed the journal".to_owned()),
+            LogError::PastEnd { .. }
+            | LogError::InDoubt(_)
+            | LogError::Fenced
+            | LogError::TooLarge { .. }
+            | LogError::Lost(_) => error.into(),
+        })
     }
 
     fn read_back_one(
@@ -137,8 +141,10 @@ impl<S: Service, L: Log, N: Snapshots + 'static> Lane<'_, S, L, N> {
 
     fn act(&mut self, proposed: &[Proposed<S::Event>], placed: &[Offset]) -> Result<(), End> {
         for (Proposed { decide, events }, offset) in proposed.iter().zip(placed) {
-            if let Origin::Parked(at, _) = decide.source {
-                self.outbox.parked(at);
+            match decide.source {
+                Origin::Parked(at, _) => self.outbox.parked(at),
+                Origin::Acked(at, _) => self.outbox.told(at),
+                Origin::Input(_) | Origin::Timer(_) | Origin::Skip => {}
             }
             let stand = Stand { lane: self.given.lane, lanes: self.given.lanes, offset: *offset };
             let records = reactions::<S>(decide, events, stand);
@@ -147,7 +153,7 @@ impl<S: Service, L: Log, N: Snapshots + 'static> Lane<'_, S, L, N> {
                 // Somebody paused this process: a rival may have taken over and sent all this long ago.
                 self.look()?;
             }
-            self.outbox.send(&mut self.log, *offset, records)?;
+            self.outbox.send(&mut self.log, *offset, records, wishes::<S>(events))?;
         }
         Ok(())
     }

@@ -1,22 +1,35 @@
 //! Commands that can not be sent: each is taken into its workflow, so that the cursor can pass it.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::time::Duration;
+
+use events::Destination;
 
 use super::Lane;
-use crate::broker::{Key, Log, Snapshots, Source};
+use crate::broker::{Key, Log, Snapshots};
 use crate::journal::{Body, Origin, Stand, Written, reactions};
 use crate::outbox::Unsent;
 use crate::proposal::Proposal;
 use crate::service::{Cause, Journaled, Parked, Service, Verdict};
 use crate::takeover::End;
 
+/// Where a record can fail for good by what users do: a topic that is not there, say. What goes to our own
+/// topics waits until those are well.
+fn is_of_users(to: &Destination) -> bool {
+    match to {
+        Destination::Tasks(_) | Destination::Named(_) => true,
+        Destination::Inbox
+        | Destination::Events
+        | Destination::Definitions
+        | Destination::DeadLetters(_) => false,
+    }
+}
+
 impl<S: Service, L: Log, N: Snapshots + 'static> Lane<'_, S, L, N> {
     /// Takes what could not be sent into its state, where retry or failure is decided.
     pub(super) fn park(&mut self, proposal: &mut Proposal<S::Event>) -> Result<(), End> {
         while let Some(unsent) = self.unsent.pop_front() {
             let parked = self.find(&unsent)?;
-            if !matches!(parked.record.to, events::Destination::Tasks(_)) {
+            if !is_of_users(&parked.record.to) {
                 let why = parked.error.to_string();
                 return Err(End::Unsent { to: parked.record.to, why });
             }
@@ -43,7 +56,7 @@ impl<S: Service, L: Log, N: Snapshots + 'static> Lane<'_, S, L, N> {
 
     /// The record that could not be sent, formatted anew from the journal.
     fn find(&mut self, unsent: &Unsent) -> Result<Parked, End> {
-        let records = self.log.read(Source::Journal, unsent.offset, Duration::from_secs(5))?;
+        let records = self.read_journal(unsent.offset)?;
         let decide = records
             .first()
             .filter(|record| record.place.offset == unsent.offset)

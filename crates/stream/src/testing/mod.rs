@@ -3,8 +3,9 @@
 
 mod schedules;
 pub(crate) mod tally;
+pub(crate) mod told;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::ops::Range;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
@@ -13,6 +14,8 @@ use bytes::Bytes;
 use events::{Header, Offset, Outgoing, Partition, Place, Record, Timestamp, Topic, Topics};
 
 use crate::broker::*;
+use crate::snapshot::read_marker;
+use told::{Told, check_proposed, lowest_unanswered, told};
 
 /// What befalls an append.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,6 +39,8 @@ pub(crate) struct World {
     pub(crate) now: i64,
     pub(crate) inbox: Vec<Record>,
     pub(crate) journal: Vec<(Offset, Bytes)>,
+    /// The same, but never trimmed.
+    pub(crate) history: Vec<(Offset, Bytes)>,
     pub(crate) trimmed_below: Offset,
     pub(crate) states: BTreeMap<Key, Bytes>,
     pub(crate) marker: Option<Bytes>,
@@ -45,6 +50,10 @@ pub(crate) struct World {
     pub(crate) late: Vec<Entry>,
     /// The next sends are lost and never acknowledged, as when the process dies right after handing over.
     pub(crate) drop_sends: bool,
+    /// Nobody hears what became of what was sent.
+    pub(crate) hold_acks: bool,
+    /// What was heard of as acknowledged, by anybody.
+    pub(crate) acknowledged: BTreeSet<Told>,
     pub(crate) refuse_topic: Option<&'static str>,
     /// The largest journal entry, bytes; `None`: any.
     pub(crate) entry_bytes_max: Option<usize>,
@@ -69,6 +78,7 @@ impl World {
     fn store(&mut self, entry: &Entry) -> Offset {
         let offset = self.journal_end();
         self.journal.push((offset, entry.0.clone()));
+        self.history.push((offset, entry.0.clone()));
         offset
     }
 
@@ -109,7 +119,7 @@ impl Broker for Memory {
         Ok(1)
     }
     fn open(&self, _: LaneId) -> Result<MemoryLog, LogError> {
-        Ok(MemoryLog { memory: self.clone(), settled: Vec::new(), cut_off: false })
+        Ok(MemoryLog { memory: self.clone(), settled: VecDeque::new(), cut_off: false })
     }
     fn fence(&self, _: LaneId) -> Result<MemorySnapshots, LogError> {
         let mut world = self.world();
@@ -138,7 +148,8 @@ impl Broker for Memory {
 
 pub(crate) struct MemoryLog {
     memory: Memory,
-    settled: Vec<Settled>,
+    /// By ticket: what became of it, and which records were acknowledged.
+    settled: VecDeque<(Vec<Settled>, Vec<Told>)>,
     /// Order is kept: once a send is lost, so is all that this process sends after it.
     cut_off: bool,
 }
@@ -152,24 +163,36 @@ impl Outlet for MemoryLog {
         }
         let refused = world.refuse_topic;
         let mut failed = Vec::new();
+        let mut stored = Vec::new();
         for (index, record) in records.into_iter().enumerate() {
             let topic = Topics::default().resolve(&record.to);
             if refused == Some(topic.as_str()) {
                 let error = SendError::Never(format!("there is no topic {topic}"));
                 failed.push(Settled::Failed { ticket, index, error });
             } else {
+                stored.push(told(&record));
                 world.sent.push(record);
             }
         }
         if failed.is_empty() {
             failed.push(Settled::Sent(ticket));
         }
-        self.settled.extend(failed);
+        self.settled.push_back((failed, stored));
         Ok(())
     }
 
-    fn settled(&mut self, _: Duration) -> Result<Vec<Settled>, LogError> {
-        Ok(std::mem::take(&mut self.settled))
+    fn settled(&mut self, wait: Duration) -> Result<Vec<Settled>, LogError> {
+        let mut world = self.memory.world();
+        if world.hold_acks || self.settled.is_empty() {
+            world.now += i64::try_from(wait.as_millis()).unwrap();
+            return Ok(Vec::new());
+        }
+        let mut settled = Vec::new();
+        for (outcomes, stored) in self.settled.drain(..) {
+            settled.extend(outcomes);
+            world.acknowledged.extend(stored);
+        }
+        Ok(settled)
     }
 }
 
@@ -230,6 +253,7 @@ impl Log for MemoryLog {
             return Err(LogError::TooLarge { bytes: large.len() });
         }
         let mut world = self.memory.world();
+        check_proposed(&world.history, &world.acknowledged, entries);
         let fate = world.fate.take().unwrap_or(Fate::Lands);
         let doubt = Err(LogError::InDoubt(format!("{fate:?}")));
         match fate {
@@ -278,6 +302,9 @@ impl Snapshots for MemorySnapshots {
                 None => world.states.remove(key),
             };
         }
+        let below = read_marker(marker).unwrap().next;
+        let open = lowest_unanswered(&world.history);
+        assert!(open.is_none_or(|at| at >= below), "a snapshot to {below} passes {open:?}");
         world.marker = Some(marker.clone());
         Ok(())
     }

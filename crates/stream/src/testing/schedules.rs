@@ -1,10 +1,11 @@
 //! Schedules: several processes think that they hold one lane; the schedule says who goes on when, who dies
 //! and what befalls the appends. Afterwards one process runs alone, and the books must add up.
 
-use events::{Destination, Outgoing, Payload};
+use events::Destination;
 use proptest::prelude::*;
 
-use super::tally::Tally;
+use super::tally::{Tally, is_answer, text_of};
+use super::told::lowest_unanswered;
 use super::{Fate, Memory, MemoryLog, MemorySnapshots};
 use crate::broker::{Broker, Clock, LaneId, Log, Source};
 use crate::journal::{Origin, Owner, Written};
@@ -30,6 +31,10 @@ enum Step {
     Pass(i64),
     /// Sends are lost from here on, or no longer.
     Drop(bool),
+    /// What became of sends is not heard from here on, or it is.
+    Hold(bool),
+    /// The user's topic is not there, or it is.
+    Refuse(bool),
 }
 
 type Active<'a> = Lane<'a, Tally, MemoryLog, MemorySnapshots>;
@@ -92,6 +97,10 @@ fn run(steps: &[Step]) -> Memory {
             Step::Land => memory.world().land_late(),
             Step::Pass(ms) => memory.world().now += ms,
             Step::Drop(drop) => memory.world().drop_sends = *drop,
+            Step::Hold(hold) => memory.world().hold_acks = *hold,
+            Step::Refuse(refuse) => {
+                memory.world().refuse_topic = refuse.then_some("shop.out");
+            }
         }
     }
     drop(processes);
@@ -106,6 +115,8 @@ fn finish(memory: &Memory, runner: &mut Runner<'_>) {
         world.land_late();
         world.fate = None;
         world.drop_sends = false;
+        world.hold_acks = false;
+        world.refuse_topic = None;
     }
     let mut lane = runner.win(Box::leak(Box::default())).unwrap();
     for _ in 0..200 {
@@ -129,22 +140,20 @@ fn valid_decisions(journal: &[(i64, bytes::Bytes)]) -> Vec<crate::journal::Decid
     valid
 }
 
-fn text_of(record: &Outgoing) -> String {
-    match &record.value {
-        Payload::Bytes(bytes) => String::from_utf8(bytes.to_vec()).unwrap(),
-        Payload::Null | Payload::Avro { .. } => String::new(),
-    }
-}
-
-/// What a single correct process would have in its books: inputs in their order. Timers are left out.
+/// What a single correct process would have in its books: inputs in their order. Timers and what
+/// is told of acknowledgements are left out.
 fn expected(memory: &Memory, key: &str) -> Vec<String> {
     let mut all: Vec<String> = Vec::new();
     for record in &memory.world().inbox {
         let what = String::from_utf8(record.value.clone().unwrap().to_vec()).unwrap();
         let mine = record.key.as_deref() == Some(key.as_bytes());
         let again = what == "again" && all.last().is_some_and(|last| last == "again");
-        if mine && what != "poison" && !again {
-            all.push(what);
+        if !mine || what == "poison" || again {
+            continue;
+        }
+        match what.as_str() {
+            "emit twice" => all.extend(["emit".to_owned(), "emit".to_owned()]),
+            _ => all.push(what),
         }
     }
     all
@@ -156,14 +165,20 @@ fn check_books(memory: &Memory) {
     let lane = runner.win(Box::leak(Box::default())).unwrap();
     for key in ["a", "b"] {
         let found = lane.state(key).map(|list| list.all.clone()).unwrap_or_default();
-        let without_timers: Vec<String> =
-            found.iter().filter(|what| *what != "rang").cloned().collect();
-        assert_eq!(without_timers, expected(memory, key), "each input once, in order");
+        let inputs: Vec<String> =
+            found.iter().filter(|what| *what != "rang" && !is_answer(what)).cloned().collect();
+        assert_eq!(inputs, expected(memory, key), "each input once, in order");
         let later = found.iter().filter(|what| what.starts_with("later:")).count();
         let rang = found.iter().filter(|what| *what == "rang").count();
         assert!(rang <= later && (later == 0 || rang >= 1), "each timer rings: {found:?}");
+        let emits = (0..).zip(&found).filter(|(_, what)| *what == "emit").map(|(n, _)| n);
+        for n in emits.map(|n: usize| n.to_string()) {
+            let answers = found.iter().filter(|what| what.ends_with(&format!(":{n}")));
+            assert_eq!(answers.filter(|what| is_answer(what)).count(), 1, "{n} in {found:?}");
+        }
         check_sent(memory, key, &found);
     }
+    assert_eq!(lowest_unanswered(&memory.world().history), None);
     check_dead_letters(memory);
 }
 
@@ -217,7 +232,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
     ];
     let what = prop_oneof![
         4 => Just("x"), 2 => Just("y"), 3 => Just("again"), 1 => Just("poison"),
-        1 => Just("later:40"), 1 => Just("later:900")
+        1 => Just("later:40"), 1 => Just("later:900"), 3 => Just("emit"), 1 => Just("emit twice")
     ];
     let step = prop_oneof![
         12 => (0_usize..3).prop_map(Step::Go),
@@ -227,6 +242,8 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         1 => Just(Step::Land),
         2 => (1_i64..50).prop_map(Step::Pass),
         1 => any::<bool>().prop_map(Step::Drop),
+        1 => any::<bool>().prop_map(Step::Hold),
+        1 => any::<bool>().prop_map(Step::Refuse),
     ];
     proptest::collection::vec(step, 1..60)
 }
@@ -234,7 +251,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 2_000, ..ProptestConfig::default() })]
 
-    /// invariants: acts-after-ack, one-epoch, fold-only, one-verdict, same-again
+    /// invariants: acts-after-ack, one-epoch, fold-only, one-verdict, same-again, acked-then-told
     #[test]
     fn under_any_schedule_each_input_has_its_effect_once_and_all_is_sent(steps in steps()) {
         let memory = run(&steps);
@@ -286,7 +303,7 @@ fn an_append_that_lands_after_the_next_takeover_is_void() {
         .into_iter()
         .filter_map(|decide| match decide.source {
             Origin::Input(offset) => Some(offset),
-            Origin::Timer(_) | Origin::Parked(..) | Origin::Skip => None,
+            Origin::Timer(_) | Origin::Parked(..) | Origin::Acked(..) | Origin::Skip => None,
         })
         .collect();
     let distinct: std::collections::BTreeSet<_> = inputs.iter().collect();
@@ -328,22 +345,34 @@ fn each_hop_of_an_event_is_a_span_that_names_its_place_and_its_trace() {
         .with_ansi(false)
         .with_writer(move || Line(written.clone()))
         .finish();
-    let memory = Memory::default();
-    let limits = limits();
-    let mut runner = Runner { memory: &memory, limits: &limits, owners: 0 };
-    memory.world().put("a", "x");
-    tracing::subscriber::with_default(log, || {
+    let hear = || {
+        let memory = Memory::default();
+        let limits = limits();
+        let mut runner = Runner { memory: &memory, limits: &limits, owners: 0 };
+        memory.world().put("a", "x");
         let mut lane = runner.win(Box::leak(Box::default())).unwrap();
         lane.turn().unwrap();
-    });
-    let lines: String = out.try_iter().collect();
-    for part in [
+        out.try_iter().collect::<String>()
+    };
+    let parts = [
         "messaging.destination.name=\"pavane.inbox\"",
         "messaging.kafka.offset=0",
         "link=\"00-trace-01\"",
         "append{",
         "messaging.batch.message_count=1",
-    ] {
+    ];
+    // Whether anybody listens to a span is remembered by the whole process: a test beside this one that meets
+    // a span first, on a thread without a listener, makes us deaf to it until that is asked anew.
+    let heard: Vec<String> = tracing::subscriber::with_default(log, || {
+        let rounds = (0..100).map(|_| {
+            tracing::callsite::rebuild_interest_cache();
+            hear()
+        });
+        let is_deaf = |lines: &String| !lines.contains("append{") || !lines.contains("process{");
+        rounds.scan(true, |deaf, lines| deaf.then(|| (*deaf = is_deaf(&lines), lines).1)).collect()
+    });
+    let lines = heard.last().unwrap();
+    for part in parts {
         assert!(lines.contains(part), "{part} is not in:\n{lines}");
     }
 }
@@ -423,6 +452,47 @@ fn a_command_that_can_never_be_sent_is_parked_into_its_state() {
     let mut lane = runner.win(Box::leak(Box::default())).unwrap();
     lane.turn().unwrap();
     assert_eq!(lane.state("a").unwrap().all, ["task", "parked"], "the cursor has passed it");
+}
+
+#[test]
+fn an_event_to_a_topic_that_is_not_there_is_parked_and_another_is_told_of() {
+    check(&[
+        Step::Refuse(true),
+        Step::Put("a", "emit"),
+        Step::Go(0),
+        Step::Go(0),
+        Step::Go(0),
+        Step::Refuse(false),
+        Step::Put("a", "emit twice"),
+        Step::Put("b", "emit"),
+        Step::Go(0),
+        // Told before it can be answered, and dies.
+        Step::Kill(0),
+        Step::Go(1),
+        Step::Hold(true),
+        Step::Go(1),
+        Step::Hold(false),
+        Step::Go(1),
+    ]);
+}
+
+#[test]
+fn an_acknowledgement_that_panics_is_not_told_again() {
+    let memory = Memory::default();
+    // A snapshot passes what was told in vain.
+    let limits = Limits { snapshot_every: std::time::Duration::MAX, ..limits() };
+    let mut runner = Runner { memory: &memory, limits: &limits, owners: 0 };
+    memory.world().put("panics", "emit");
+    let mut lane = runner.win(Box::leak(Box::default())).unwrap();
+    let end = (0..5).find_map(|_| lane.turn().err()).unwrap();
+    let End::CrashedAck { offset, index } = end else { panic!("{end}") };
+    let blame: &mut Blame = Box::leak(Box::default());
+    blame.untold.insert((offset, index));
+    let mut lane = runner.win(blame).unwrap();
+    for _ in 0..10 {
+        lane.turn().unwrap();
+    }
+    assert_eq!(lane.state("panics").unwrap().all, ["emit"]);
 }
 
 #[test]

@@ -71,6 +71,8 @@ impl Journey {
             What::UndoScheduled { task, .. } => self.stands(task, "undoing"),
             What::UndoCompleted { task, .. } => self.task(task, "undone", String::new()),
             What::UndoFailed { task, .. } => self.task(task, "undo failed", String::new()),
+            What::TimerFired { .. } => {}
+            What::SignalReceived { signal, .. } => self.step(format!("signal {signal}")),
         }
         true
     }

@@ -1,0 +1,209 @@
+//! Workflows within workflows: a child is started, stopped and undone by its parent's commands, and answers
+//! them like any participant.
+
+use events::{Class, Problem, SagaName, Subject, Timestamp, Version, WorkflowId};
+use serde_json::Value;
+use sha2::{Digest as _, Sha256};
+
+use super::task::error;
+use super::{Draft, Held, Stop, refused};
+use crate::event::{About, Body, Event, Reply, Rest, Said};
+use crate::expr::hex;
+use crate::input::{Input, Start};
+use crate::limits::BUSINESS_KEY_BYTES_MAX;
+use crate::phase::TaskError;
+use crate::plan::{Plan, Slot};
+use crate::state::{State, definition_key, newest_key};
+use crate::workflow::{End, Origin, Stage, Trouble};
+
+impl Draft<'_> {
+    /// The newest version of a saga that this lane knows.
+    pub(super) fn newest(&self, saga: &SagaName) -> Result<Version, TaskError> {
+        match self.held.state(&newest_key(saga)) {
+            Some(State::Newest(newest)) => Ok(newest.version.clone()),
+            Some(State::Workflow(_) | State::Definition(_) | State::Early(_)) | None => {
+                Err(error("unknown_saga", format!("no version of saga `{saga}` is deployed")))
+            }
+        }
+    }
+
+    fn definition(&self, saga: &SagaName, version: &Version) -> Result<&Plan, TaskError> {
+        let definition = match self.held.state(&definition_key(saga, version)) {
+            Some(State::Definition(definition)) => definition.plan().map(AsRef::as_ref),
+            Some(State::Workflow(_) | State::Newest(_) | State::Early(_)) | None => None,
+        };
+        definition.ok_or_else(|| {
+            error("unknown_saga", format!("version {version} of saga `{saga}` is not deployed"))
+        })
+    }
+
+    /// The id of the child that an attempt of a task starts: by the child's own key, else by the attempt.
+    pub(super) fn child_id(
+        &self,
+        slot: Slot,
+        saga: &SagaName,
+        version: &Version,
+        inputs: &events::Json,
+        attempt: u32,
+    ) -> Result<WorkflowId, TaskError> {
+        let plan = self.definition(saga, version)?;
+        let inputs = match inputs.value() {
+            Value::Object(map) => Value::Object(plan.declared(map)),
+            other @ (Value::Null
+            | Value::Bool(_)
+            | Value::Number(_)
+            | Value::String(_)
+            | Value::Array(_)) => other,
+        };
+        let bad = |failed: crate::InputError| error("bad_start", failed.to_string());
+        let admitted = plan.admit(&inputs).map_err(bad)?;
+        let key = plan.key_of(&admitted).map_err(bad)?.unwrap_or_else(|| {
+            let command = self.subject(slot, attempt).to_string();
+            match command.len() {
+                bytes if bytes <= BUSINESS_KEY_BYTES_MAX => command,
+                _ => hex(&Sha256::digest(command.as_bytes())),
+            }
+        });
+        Ok(WorkflowId::of(saga, &key))
+    }
+
+    fn subject(&self, slot: Slot, n: u32) -> Subject {
+        Subject {
+            workflow: self.head.id.clone(),
+            task: self.name(slot).id,
+            run: self.head.run,
+            kind: events::CommandKind::Do,
+            n,
+        }
+    }
+
+    /// What a child that has ended answers to its parent.
+    pub(super) fn replies(
+        &self,
+        end: End,
+        problem: &Problem,
+        rest: &Rest,
+        outputs: Option<&events::Json>,
+    ) -> Vec<Reply> {
+        let Some(parent) = &self.head.parent else { return Vec::new() };
+        let said = match (end, outputs) {
+            (End::Completed | End::Partial, Some(outputs)) => {
+                Said::Completed { output: outputs.clone() }
+            }
+            (End::Cancelled, _) => {
+                let stands = !rest.stands.is_empty();
+                Said::Failed {
+                    error: error("cancelled", problem.message.as_str()),
+                    effects: stands,
+                }
+            }
+            (End::Completed | End::Partial | End::Compensated | End::Failed, _) => {
+                let effects = !rest.stands.is_empty() || !rest.in_doubt.is_empty();
+                let error = error(&problem.code, problem.message.as_str());
+                Said::Failed { error, effects }
+            }
+        };
+        let asked = self.head.asked.iter().map(|command| Reply {
+            command: command.clone(),
+            said: Said::Completed { output: events::Json::null() },
+        });
+        std::iter::once(Reply { command: parent.command.clone(), said }).chain(asked).collect()
+    }
+
+    /// Goes on undoing what has ended, for its parent.
+    pub(super) fn unwind(&mut self, command: &str) {
+        self.undo_ready();
+        if self.slots().all(|slot| self.is_over(slot)) {
+            let said = Said::Completed { output: events::Json::null() };
+            let replies = vec![Reply { command: command.to_owned(), said }];
+            self.push(Body::Unwound { replies });
+        }
+    }
+}
+
+/// A parent wants its child stopped and undone.
+pub(super) fn unwind(draft: &mut Draft<'_>, command: &Subject) -> Result<(), Stop> {
+    let text = command.to_string();
+    let is_known = draft.head.parent.as_ref().is_some_and(|parent| {
+        parent.command.parse::<Subject>().is_ok_and(|began| {
+            (&began.workflow, &began.task, began.run)
+                == (&command.workflow, &command.task, command.run)
+        })
+    });
+    if !is_known {
+        // Another's child, or nobody's: what this parent has asked for was never begun.
+        return refused(Class::Invalid, "not_its_child", format!("`{text}` has not started it"));
+    }
+    let is_undo = command.kind == events::CommandKind::Undo;
+    match draft.head.stage.clone() {
+        Stage::Ended {
+            end: End::Completed | End::Partial | End::Failed, unwinding: None, ..
+        } if is_undo => {
+            draft.push(Body::UnwindStarted { command: text });
+            return Ok(());
+        }
+        Stage::Ended { unwinding: None, .. } if is_undo => {
+            let replies = vec![Reply { command: text, said: Said::NothingToUndo }];
+            draft.push(Body::Unwound { replies });
+            return Ok(());
+        }
+        Stage::Ended { .. } => return Err(Stop::Ignored("ended")),
+        Stage::Forward
+        | Stage::Deferred(_)
+        | Stage::Compensating(_)
+        | Stage::Failing(_)
+        | Stage::Closing { .. } => {}
+    }
+    if is_undo && !draft.head.asked.contains(&text) {
+        draft.push(Body::ParentAsks { command: text });
+    }
+    if matches!(draft.head.stage, Stage::Forward) {
+        let by = events::By {
+            actor: "pavane".to_owned(),
+            reason: format!("the parent {} is undone", command.workflow),
+        };
+        let (code, message) = ("cancelled".to_owned(), by.reason.clone());
+        let problem = Problem { task: None, code, message };
+        let origin = Origin::Cancel(by);
+        draft.trouble(Trouble { origin, problem, decided_by: None });
+    }
+    Ok(())
+}
+
+/// What a parent is told of a child that there is not, or that is another's.
+pub(super) fn tell_parent(
+    held: &dyn Held,
+    input: &Input,
+    decided: Result<Vec<Event>, Stop>,
+    now: Timestamp,
+) -> Result<Vec<Event>, Stop> {
+    let told = |workflow: &WorkflowId, command: &Subject, said: Said| {
+        let reply = Reply { command: command.to_string(), said };
+        Ok(vec![Event(About::Told { workflow: workflow.clone(), time: now, reply })])
+    };
+    match (input, &decided) {
+        (
+            Input::Start(Start { workflow, parent: Some(parent), .. }),
+            Err(Stop::Refused(refusal)),
+        ) => {
+            let error = error(&refusal.code, refusal.message.as_str());
+            told(workflow, &parent.command, Said::Failed { error, effects: false })
+        }
+        (
+            Input::Start(Start { workflow, parent: Some(parent), .. }),
+            Err(Stop::Ignored("known_workflow")),
+        ) => {
+            let message =
+                format!("there is a workflow `{workflow}` already, which this has not started");
+            let error = error("duplicate_start", message);
+            told(workflow, &parent.command, Said::Failed { error, effects: false })
+        }
+        (Input::Unwind { workflow, command }, Err(Stop::Refused(_)))
+            if command.kind == events::CommandKind::Undo
+                && !matches!(held.state(workflow.as_str()), Some(State::Definition(_))) =>
+        {
+            told(workflow, command, Said::NothingToUndo)
+        }
+        _ => decided,
+    }
+}

@@ -1,0 +1,131 @@
+//! What a task's phase means for those around it.
+
+use super::Draft;
+use crate::phase::{After, Loss, Phase};
+use crate::plan::{Action, Role, Slot};
+
+impl Draft<'_> {
+    /// Whether it holds others, or waits for one of them: nothing is sent for it.
+    pub(crate) fn is_group(&self, slot: Slot) -> bool {
+        match self.task_plan(slot).action {
+            Action::Choice { .. }
+            | Action::Race { .. }
+            | Action::Group { .. }
+            | Action::ForEach(_) => true,
+            Action::Agent { .. }
+            | Action::Emit(_)
+            | Action::Await(_)
+            | Action::Request(..)
+            | Action::Wait(_)
+            | Action::Saga { .. } => false,
+        }
+    }
+
+    /// How it has failed, whether or not it was undone then.
+    pub(crate) fn loss(&self, slot: Slot) -> Option<Loss> {
+        let task = self.task(slot);
+        match (task.phase, task.after) {
+            (_, After::Tolerated) => Some(Loss::Tolerated),
+            (_, After::Accepted) => Some(Loss::Accepted),
+            (Phase::Failed { loss }, _) => Some(loss),
+            (Phase::Undone | Phase::Kept | Phase::Cancelled, After::Fail) => Some(Loss::Open),
+            _ => None,
+        }
+    }
+
+    /// Nothing more will come of it, and nobody need deal with it.
+    pub(crate) fn is_settled(&self, slot: Slot) -> bool {
+        match self.loss(slot) {
+            Some(Loss::Open) => return false,
+            Some(Loss::Accepted | Loss::Tolerated) => return true,
+            None => {}
+        }
+        if self.task(slot).after == After::Covered {
+            return true;
+        }
+        match self.task(slot).phase {
+            Phase::Done
+            | Phase::Covered
+            | Phase::Skipped { .. }
+            | Phase::Failed { .. }
+            | Phase::Cancelled
+            | Phase::Undone
+            | Phase::Kept => true,
+            Phase::Pending
+            | Phase::Running { .. }
+            | Phase::Retrying { .. }
+            | Phase::Asking { .. }
+            | Phase::AskAgain { .. }
+            | Phase::Held
+            | Phase::Stopping { .. }
+            | Phase::Doubtful
+            | Phase::Undoing { .. }
+            | Phase::UndoRetrying { .. }
+            | Phase::UndoBlocked
+            | Phase::Open { .. }
+            | Phase::Waiting { .. }
+            | Phase::Racing { .. }
+            | Phase::Covering => false,
+        }
+    }
+
+    /// It has worked, by itself or by its fallback.
+    pub(crate) fn is_done(&self, slot: Slot) -> bool {
+        let task = self.task(slot);
+        let kept = matches!(task.phase, Phase::Done | Phase::Kept) && task.after == After::Nothing;
+        kept || task.phase == Phase::Covered || task.after == After::Covered
+    }
+
+    /// It was passed over, and so is what depends on nothing else.
+    pub(crate) fn is_skipped(&self, slot: Slot) -> bool {
+        self.task(slot).phase == Phase::Skipped { spreads: true }
+    }
+
+    /// Whether it, or a group around it, is undone, or was, while the workflow goes on.
+    pub(crate) fn is_reverted(&self, slot: Slot) -> bool {
+        let own = self.task(slot).after != After::Nothing;
+        let mut inner = slot;
+        own || self.around(slot).any(|group| {
+            // What takes a group's place is not undone with it.
+            let takes_its_place = matches!(self.task_plan(inner).role, Role::Fallback(_));
+            inner = group;
+            match self.task(group).after {
+                After::Cancel => true,
+                After::Fail => !takes_its_place,
+                After::Nothing
+                | After::Tolerated
+                | After::Accepted
+                | After::Covered
+                | After::Drop => false,
+            }
+        })
+    }
+
+    /// Whether a group is being stopped and undone.
+    pub(crate) fn is_reverting(&self, group: Slot) -> bool {
+        let task = self.task(group);
+        match task.phase {
+            Phase::Open { .. } | Phase::Racing { .. } => {
+                matches!(task.after, After::Fail | After::Cancel | After::Drop)
+            }
+            Phase::Covering => task.after == After::Cancel,
+            _ => false,
+        }
+    }
+
+    /// Whether a group around it is no longer under way: what has failed in it is the group's matter.
+    pub(crate) fn is_moot(&self, slot: Slot) -> bool {
+        self.around(slot).any(|group| {
+            let phase = self.task(group).phase;
+            let is_open =
+                matches!(phase, Phase::Open { .. } | Phase::Racing { .. } | Phase::Covering);
+            !is_open || self.is_reverting(group)
+        })
+    }
+
+    /// Whether it stands under `then`.
+    pub(crate) fn is_closing(&self, slot: Slot) -> bool {
+        let role = |slot: Slot| self.task_plan(slot).role == Role::Closing;
+        role(slot) || self.around(slot).any(role)
+    }
+}

@@ -1,0 +1,185 @@
+//! What is stopped, and what is undone while the workflow goes on.
+
+use super::Draft;
+use crate::event::Body;
+use crate::phase::{After, Command, Phase, Via};
+use crate::plan::{Action, Kind, Slot};
+
+impl Draft<'_> {
+    /// Tells a task that it is no longer wanted.
+    pub(super) fn stop(&mut self, slot: Slot) {
+        let task = self.task(slot);
+        let (attempt, may_have_worked) = (task.attempt, self.may_be_in_doubt(slot));
+        let (reason, is_out) = match task.phase {
+            Phase::Pending => ("not started", false),
+            Phase::Retrying { doubt: false, .. } => ("not repeated", false),
+            Phase::Running { .. } | Phase::Retrying { doubt: true, .. } if may_have_worked => {
+                return self.order_stop(slot);
+            }
+            Phase::Running { .. } | Phase::Retrying { doubt: true, .. } => {
+                ("changes nothing", true)
+            }
+            Phase::Open { .. } | Phase::Waiting { .. } | Phase::Racing { .. } | Phase::Covering => {
+                ("stopped", false)
+            }
+            Phase::Asking { .. }
+            | Phase::AskAgain { .. }
+            | Phase::Held
+            | Phase::Stopping { .. }
+            | Phase::Doubtful
+            | Phase::Done
+            | Phase::Skipped { .. }
+            | Phase::Failed { .. }
+            | Phase::Cancelled
+            | Phase::Undoing { .. }
+            | Phase::UndoRetrying { .. }
+            | Phase::UndoBlocked
+            | Phase::Undone
+            | Phase::Kept
+            | Phase::Covered => return,
+        };
+        let stop = if is_out { self.stop_command(slot) } else { None };
+        let (task, reason) = (self.name(slot), reason.to_owned());
+        self.push(Body::TaskCancelled { task, attempt, reason, stop });
+    }
+
+    fn order_stop(&mut self, slot: Slot) {
+        let (task, stop) = (self.name(slot), self.stop_command(slot));
+        // A child that is told answers when it is undone.
+        let waits = matches!(self.task(slot).via, Via::Child { .. });
+        let grace = self.in_time(self.plan.compensation.grace);
+        self.push(Body::StopOrdered { task, stop, until: (!waits).then_some(grace) });
+    }
+
+    /// The order to stop the task's attempt; `None` where there is nobody to tell.
+    fn stop_command(&self, slot: Slot) -> Option<Command> {
+        let task = self.task(slot);
+        let (agent, task_type) = match (&self.task_plan(slot).action, &task.via) {
+            (Action::Agent { agent, task_type }, _) => (agent.clone(), task_type.clone()),
+            (Action::Saga { saga, .. }, Via::Child { .. }) => {
+                (self.child_of(slot)?.as_str().into(), saga.to_string())
+            }
+            (
+                Action::Emit(_)
+                | Action::Await(_)
+                | Action::Request(..)
+                | Action::Wait(_)
+                | Action::Choice { .. }
+                | Action::Race { .. }
+                | Action::Group { .. }
+                | Action::Saga { .. }
+                | Action::ForEach(_),
+                _,
+            ) => return None,
+        };
+        Some(Command {
+            task: self.name(slot).id,
+            n: task.attempt,
+            agent,
+            task_type,
+            value: events::Json::null(),
+            deadline: self.in_time(self.plan.compensation.grace),
+            time: self.now,
+            epoch: self.head.epoch,
+            key: self.key(slot),
+            via: task.via.clone(),
+            endless: false,
+        })
+    }
+
+    /// Whether its outcome can be unknown: whether something may stand that nobody has told of.
+    pub(super) fn may_be_in_doubt(&self, slot: Slot) -> bool {
+        let plan = self.task_plan(slot);
+        match plan.action {
+            Action::Agent { .. } => plan.kind != Kind::ReadOnly,
+            Action::Saga { .. } => true,
+            Action::Emit(_) | Action::Await(_) | Action::Request(..) => {
+                plan.undo.is_some() || plan.kind == Kind::Pivot
+            }
+            Action::Wait(_)
+            | Action::Choice { .. }
+            | Action::Race { .. }
+            | Action::Group { .. }
+            | Action::ForEach(_) => false,
+        }
+    }
+
+    /// Goes on with whatever is undone while the workflow goes on: groups that have failed, and what a join
+    /// waits for no longer.
+    pub(super) fn revert(&mut self) {
+        loop {
+            let decided = self.len();
+            for slot in self.slots() {
+                let is_root = self.is_reverting(slot) || self.task(slot).phase == Phase::Covering;
+                let is_told = matches!(self.task(slot).after, After::Fail | After::Cancel);
+                let within = self.is_in_reverting(slot);
+                if (is_told && !is_root || within) && !self.is_closing(slot) {
+                    self.stop(slot);
+                }
+            }
+            self.undo_ready();
+            for slot in self.slots().rev() {
+                if self.is_reverting(slot) && self.is_reverted_whole(slot) {
+                    self.close_group(slot);
+                }
+            }
+            if self.len() == decided {
+                return;
+            }
+        }
+    }
+
+    /// Whether nothing in the group, or of it, is left to be undone.
+    pub(super) fn is_reverted_whole(&self, group: Slot) -> bool {
+        let drops = self.task(group).after == After::Drop;
+        self.slots().all(|slot| {
+            slot == group
+                || !self.is_within(slot, group)
+                || self.is_closing_of(slot, group)
+                || self.is_over(slot)
+                || drops && self.is_at_rest(slot)
+        })
+    }
+
+    /// In doubt, and left so.
+    fn is_at_rest(&self, slot: Slot) -> bool {
+        match self.task(slot).phase {
+            Phase::Doubtful
+            | Phase::Held
+            | Phase::Asking { .. }
+            | Phase::AskAgain { .. }
+            | Phase::Done => true,
+            Phase::Pending
+            | Phase::Running { .. }
+            | Phase::Retrying { .. }
+            | Phase::Stopping { .. }
+            | Phase::Skipped { .. }
+            | Phase::Failed { .. }
+            | Phase::Cancelled
+            | Phase::Undoing { .. }
+            | Phase::UndoRetrying { .. }
+            | Phase::UndoBlocked
+            | Phase::Undone
+            | Phase::Kept
+            | Phase::Open { .. }
+            | Phase::Waiting { .. }
+            | Phase::Racing { .. }
+            | Phase::Covering
+            | Phase::Covered => false,
+        }
+    }
+
+    /// A group has been undone: what is under its `then` runs, and then it has failed or is cancelled.
+    fn close_group(&mut self, group: Slot) {
+        let task = self.task(group);
+        let (after, attempt) = (task.after, task.attempt);
+        if after == After::Cancel {
+            let (task, reason) = (self.name(group), "stopped".to_owned());
+            return self.push(Body::TaskCancelled { task, attempt, reason, stop: None });
+        }
+        if self.closings_of(group).all(|slot| self.is_settled(slot)) {
+            let why = task.error.clone().unwrap_or_else(Self::silence);
+            self.fail(group, why);
+        }
+    }
+}

@@ -1,0 +1,170 @@
+//! How events of a task going forward change it.
+
+use super::Fold;
+use crate::event::{Begun, Body, Doubt, Skip, WorkflowEvent};
+use crate::phase::{After, Loss, Phase, Task, TaskError, TaskRef, Via};
+
+pub(super) fn fold(into: &mut impl Fold, event: &WorkflowEvent) {
+    let time = event.time;
+    #[allow(clippy::wildcard_enum_match_arm, reason = "`fold` has chosen among all events")]
+    match &event.body {
+        Body::TaskScheduled { task, command, until } => {
+            let task = into.task(task.index());
+            task.phase = Phase::Running { deadline: command.due(), heard: false };
+            task.attempt = command.n;
+            task.ready_at = task.ready_at.or(Some(time));
+            task.inputs = Some(command.value.clone());
+            task.deadline = *until;
+            task.key = Some(command.key.clone());
+            task.via = command.via.clone();
+        }
+        Body::TaskBegun { task, inputs, begun, until } => {
+            let task = into.task(task.index());
+            task.attempt = 1;
+            task.ready_at = Some(time);
+            task.inputs = Some(inputs.clone());
+            task.deadline = *until;
+            task.via = Via::Nothing;
+            task.phase = match begun {
+                Begun::Group { due } => Phase::Open { due: *due },
+                Begun::Await { due } => Phase::Running { deadline: *due, heard: true },
+                Begun::Wait { until } => Phase::Waiting { until: *until },
+                Begun::Race { until } => Phase::Racing { until: *until },
+            };
+        }
+        Body::CasesTaken { task, cases } => {
+            let task = into.task(task.index());
+            task.cases.clone_from(cases);
+            if matches!(task.phase, Phase::Racing { .. }) {
+                task.phase = Phase::Open { due: task.deadline };
+            }
+        }
+        Body::TaskStarted { task, .. } => {
+            if let Phase::Running { heard, .. } = &mut into.task(task.index()).phase {
+                *heard = true;
+            }
+        }
+        Body::TaskCompleted { task, output, pivot, .. } => {
+            into.head().past_pivot |= *pivot;
+            adopt(into.task(task.index()), output, event.sequence);
+        }
+        Body::TaskFailed { task, error, .. } => {
+            let failed = Phase::Failed { loss: Loss::Open };
+            settle(into, task, failed, Some(error));
+        }
+        Body::FailureTaken { task, loss } => taken(into.task(task.index()), *loss),
+        Body::FellBack { task } => {
+            let task = into.task(task.index());
+            (task.fell_back, task.phase) = (true, Phase::Covering);
+        }
+        Body::Reverting { task, after, error } => {
+            let task = into.task(task.index());
+            task.after = *after;
+            if error.is_some() {
+                task.error.clone_from(error);
+            }
+        }
+        Body::TaskRetried { task, error, retry_at, doubt, by, .. } => {
+            let phase = Phase::Retrying { at: *retry_at, doubt: *doubt };
+            let task = settle(into, task, phase, Some(error));
+            task.unsure = *doubt;
+            if by.is_some() {
+                task.attempts_from = task.attempt;
+                task.ready_at = Some(time);
+            }
+        }
+        Body::TaskInDoubt { task, doubt, error, .. } => {
+            let phase = match doubt {
+                Doubt::Undo => Phase::Doubtful,
+                Doubt::Query { until } => Phase::AskAgain { at: time, until: *until },
+                Doubt::Hold => Phase::Held,
+            };
+            settle(into, task, phase, Some(error));
+        }
+        Body::TaskSkipped { task, why, output, .. } => {
+            let phase = match why {
+                Skip::Upstream | Skip::When | Skip::Case | Skip::Failed => {
+                    Phase::Skipped { spreads: true }
+                }
+                Skip::Operator => Phase::Skipped { spreads: false },
+                Skip::Undo => Phase::Kept,
+            };
+            let task = into.task(task.index());
+            task.phase = phase;
+            if output.is_some() {
+                task.output.clone_from(output);
+            }
+        }
+        Body::TaskCancelled { task, .. } => {
+            settle(into, task, Phase::Cancelled, None);
+        }
+        Body::StopOrdered { task, until, .. } => {
+            settle(into, task, Phase::Stopping { until: *until }, None);
+        }
+        Body::QueryScheduled { task, command, until } => {
+            let task = into.task(task.index());
+            task.queries = command.n;
+            task.phase = Phase::Asking { deadline: command.deadline, until: *until };
+        }
+        Body::QueryRepeats { task, at, until } => {
+            settle(into, task, Phase::AskAgain { at: *at, until: *until }, None);
+        }
+        other => panic!("fold-only: {other:?} is no event of a task"),
+    }
+}
+
+/// A failure is dealt with: where it was undone first, it stays so.
+fn taken(task: &mut Task, loss: Loss) {
+    match (task.phase, loss) {
+        (Phase::Failed { .. }, loss) => task.phase = Phase::Failed { loss },
+        (_, Loss::Accepted) => task.after = After::Accepted,
+        (_, Loss::Tolerated) => task.after = After::Tolerated,
+        (_, Loss::Open) => {}
+    }
+}
+
+/// A success becomes known. What was undone without it counts no longer.
+pub(super) fn adopt(task: &mut Task, output: &events::Json, sequence: u64) {
+    task.phase = match task.phase {
+        Phase::Covering => Phase::Covered,
+        Phase::Pending
+        | Phase::Running { .. }
+        | Phase::Retrying { .. }
+        | Phase::Asking { .. }
+        | Phase::AskAgain { .. }
+        | Phase::Held
+        | Phase::Stopping { .. }
+        | Phase::Doubtful
+        | Phase::Done
+        | Phase::Skipped { .. }
+        | Phase::Failed { .. }
+        | Phase::Cancelled
+        | Phase::Undoing { .. }
+        | Phase::UndoRetrying { .. }
+        | Phase::UndoBlocked
+        | Phase::Undone
+        | Phase::Kept
+        | Phase::Open { .. }
+        | Phase::Waiting { .. }
+        | Phase::Racing { .. }
+        | Phase::Covered => Phase::Done,
+    };
+    task.output = Some(output.clone());
+    task.finished = sequence;
+    task.undos_void = task.undos;
+    task.undos_from = task.undos;
+}
+
+fn settle<'a>(
+    into: &'a mut impl Fold,
+    task: &TaskRef,
+    phase: Phase,
+    error: Option<&TaskError>,
+) -> &'a mut Task {
+    let task = into.task(task.index());
+    task.phase = phase;
+    if let Some(error) = error {
+        task.error = Some(error.clone());
+    }
+    task
+}
