@@ -44,4 +44,20 @@ pub(crate) const READ: &[Feature] = &[
 ];
 
 /// What the engine runs.
-pub(crate) const RUN: &[Feature] = &[];
+pub(crate) const RUN: &[Feature] = &[Feature::Groups,Feature::When,Feature::Optional];
+
+/// A rule that the engine breaks, as is known; while it stands in [`BROKEN`] nothing is judged by it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Rule {
+    /// A run whose tasks were skipped behind a failure is partial, even if the failure turns out to be a
+    /// success.
+    PartialStays,
+    /// A late success of what was undone is undone once more, also after a run that went on without it.
+    LateSuccess,
+}
+
+pub(crate) const BROKEN: &[Rule] = &[Rule::PartialStays, Rule::LateSuccess];
+
+pub(crate) fn holds(rule: Rule) -> bool {
+    !BROKEN.contains(&rule)
+}

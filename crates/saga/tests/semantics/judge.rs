@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use events::{CommandKind, Json, Outgoing, Subject, What, ce_type, header};
-use saga::{Answer, Effects, Known, Verb};
+use saga::{Answer, Effects, Known, Unsent, Verb};
 use serde_json::{Value, json};
 
 use crate::participants::Participants;
@@ -21,7 +21,11 @@ pub(crate) struct Told {
     pub(crate) certain: bool,
     /// The newest attempt whose command was sent.
     pub(crate) sent: u32,
+    /// How many of them were certainly never stored.
+    pub(crate) unsent: u32,
     pub(crate) key: Option<String>,
+    /// What its commands carry.
+    pub(crate) inputs: Option<Json>,
     /// The number of the first undo that knew the output.
     pub(crate) informed: Option<u32>,
 }
@@ -101,6 +105,11 @@ impl Judge<'_> {
                     self.view.tasks.get_mut(task.as_str()).unwrap().repeated = true;
                 }
             }
+            Entry::Unsent(record, Unsent::Never) if text(record, header::TYPE) == ce_type::DO_TASK => {
+                let subject: Subject = text(record, header::SUBJECT).parse().unwrap();
+                let place = self.tree.find(subject.task.as_str()).unwrap();
+                self.told.entry(place).or_default().unsent += 1;
+            }
             Entry::Woken(_) | Entry::Unsent(..) => {}
         }
     }
@@ -125,7 +134,14 @@ impl Judge<'_> {
                 if seen.begun.is_none() {
                     self.may_begin(&place);
                 }
-                self.inputs(&place, inputs);
+                let told = self.told.entry(place.clone()).or_default();
+                match told.inputs.clone() {
+                    Some(first) => assert_eq!(*inputs, first, "each attempt of `{id}` is the same"),
+                    None => {
+                        told.inputs = Some(inputs.clone());
+                        self.inputs(&place, inputs);
+                    }
+                }
             }
             What::TaskStarted { .. } if seen.begun.is_none() => self.may_begin(&place),
             What::TaskCompleted { output, by, .. } => {
@@ -266,7 +282,7 @@ impl Judge<'_> {
     /// Whether it may have left something behind, by all that the engine was told.
     pub(crate) fn possibly_done(&self, place: &Place) -> bool {
         let Some(told) = self.told.get(place) else { return false };
-        !told.outputs.is_empty() || told.sent > 0 && !told.certain
+        !told.outputs.is_empty() || told.sent > told.unsent && !told.certain
     }
 
     /// Whether it is over, so that what waits for it may go on.
@@ -321,16 +337,6 @@ pub(crate) fn solid(value: &Value) -> Value {
             Value::Object(kept.map(|(name, value)| (name.clone(), value.clone())).collect())
         }
         other => other.clone(),
-    }
-}
-
-/// What an attempt may end with, by what was drawn.
-pub(crate) fn may_end(act: Act) -> &'static [&'static str] {
-    match act {
-        Act::Retryable => &["busy"],
-        Act::Final => &["refused"],
-        Act::Unknown(_) => &["crashed"],
-        Act::Done | Act::Twice | Act::Silent(_) | Act::Late => &[],
     }
 }
 

@@ -219,8 +219,3 @@ fn known(tree: &Tree<'_>, place: &Place, book: &mut Entry, n: u32) -> Answer {
     };
     Answer::Status { status, output: output(tree, place) }
 }
-
-/// What kind of command a subject names.
-pub(crate) fn is_do(subject: &Subject) -> bool {
-    subject.kind == CommandKind::Do
-}

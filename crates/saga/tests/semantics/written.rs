@@ -236,8 +236,3 @@ fn agent(task: &Task, keys: &mut Vec<String>) {
         keys.push(format!("retry: {}", task.attempts));
     }
 }
-
-/// Whether a fallback stands there.
-pub(crate) fn is_fallback(role: Role) -> bool {
-    matches!(role, Role::Fallback(_))
-}
