@@ -198,7 +198,11 @@ impl Drawing {
         let wait = matches!(task.action, Action::Wait(_));
         match raw.bit(Bit::Failing) % 8 {
             1 | 2 if self.has(Feature::Optional) => task.optional = true,
-            3 if self.has(Feature::Fallback) && self.left > 0 && !wait => {
+            3 if self.has(Feature::Fallback)
+                && (is_agent && task.for_each.is_none() || self.has(Feature::GroupFallback))
+                && self.left > 0
+                && !wait =>
+            {
                 let mut body = raw.clone();
                 body.children = Vec::new();
                 body.bits.reverse();

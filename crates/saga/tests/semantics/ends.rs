@@ -73,6 +73,7 @@ impl Judge<'_> {
                 self.closed();
                 for place in self.agents() {
                     let stands = self.seen(&place).forward == Forward::Done
+                        && !self.is_replaced(&place)
                         && self.seen(&place).back != Back::Undone;
                     let kept = matches!(self.kind(&place), Kind::Compensatable | Kind::Pivot);
                     let name = self.tree.name(&place);
@@ -105,8 +106,7 @@ impl Judge<'_> {
         self.all().iter().any(|place| {
             let seen = self.seen(place);
             let failed = matches!(seen.forward, Forward::Failed | Forward::InDoubt);
-            let last = self.tree.fallback(place).is_none() || seen.failures > 1;
-            failed && last && self.tree.reach(place) == Reach::Accepted
+            failed && self.is_last(place) && self.tree.reach(place) == Reach::Accepted
         })
     }
 
@@ -129,7 +129,10 @@ impl Judge<'_> {
 
     pub(crate) fn lists(&self, stands: &[TaskId], undone: &[TaskId], in_doubt: &[TaskId]) {
         // What only reads leaves nothing behind; what others stand in is the sum of those.
-        let counts = |place: &Place| self.is_agent(place) && self.kind(place) != Kind::ReadOnly;
+        let counts = |place: &Place| {
+            let acts = self.is_agent(place) && self.kind(place) != Kind::ReadOnly;
+            acts && !self.is_replaced(place)
+        };
         let known = |ids: &[TaskId]| -> BTreeSet<String> {
             let counts = |id: &&TaskId| self.tree.find(id.as_str()).is_some_and(|p| counts(&p));
             ids.iter().filter(counts).map(ToString::to_string).collect()
@@ -168,7 +171,8 @@ impl Judge<'_> {
             if seen.by_hand || seen.back == Back::GivenUp {
                 continue;
             }
-            if seen.forward == Forward::Done && seen.back == Back::Nothing {
+            let replaced = self.is_replaced(&place);
+            if seen.forward == Forward::Done && !replaced && seen.back == Back::Nothing {
                 assert!(is_done, "`{name}` is said to stand, and the books say {book:?}");
                 let bad = backwards(end) && (undoable || self.kind(&place) == Kind::Pivot);
                 assert!(!bad, "`{name}` stands after the end {end:?}");
@@ -206,7 +210,7 @@ impl Judge<'_> {
                     }
                     (Role::Fallback(of), _) => {
                         let base = self.seen(&Place { node: of, at: part.at.clone() });
-                        base.failures == 0
+                        base.failures == 0 || seen.begun.is_none() && base.forward == Forward::Done
                     }
                     (Role::Closing, _) => true,
                     _ => false,

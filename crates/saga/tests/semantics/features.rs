@@ -13,6 +13,8 @@ pub(crate) enum Feature {
     ForEach,
     Optional,
     Fallback,
+    /// Of what others stand in.
+    GroupFallback,
     /// `on_failure` of the file and of tasks.
     Strategies,
     /// `on_failure` of groups.
@@ -35,6 +37,7 @@ pub(crate) const READ: &[Feature] = &[
     Feature::ForEach,
     Feature::Optional,
     Feature::Fallback,
+    Feature::GroupFallback,
     Feature::Strategies,
     Feature::Savepoints,
     Feature::Closing,
@@ -44,7 +47,7 @@ pub(crate) const READ: &[Feature] = &[
 ];
 
 /// What the engine runs.
-pub(crate) const RUN: &[Feature] = &[Feature::Groups,Feature::When,Feature::Optional];
+pub(crate) const RUN: &[Feature] = &[Feature::Groups,Feature::When,Feature::Optional,Feature::Choice,Feature::Fallback];
 
 /// A rule that the engine breaks, as is known; while it stands in [`BROKEN`] nothing is judged by it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -222,7 +222,7 @@ impl Judge<'_> {
 
     /// A task has failed; its fallback comes first.
     fn fell(&mut self, place: &Place) {
-        if self.tree.fallback(place).is_some() && self.seen(place).failures < 2 {
+        if !self.is_last(place) {
             return;
         }
         match self.tree.reach(place) {
@@ -285,15 +285,28 @@ impl Judge<'_> {
         !told.outputs.is_empty() || told.sent > told.unsent && !told.certain
     }
 
+    /// Whether its fallback has done it in its place.
+    pub(crate) fn is_replaced(&self, place: &Place) -> bool {
+        let fallback = self.tree.fallback(place);
+        fallback.is_some_and(|fallback| self.seen(&fallback).forward == Forward::Done)
+    }
+
+    /// Whether there is no fallback that may still make good its failure.
+    pub(crate) fn is_last(&self, place: &Place) -> bool {
+        self.tree.fallback(place).is_none_or(|fallback| {
+            use Forward::{Cancelled, Failed, InDoubt, Skipped};
+            matches!(self.seen(&fallback).forward, Failed | Cancelled | Skipped | InDoubt)
+        })
+    }
+
     /// Whether it is over, so that what waits for it may go on.
     pub(crate) fn is_settled(&self, place: &Place) -> bool {
         let seen = self.seen(place);
-        let has_fallback = self.tree.fallback(place).is_some();
         let is_back = !matches!(seen.back, Back::Running | Back::Retrying | Back::Blocked);
         match seen.forward {
             Forward::Done | Forward::Skipped | Forward::Cancelled => is_back,
-            Forward::Failed => is_back && (!has_fallback || seen.failures > 1),
-            Forward::InDoubt => seen.back == Back::Undone && !has_fallback,
+            Forward::Failed => is_back && self.is_last(place),
+            Forward::InDoubt => seen.back == Back::Undone && self.is_last(place),
             Forward::Pending | Forward::Running | Forward::Retrying => false,
         }
     }
@@ -307,7 +320,9 @@ impl Judge<'_> {
     pub(crate) fn output(&self, place: &Place) -> Value {
         let seen = self.seen(place);
         match seen.forward {
-            Forward::Done | Forward::Skipped if seen.back != Back::Undone => {
+            Forward::Done | Forward::Skipped
+                if seen.back != Back::Undone || self.is_replaced(place) =>
+            {
                 seen.output.map_or(Value::Null, |output| output.value())
             }
             _ => Value::Null,

@@ -77,6 +77,9 @@ pub(crate) fn run(saga: &Saga, tree: &Tree<'_>) -> Option<Outcome> {
     }
     // Of the others nobody knows how far they came.
     let mut fates = std::mem::take(&mut model.fates);
+    let is_done = |place: &Place| matches!(fates.get(place), Some(Fate::Done(_)));
+    let is_replaced = |place: &&Place| tree.fallback(place).is_some_and(|place| is_done(&place));
+    let replaced: Vec<Place> = fates.keys().filter(is_replaced).cloned().collect();
     let alone = escapes.len() == 1;
     fates.retain(|place, _| {
         alone
@@ -87,7 +90,7 @@ pub(crate) fn run(saga: &Saga, tree: &Tree<'_>) -> Option<Outcome> {
         for (place, fate) in &mut fates {
             let node = &tree.nodes[place.node];
             let undone = node.is_agent() && node.task.kind == Kind::Compensatable;
-            if undone && node.fallback.is_none() && matches!(fate, Fate::Done(_)) {
+            if undone && !replaced.contains(place) && matches!(fate, Fate::Done(_)) {
                 *fate = Fate::Undone;
             }
         }

@@ -94,7 +94,9 @@ impl Judge<'_> {
                 Back::Undone | Back::GivenUp => true,
                 Back::Nothing => match seen.forward {
                     Forward::Running | Forward::InDoubt => false,
-                    Forward::Done => self.kind(&later) != Kind::Compensatable,
+                    Forward::Done => {
+                        self.kind(&later) != Kind::Compensatable || self.is_replaced(&later)
+                    }
                     Forward::Retrying => {
                         // Between two attempts of what may have worked.
                         !(self.kind(&later) == Kind::Compensatable && self.possibly_done(&later))
@@ -153,6 +155,7 @@ impl Judge<'_> {
             assert!(!under_way, "strict: `{name}` is undone while `{id}` is");
             let stands = other.back == Back::Nothing
                 && other.forward == Forward::Done
+                && !self.is_replaced(&there)
                 && self.kind(&there) == Kind::Compensatable;
             if let (true, Some(here), Some(there)) = (stands, seen.done, other.done) {
                 assert!(there < here, "strict: `{name}` is undone before `{id}`, finished later");
