@@ -54,7 +54,7 @@ impl Deployment {
         serde_json::from_slice(bytes)
     }
 
-    /// The trigger topics, each once, in order of name.
+    /// The topics that it listens to, each once, in order of name.
     #[must_use]
     pub fn topics(&self) -> Vec<&str> {
         let names: std::collections::BTreeSet<_> =

@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 use crate::definition::nearest;
 use crate::expr::{ExprError, Scope, asked_of};
 use crate::limits::BUSINESS_KEY_BYTES_MAX;
-use crate::plan::{ListenPlan, Plan, TriggerPlan};
+use crate::plan::{Action, Awaited, ListenPlan, Plan, RaceOn, TriggerPlan};
 use crate::types::described;
 
 /// Why a start's inputs are not taken.
@@ -169,6 +169,16 @@ pub enum StartError {
     Input(#[from] InputError),
 }
 
+impl Awaited {
+    /// The signal's name, where it is one.
+    fn signal(&self) -> Option<&str> {
+        match self {
+            Self::Signal(name) => Some(name),
+            Self::Event(_) => None,
+        }
+    }
+}
+
 /// Why it can not be told which workflow an event is about: dead letter `invalid`.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum CorrelateError {
@@ -203,6 +213,35 @@ impl CorrelateError {
 }
 
 impl Plan {
+    /// The signals that its tasks wait for.
+    #[must_use]
+    pub fn signals(&self) -> BTreeSet<&str> {
+        let undos = self.tasks.iter().filter_map(|task| Some(&task.undo.as_ref()?.action));
+        let mut signals = BTreeSet::new();
+        for action in self.tasks.iter().map(|task| &task.action).chain(undos) {
+            match action {
+                Action::Await(wait) | Action::Request(_, wait) => {
+                    signals.extend(wait.awaited.iter().filter_map(Awaited::signal));
+                }
+                Action::Race { cases } => {
+                    let awaited = cases.iter().filter_map(|case| match &case.on {
+                        RaceOn::Event { awaited, .. } => awaited.signal(),
+                        RaceOn::After(_) => None,
+                    });
+                    signals.extend(awaited);
+                }
+                Action::Agent { .. }
+                | Action::Emit(_)
+                | Action::Wait(_)
+                | Action::Choice { .. }
+                | Action::Group { .. }
+                | Action::Saga { .. }
+                | Action::ForEach(_) => {}
+            }
+        }
+        signals
+    }
+
     /// The business keys of the workflows that an event is about, each once: one for each way in which the
     /// tasks that wait for it say so. Empty where none does. `key`: the record's. `scope` holds `event`.
     #[must_use]

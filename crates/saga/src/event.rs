@@ -604,12 +604,11 @@ pub(crate) struct Rest {
 #[must_use]
 pub fn wants_ack(event: &Event) -> bool {
     let About::Workflow(event) = &event.0 else { return false };
-    match &event.body {
-        Body::TaskScheduled { command, .. } | Body::UndoScheduled { command, .. } => {
-            matches!(command.via, Via::Event { alone: true, .. })
-        }
-        _ => false,
-    }
+    matches!(
+        &event.body,
+        Body::TaskScheduled { command, .. } | Body::UndoScheduled { command, .. }
+            if matches!(command.via, Via::Event { alone: true, .. })
+    )
 }
 
 impl Event {

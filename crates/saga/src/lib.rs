@@ -25,7 +25,10 @@ mod yaml;
 pub use admit::{CorrelateError, InputError, StartError};
 pub use codec::CodecError;
 pub use decide::{Cause, Decision, Held, Unsent, decide};
-pub use definition::{Checked, Diagnostic, Severity, check, check_together, render, to_json};
+pub use definition::{
+    Checked, Colour, Diagnostic, Load, Severity, Source, bundle, check, check_all, check_beside,
+    render, schema, to_json,
+};
 pub use event::{Event, wants_ack};
 pub use evolve::evolve;
 pub use expr::{Expr, ExprError, Piece, Scope, Template};

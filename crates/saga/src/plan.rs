@@ -189,6 +189,32 @@ pub enum Role {
     Closing,
 }
 
+impl Action {
+    /// The body and its list, where it is a `for_each`.
+    #[must_use]
+    pub fn for_each(&self) -> Option<&ForEachPlan> {
+        if let Self::ForEach(each) = self { Some(each) } else { None }
+    }
+
+    /// The agent, where it is done by one.
+    #[must_use]
+    pub fn agent(&self) -> Option<&AgentName> {
+        if let Self::Agent { agent, .. } = self { Some(agent) } else { None }
+    }
+
+    /// The event that goes out.
+    #[must_use]
+    pub fn emits(&self) -> Option<&EmitPlan> {
+        if let Self::Emit(emit) | Self::Request(emit, _) = self { Some(emit) } else { None }
+    }
+
+    /// What is waited for.
+    #[must_use]
+    pub fn awaits(&self) -> Option<&AwaitPlan> {
+        if let Self::Await(waits) | Self::Request(_, waits) = self { Some(waits) } else { None }
+    }
+}
+
 impl Role {
     /// Whether the one that it stands in is done only with it.
     pub(crate) const fn is_child(self) -> bool {
@@ -201,6 +227,7 @@ impl Role {
 
 /// What a task does.
 #[derive(Debug)]
+#[allow(clippy::large_enum_variant, reason = "a plan holds few, for long, and is never copied")]
 pub enum Action {
     /// A command goes to an agent, which answers.
     Agent {
@@ -540,35 +567,14 @@ impl Plan {
     /// All agents that are sent commands, undos included, each once, in order of name.
     #[must_use]
     pub fn agents(&self) -> Vec<AgentName> {
-        let agents = self.actions().filter_map(|action| match action {
-            Action::Agent { agent, .. } => Some(agent.clone()),
-            Action::Emit(_)
-            | Action::Await(_)
-            | Action::Request(..)
-            | Action::Wait(_)
-            | Action::Choice { .. }
-            | Action::Race { .. }
-            | Action::Group { .. }
-            | Action::Saga { .. }
-            | Action::ForEach(_) => None,
-        });
+        let agents = self.actions().filter_map(|action| action.agent().cloned());
         agents.collect::<BTreeSet<_>>().into_iter().collect()
     }
 
     /// The topics that events are sent to, undos included, each once, in order of name.
     #[must_use]
     pub fn emits_to(&self) -> Vec<Topic> {
-        let topics = self.actions().filter_map(|action| match action {
-            Action::Emit(emit) | Action::Request(emit, _) => Some(emit.event.topic.clone()),
-            Action::Agent { .. }
-            | Action::Await(_)
-            | Action::Wait(_)
-            | Action::Choice { .. }
-            | Action::Race { .. }
-            | Action::Group { .. }
-            | Action::Saga { .. }
-            | Action::ForEach(_) => None,
-        });
+        let topics = self.actions().filter_map(|action| Some(action.emits()?.event.topic.clone()));
         topics.collect::<BTreeSet<_>>().into_iter().collect()
     }
 

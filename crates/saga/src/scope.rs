@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 use crate::decide::Draft;
 use crate::expr::Scope;
 use crate::phase::TaskError;
-use crate::plan::{Action, Slot};
+use crate::plan::Slot;
 use crate::workflow::Kept;
 
 /// A workflow as an expression sees it.
@@ -60,9 +60,9 @@ impl WorkflowScope<'_, '_> {
         if name == "index" {
             return elements.first().map(|(_, index)| Value::from(*index));
         }
-        elements.into_iter().find_map(|(of, index)| match &self.draft.task_plan(of).action {
-            Action::ForEach(each) if each.item == name => Some(self.draft.element(of, index)),
-            _ => None,
+        elements.into_iter().find_map(|(of, index)| {
+            let each = self.draft.task_plan(of).action.for_each()?;
+            (each.item == name).then(|| self.draft.element(of, index))
         })
     }
 

@@ -94,8 +94,13 @@ impl Node {
 
 /// Reads the file's one document; `None` where its form is not known, which is then among the findings.
 pub(crate) fn read(source: &str, findings: &mut Findings) -> Option<Node> {
+    read_at(0, source, findings)
+}
+
+/// Reads the one document of an imported file, whose spans begin at `base`.
+pub(crate) fn read_at(base: usize, source: &str, findings: &mut Findings) -> Option<Node> {
     let mut reading = Reading {
-        places: Places::of(source),
+        places: Places::of(base, source),
         open: Vec::new(),
         root: None,
         documents: 0,
@@ -120,7 +125,7 @@ pub(crate) fn read(source: &str, findings: &mut Findings) -> Option<Node> {
         // What an alias or a merge would have brought is not there: the rest would be misjudged.
         return None;
     }
-    let empty = Node { span: (0, 0), content: Content::Null };
+    let empty = Node { span: (base, base), content: Content::Null };
     Some(reading.root.unwrap_or(empty))
 }
 
@@ -272,6 +277,7 @@ impl Reading<'_> {
 
     fn not_yaml(&mut self, source: &str, at: usize, reason: &str) {
         let span = (at, at + 1);
+        let at = at - self.places.base;
         let mut finding = Finding::error("E101", span, format!("not YAML: {reason}"));
         let begin = source.get(..at).and_then(|before| before.rfind('\n')).map_or(0, |at| at + 1);
         let line = source.get(begin..).unwrap_or_default().lines().next().unwrap_or_default();
@@ -323,19 +329,22 @@ struct Places {
     /// The byte at which each character begins; `None`: all are of one byte.
     bytes: Option<Vec<usize>>,
     len: usize,
+    /// Of the first.
+    base: usize,
 }
 
 impl Places {
-    fn of(source: &str) -> Self {
+    fn of(base: usize, source: &str) -> Self {
         let bytes = (!source.is_ascii()).then(|| source.char_indices().map(|(at, _)| at).collect());
-        Self { bytes, len: source.len() }
+        Self { bytes, len: source.len(), base }
     }
 
     fn byte(&self, char: usize) -> usize {
-        match &self.bytes {
+        let at = match &self.bytes {
             None => char.min(self.len),
             Some(bytes) => bytes.get(char).copied().unwrap_or(self.len),
-        }
+        };
+        self.base + at
     }
 }
 

@@ -118,7 +118,7 @@ fn look(source: &str) {
         assert!(source.get(found.span.0..found.span.1).is_some(), "{found:?} of {source:?}");
         assert!(found.line <= source.split('\n').count(), "{found:?} of {source:?}");
     }
-    let _ = saga::render("any.yaml", source, &checked);
+    let _ = saga::render("any.yaml", source, &checked, saga::Colour::None);
 }
 
 proptest! {

@@ -39,7 +39,7 @@ fn every_error_of_a_broken_file_is_found_on_its_line() {
         let has_errors =
             checked.diagnostics.iter().any(|found| found.severity == saga::Severity::Error);
         assert_eq!(checked.plan.is_none(), has_errors, "{name}");
-        golden.push_str(&saga::render(&name, &source, &checked));
+        golden.push_str(&saga::render(&name, &source, &checked, saga::Colour::None));
         golden.push('\n');
     }
     assert!(wrong.is_empty(), "{}\n{golden}", wrong.join("\n"));

@@ -1,11 +1,16 @@
 //! What a sound file becomes: its plan, its version, and what starts it.
 
+#![allow(
+    clippy::unwrap_used,
+    reason = "a test may panic; clippy knows only functions marked as tests"
+)]
+
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use saga::{
-    Action, AtLeast, Deadline, Diagnostic, Idempotency, InDoubt, Inputs, Kind, OnBlocked,
-    OnDuplicate, Plan, Role, Severity, check, check_together, render,
+    Action, AtLeast, Colour, Deadline, Diagnostic, Idempotency, InDoubt, Inputs, Kind, OnBlocked,
+    OnDuplicate, Plan, Role, Severity, Source, check, check_all, render,
 };
 use serde_json::{Value, json};
 
@@ -14,7 +19,7 @@ const ORDERS: &str = include_str!("../../../sagas/order-processing.yaml");
 /// The plan of a file that has no errors.
 fn plan(source: &str) -> Plan {
     let checked = check(source);
-    let said = render("a.yaml", source, &checked);
+    let said = render("a.yaml", source, &checked, Colour::None);
     checked.plan.unwrap_or_else(|| panic!("{said}"))
 }
 
@@ -24,10 +29,8 @@ fn with_head(rest: &str) -> String {
 
 /// The agent and the operation of a command.
 fn sent(action: &Action) -> String {
-    match action {
-        Action::Agent { agent, task_type } => format!("{} {task_type}", agent.as_str()),
-        other => panic!("{other:?}"),
-    }
+    let Action::Agent { agent, task_type } = action else { panic!("{action:?}") };
+    format!("{} {task_type}", agent.as_str())
 }
 
 const ONE_TASK: &str = "tasks: [{id: a, agent: x, inputs: {}}]\n";
@@ -35,7 +38,7 @@ const ONE_TASK: &str = "tasks: [{id: a, agent: x, inputs: {}}]\n";
 #[test]
 fn the_order_saga_has_no_findings_and_this_plan() {
     let checked = check(ORDERS);
-    assert_eq!(render("order-processing.yaml", ORDERS, &checked), "");
+    assert_eq!(render("order-processing.yaml", ORDERS, &checked, Colour::None), "");
     insta::assert_debug_snapshot!("order_processing", checked.plan.unwrap());
 }
 
@@ -293,7 +296,7 @@ fn the_examples_of_the_language_have_no_errors_and_these_warnings() {
     let mut said = String::new();
     for (name, source) in sound_files() {
         let checked = check(&source);
-        said.push_str(&render(&name, &source, &checked));
+        said.push_str(&render(&name, &source, &checked, Colour::None));
         assert!(checked.plan.is_some(), "{said}");
     }
     insta::assert_snapshot!("sound_files", said);
@@ -498,12 +501,13 @@ fn said_together(files: &[(&str, &str)]) -> String {
         .iter()
         .map(|(name, rest)| format!("version: \"2.0\"\nname: {name}\n{rest}\n"))
         .collect();
-    let sources: Vec<&str> = sources.iter().map(String::as_str).collect();
-    let all = check_together(&sources);
+    let load: &saga::Load<'_> = &|_| Err("no such file".to_owned());
+    let all: Vec<Source<'_>> = sources.iter().map(|text| Source { text, load }).collect();
+    let all = check_all(&all);
     let mut said = String::new();
     for ((name, _), (source, checked)) in files.iter().zip(sources.iter().zip(&all)) {
-        assert_eq!(render(name, source, &check(source)), "", "{name}");
-        said.push_str(&render(name, source, checked));
+        assert_eq!(render(name, source, &check(source), Colour::None), "", "{name}");
+        said.push_str(&render(name, source, checked, Colour::None));
         let is_error = |found: &Diagnostic| found.severity == Severity::Error;
         assert_eq!(checked.plan.is_none(), checked.diagnostics.iter().any(is_error), "{name}");
     }
@@ -535,4 +539,22 @@ fn sagas_that_belong_together_are_checked_against_one_another() {
             ("four", "triggers: [{event: t/Four}]\ntasks: [{id: i, emit: t/Three}]"),
         ])
     );
+}
+
+#[test]
+fn groups_that_are_made_of_one_another_are_checked_in_time_in_any_order() {
+    let mut groups: Vec<String> = (1..250)
+        .map(|at| {
+            let before = at - 1;
+            format!(
+                "  - {{id: g{at}, depends_on: [g{before}], outputs: [{{name: a, from: g{before}.output}}, {{name: b, from: g{before}.output}}], tasks: [{{id: t{at}, agent: x, inputs: {{}}}}]}}\n"
+            )
+        })
+        .collect();
+    groups.push("  - {id: g0, tasks: [{id: t0, agent: x, inputs: {}}]}\n".to_owned());
+    for _ in 0..2 {
+        let checked = check(&with_head(&format!("timeout: 100d\ntasks:\n{}", groups.concat())));
+        assert_eq!((checked.diagnostics.len(), checked.plan.is_some()), (0, true));
+        groups.reverse();
+    }
 }

@@ -38,10 +38,18 @@ pub(crate) struct Deployer<'a, B> {
 impl<B: Broker> Deployer<'_, B> {
     /// Deploys a definition. Blocks. Repeated after any failure, it completes what was begun.
     pub(crate) fn deploy(&self, text: &str) -> Result<Deployed, Problem> {
-        let mut checked = saga::check(text);
-        let Some(plan) = checked.plan.take() else { return Err(refused(&checked)) };
+        // What is wrong by itself is said without waiting for what else there is.
+        let alone = saga::check(text);
+        if alone.plan.is_none() {
+            return Err(refused(&alone));
+        }
         let _turn = self.turn.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         self.sagas.catch_up(self.broker, CATCH_UP)?;
+        let known: Vec<_> =
+            self.sagas.all().into_iter().filter_map(|saga| saga.plan.ok()).collect();
+        let known: Vec<&Plan> = known.iter().map(AsRef::as_ref).collect();
+        let mut checked = saga::check_beside(text, &known);
+        let Some(plan) = checked.plan.take() else { return Err(refused(&checked)) };
         let before = self.sagas.newest(plan.name.as_str()).map(|known| known.deployment);
         self.make_topics(&plan, text)?;
         let warnings = saga::to_json(plan.name.as_str(), &checked);
@@ -69,13 +77,15 @@ impl<B: Broker> Deployer<'_, B> {
 
     fn make_topics(&self, plan: &Plan, text: &str) -> Result<(), Problem> {
         let topics = self.broker.topics();
-        for trigger in &plan.triggers {
-            if self.broker.kept(&trigger.topic)?.is_none() {
-                let made = self.broker.create(&trigger.topic, Purpose::User);
-                made.map_err(|why| no_topic(&trigger.topic, text, &why.to_string()))?;
+        let read = plan.reads_from();
+        for topic in plan.emits_to().iter().chain(&read) {
+            if self.broker.kept(topic)?.is_none() {
+                let made = self.broker.create(topic, Purpose::User);
+                made.map_err(|why| no_topic(topic, text, &why.to_string()))?;
             }
-            let letters = topics.dead_letters(&trigger.topic);
-            self.broker.create(&letters, Purpose::DeadLetters)?;
+        }
+        for topic in &read {
+            self.broker.create(&topics.dead_letters(topic), Purpose::DeadLetters)?;
         }
         for agent in plan.agents() {
             let tasks = topics.tasks(&agent);
@@ -86,7 +96,7 @@ impl<B: Broker> Deployer<'_, B> {
         Ok(())
     }
 
-    /// Where the trigger topics end now. A topic that the saga listens to already keeps its place: what
+    /// Where the topics that it listens to end now. A topic that the saga listens to already keeps its place: what
     /// was published since and not yet read is judged by the new version, and not missed.
     fn starts_at(
         &self,
@@ -94,8 +104,8 @@ impl<B: Broker> Deployer<'_, B> {
         before: Option<&Deployment>,
     ) -> Result<Vec<StartsAt>, Problem> {
         let mut starts = BTreeMap::new();
-        for topic in plan.triggers.iter().map(|trigger| &trigger.topic) {
-            let kept = self.broker.kept(topic)?.ok_or_else(|| {
+        for topic in plan.reads_from() {
+            let kept = self.broker.kept(&topic)?.ok_or_else(|| {
                 Problem::unavailable("no_topic", format!("topic `{topic}` has just vanished"))
             })?;
             for (partition, range) in (0..).zip(kept) {
@@ -175,6 +185,7 @@ fn no_topic(topic: &Topic, text: &str, why: &str) -> Problem {
         code: "E601",
         severity: Severity::Error,
         message: format!("topic `{topic}` does not exist"),
+        file: None,
         line: before.matches('\n').count() + 1,
         column: before.get(line_start..).map_or(0, |line| line.chars().count()) + 1,
         span: (at, at + topic.as_str().len()),
@@ -183,7 +194,7 @@ fn no_topic(topic: &Topic, text: &str, why: &str) -> Problem {
             "kafka-topics.sh --bootstrap-server HOST:PORT --create --topic {topic}"
         )),
     };
-    let checked = Checked { plan: None, diagnostics: vec![found] };
+    let checked = Checked { plan: None, diagnostics: vec![found], imported: BTreeMap::new() };
     Problem::refused("no_topic", format!("topic `{topic}` does not exist, and {why}"))
         .with("diagnostics", saga::to_json("definition", &checked))
         .with("topic", json!(topic.as_str()))

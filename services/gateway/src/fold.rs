@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use events::{How, Lifecycle, Problem, TaskId, Timestamp, What};
-use saga::Plan;
+use saga::{Plan, Role, Slot};
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -172,10 +172,14 @@ impl Task {
 }
 
 /// Folds a run's history, which is not empty, into the workflow. `plan`: its definition, where it is
-/// known; its tasks stand first, in its order.
+/// known; its tasks stand first, in its order. What stands in it more than once, or only where something has
+/// failed, is shown once something has happened to it.
 pub(crate) fn workflow(history: &[Lifecycle], plan: Option<&Plan>) -> Option<Workflow> {
     let first = history.first()?;
-    let tasks = plan.into_iter().flat_map(|plan| &plan.tasks);
+    let tasks = plan.into_iter().flat_map(|plan| {
+        let fixed = plan.tasks.iter().take(plan.fixed).enumerate();
+        fixed.filter(|(slot, _)| is_expected(plan, *slot)).map(|(_, task)| task)
+    });
     let mut folded = Workflow {
         id: first.workflow.to_string(),
         run: first.run.0,
@@ -198,7 +202,43 @@ pub(crate) fn workflow(history: &[Lifecycle], plan: Option<&Plan>) -> Option<Wor
     Some(folded)
 }
 
+/// Whether a task runs, or is skipped, where nothing fails: it, and what it stands in.
+fn is_expected(plan: &Plan, slot: Slot) -> bool {
+    // A container stands before what is in it, so this ends.
+    std::iter::successors(plan.tasks.get(slot), |task| plan.tasks.get(task.parent?)).all(|task| {
+        match task.role {
+            Role::Child | Role::Case(_) | Role::Item => true,
+            Role::Fallback(_) | Role::Closing => false,
+        }
+    })
+}
+
+/// A task's id as the file has it: `research[2]` is one of `research`.
+pub(crate) fn without_elements(id: &str) -> &str {
+    let of_element = |id: &str| {
+        let (before, number) = id.strip_suffix(']')?.rsplit_once('[')?;
+        let is_number = !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit());
+        is_number.then_some(before.len())
+    };
+    let mut id = id;
+    while let Some(end) = of_element(id) {
+        id = id.get(..end).unwrap_or_default();
+    }
+    id
+}
+
 impl Workflow {
+    /// Where a task is shown that was not expected: behind its kin, `research[1]` behind `research[0]` and a
+    /// fallback behind its task; else last.
+    fn place_of(&self, id: &str) -> usize {
+        let kin = |id: &str| {
+            let id = without_elements(id);
+            id.strip_suffix("~fallback").unwrap_or(id).to_owned()
+        };
+        let same = |task: &Task| kin(&task.id) == kin(id);
+        self.tasks.iter().rposition(same).map_or(self.tasks.len(), |last| last + 1)
+    }
+
     fn take(&mut self, event: &Lifecycle) {
         match &event.what {
             What::WorkflowStarted { inputs, .. } => self.inputs = inputs.value(),
@@ -252,8 +292,9 @@ impl Workflow {
         let index = match self.tasks.iter().position(|task| task.id == id.as_str()) {
             Some(index) => index,
             None => {
-                self.tasks.push(Task::pending(id.as_str()));
-                self.tasks.len() - 1
+                let place = self.place_of(id.as_str());
+                self.tasks.insert(place, Task::pending(id.as_str()));
+                place
             }
         };
         let Some(task) = self.tasks.get_mut(index) else { return };
@@ -328,4 +369,104 @@ fn task_status(what: &What) -> Option<&'static str> {
 fn error(problem: &Problem) -> Value {
     let task = problem.task.as_ref().map(TaskId::as_str);
     json!({"task": task, "code": problem.code, "message": problem.message})
+}
+
+#[cfg(test)]
+mod tests {
+    use events::{Json, Run, SagaName, Version, WorkflowId};
+
+    use super::*;
+
+    const SAGA: &str = r#"version: "2.0"
+name: orders
+on_failure: {strategy: compensate, then: [{id: tell, agent: mail}]}
+tasks:
+  - {id: pay, agent: bank, fallback: {agent: cash}}
+  - id: pack
+    depends_on: [pay]
+    tasks:
+      - {id: wrap, for_each: "${[1, 2]}", agent: hands}
+      - {id: label, agent: hands}
+  - {id: approval, depends_on: [pay], await: signal/approve}
+"#;
+
+    /// Each task as `id status`, once these have happened.
+    fn check(whats: Vec<What>, expected: &[&str]) {
+        let checked = saga::check(SAGA);
+        let plan = checked.plan.unwrap_or_else(|| panic!("{:?}", checked.diagnostics));
+        let event = |(sequence, what)| Lifecycle {
+            workflow: WorkflowId::from("orders:1"),
+            run: Run(1),
+            sequence,
+            time: Timestamp::from_millis(1),
+            saga: SagaName::from("orders"),
+            version: Version::from("v"),
+            what,
+        };
+        let inputs = Json::null();
+        let start = What::WorkflowStarted { start_id: String::new(), inputs };
+        let whats = std::iter::once(start).chain(whats);
+        let history: Vec<Lifecycle> = (1..).zip(whats).map(event).collect();
+        let folded = workflow(&history, Some(&plan)).unwrap();
+        let tasks = folded.tasks.iter().map(|task| format!("{} {}", task.id, task.status));
+        assert_eq!(tasks.collect::<Vec<_>>(), expected);
+    }
+
+    fn began(task: &str) -> What {
+        What::TaskStarted { task: task.into(), attempt: 1, percent: None, note: None }
+    }
+
+    fn done(task: &str) -> What {
+        What::TaskCompleted { task: task.into(), attempt: 1, output: Json::null(), by: None }
+    }
+
+    #[test]
+    fn what_runs_only_after_a_failure_or_more_than_once_is_shown_when_it_has_begun() {
+        let pending =
+            ["pay", "pack", "wrap", "label", "approval"].map(|id| format!("{id} pending"));
+        check(vec![], &pending.each_ref().map(String::as_str));
+        let signal = What::SignalReceived {
+            signal: "approve".to_owned(),
+            data: Json::null(),
+            task: Some("approval".into()),
+        };
+        check(
+            vec![
+                done("pay~fallback"),
+                done("pay"),
+                began("pack"),
+                began("approval"),
+                began("wrap"),
+                began("wrap[1]"),
+                done("wrap[0]"),
+                signal,
+                began("tell"),
+            ],
+            &[
+                "pay done",
+                "pay~fallback done",
+                "pack running",
+                "wrap running",
+                "wrap[1] running",
+                "wrap[0] done",
+                "label pending",
+                "approval running",
+                "tell running",
+            ],
+        );
+    }
+
+    #[test]
+    fn an_element_is_one_of_its_task() {
+        for (id, of) in [
+            ("wrap[12]", "wrap"),
+            ("wrap[1][0]", "wrap"),
+            ("pay~fallback[0]", "pay~fallback"),
+            ("wrap", "wrap"),
+            ("wrap[]", "wrap[]"),
+            ("wrap[x]", "wrap[x]"),
+        ] {
+            assert_eq!(without_elements(id), of);
+        }
+    }
 }

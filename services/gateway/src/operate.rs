@@ -1,4 +1,4 @@
-//! Operators' verbs: records to the inbox, each with who ordered it and why.
+//! Operators' verbs and signals: records to the inbox, each with who sent it.
 
 use std::sync::Arc;
 
@@ -14,7 +14,7 @@ use stream::Broker;
 use uuid::Uuid;
 
 use crate::api::Api;
-use crate::fold::Workflow;
+use crate::fold::{Workflow, without_elements};
 use crate::problem::Problem;
 use crate::query;
 use crate::workflows::shown;
@@ -114,6 +114,36 @@ pub(crate) async fn task<B: Broker>(
     order(&api, ce_type, &workflow, Some(&task), word, &headers).await
 }
 
+/// `POST /v1/workflows/{id}/signals/{name}`: the body is what the signal says.
+pub(crate) async fn signal<B: Broker>(
+    State(api): State<Arc<Api<B>>>,
+    Path((id, name)): Path<(String, String)>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Answer {
+    let data: Value = if body.is_empty() { Value::Null } else { query::json(&body)? };
+    let workflow = shown(&api, &id)?;
+    is_under_way(&workflow, "a signal")?;
+    if let Some(plan) = api.sagas.plan(&workflow.saga, &workflow.version) {
+        let awaited = plan.signals();
+        if !awaited.contains(name.as_str()) {
+            let names = Vec::from_iter(awaited).join("`, `");
+            let what = if names.is_empty() { "none".to_owned() } else { format!("`{names}`") };
+            let what = format!("no task of `{id}` awaits a signal `{name}`; they await {what}");
+            return Err(Problem::missing("unknown_signal", what));
+        }
+    }
+    let actor = query::header(&headers, ACTOR_HEADER).unwrap_or(ACTOR);
+    let id = WorkflowId::from(workflow.id.as_str());
+    let mut record = record(&api, ce_type::SIGNAL, (&id, id.as_str()), actor, &data, &headers);
+    record.headers.push(Header::text(header::SIGNAL, name.as_str()));
+    api.put(record).await?;
+    let said = json!({
+        "ordered": ce_type::SIGNAL, "subject": id.as_str(), "signal": name, "actor": actor,
+    });
+    Ok((StatusCode::ACCEPTED, Json(said)))
+}
+
 fn word(body: &Bytes) -> Result<Word, Problem> {
     if body.is_empty() { Ok(Word::default()) } else { query::json(body) }
 }
@@ -131,8 +161,9 @@ fn is_under_way(workflow: &Workflow, verb: &str) -> Result<(), Problem> {
 
 fn passed_pivot<B: Broker>(api: &Api<B>, workflow: &Workflow) -> Option<String> {
     let plan = api.sagas.plan(&workflow.saga, &workflow.version)?;
-    let is_done =
-        |id: &str| workflow.tasks.iter().any(|task| task.id == id && task.status == "done");
+    let is_done = |id: &str| {
+        workflow.tasks.iter().any(|task| without_elements(&task.id) == id && task.status == "done")
+    };
     plan.tasks
         .iter()
         .find(|task| task.kind == Kind::Pivot && is_done(task.id.as_str()))
@@ -155,26 +186,37 @@ async fn order<B: Broker>(
         Map::from_iter([("reason".to_owned(), Value::from(word.reason.unwrap_or_default()))]);
     value.extend(word.outcome.map(|outcome| ("outcome".to_owned(), Value::from(outcome))));
     value.extend(word.output.map(|output| ("output".to_owned(), output)));
+    let value = Value::Object(value);
+    api.put(record(api, ce_type, (&id, &subject), &actor, &value, headers)).await?;
+    let said = json!({"ordered": ce_type, "subject": subject, "actor": actor});
+    Ok((StatusCode::ACCEPTED, Json(said)))
+}
+
+fn record<B: Broker>(
+    api: &Api<B>,
+    ce_type: &'static str,
+    (id, subject): (&WorkflowId, &str),
+    actor: &str,
+    value: &Value,
+    headers: &HeaderMap,
+) -> Outgoing {
     let mut of_record = vec![
         Header::text(header::SPECVERSION, "1.0"),
         Header::text(header::ID, Uuid::now_v7().to_string()),
         Header::text(header::SOURCE, crate::SOURCE),
         Header::text(header::TYPE, ce_type),
-        Header::text(header::SUBJECT, subject.as_str()),
+        Header::text(header::SUBJECT, subject),
         Header::text(header::TIME, api.clock.now().to_string()),
         Header::text(header::CONTENT_TYPE, header::JSON),
-        Header::text(header::ACTOR, actor.as_str()),
+        Header::text(header::ACTOR, actor),
     ];
     let trace = query::header(headers, header::TRACEPARENT);
     of_record.extend(trace.map(|trace| Header::text(header::TRACEPARENT, trace)));
-    let record = Outgoing {
+    Outgoing {
         to: Destination::Inbox,
         partition: None,
-        key: Some(Bytes::from(&id)),
-        value: Payload::Bytes(Bytes::from(Value::Object(value).to_string())),
+        key: Some(Bytes::from(id)),
+        value: Payload::Bytes(Bytes::from(value.to_string())),
         headers: of_record,
-    };
-    api.put(record).await?;
-    let said = json!({"ordered": ce_type, "subject": subject, "actor": actor});
-    Ok((StatusCode::ACCEPTED, Json(said)))
+    }
 }

@@ -34,6 +34,7 @@ pub(crate) fn router<B: Broker>(api: Arc<Api<B>>) -> Router {
         .route("/v1/workflows/{id}/history", get(workflows::history::<B>))
         .route("/v1/workflows/{id}/cancel", post(operate::cancel::<B>))
         .route("/v1/workflows/{id}/continue", post(operate::go_on::<B>))
+        .route("/v1/workflows/{id}/signals/{name}", post(operate::signal::<B>))
         .route("/v1/workflows/{id}/tasks/{task}/{verb}", post(operate::task::<B>))
         .route("/v1/topics/{topic}/records", post(publish::post::<B>))
         .route("/v1/agents/{agent}/commands", get(agents::commands::<B>))
@@ -140,7 +141,8 @@ fn summary(known: &Known) -> Value {
     if let Some(shown) = shown.as_object_mut() {
         match &known.plan {
             Ok(plan) => {
-                let tasks: Vec<&str> = plan.tasks.iter().map(|task| task.id.as_str()).collect();
+                let fixed = plan.tasks.iter().take(plan.fixed);
+                let tasks: Vec<&str> = fixed.map(|task| task.id.as_str()).collect();
                 shown.insert("description".to_owned(), json!(plan.description));
                 shown.insert("tasks".to_owned(), json!(tasks));
             }

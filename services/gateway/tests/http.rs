@@ -321,6 +321,104 @@ async fn an_operators_verb_goes_to_the_inbox_with_who_and_why() {
     world.stop().await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn an_element_and_a_fallback_are_named_in_a_path() {
+    let mut world = World::new(Settings::default()).await;
+    world.event("orders:1", 1, 1, started("1"));
+    for (n, task) in (2..).zip(["research[2]", "payment~fallback"]) {
+        let begun = What::TaskStarted { task: task.into(), attempt: 1, percent: None, note: None };
+        world.event("orders:1", 1, n, begun);
+    }
+    let path = "/v1/workflows/orders:1";
+    world
+        .until("the tasks are seen", async || {
+            let tasks = world.get(path).await.1["tasks"].as_array()?.len();
+            (tasks == 2).then_some(())
+        })
+        .await;
+    for task in ["research%5B2%5D", "payment~fallback", "payment%7Efallback"] {
+        let (status, said) = world.post(&format!("{path}/tasks/{task}/retry"), json!({})).await;
+        assert_eq!(status, 202, "{task}: {said}");
+    }
+    assert_eq!(world.post(&format!("{path}/tasks/research%5B3%5D/retry"), json!({})).await.0, 404);
+    let orders = world.records("pavane.inbox");
+    let subjects = orders.iter().map(|record| record.header_text(header::SUBJECT).unwrap());
+    let expected =
+        ["orders:1/research[2]", "orders:1/payment~fallback", "orders:1/payment~fallback"];
+    assert_eq!(subjects.collect::<Vec<_>>(), expected);
+    world.stop().await;
+}
+
+/// Sends an event, waits for one on another topic and for a signal.
+const LISTENING: &str = r#"version: "2.0"
+name: listening
+key: ${inputs.order}
+inputs: [{name: order, type: string}]
+tasks:
+  - {id: ask, emit: shop.asked/Asked}
+  - {id: answered, await: shop.answers/Answered, depends_on: [ask]}
+  - {id: approved, await: signal/approve, depends_on: [ask]}
+"#;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn topics_that_tasks_send_to_and_listen_to_are_made_and_noted() {
+    let mut world = World::new(Settings::default()).await;
+    let (status, said) = world.post_text("/v1/sagas", LISTENING).await;
+    assert_eq!(status, 201, "{said}");
+    for topic in ["shop.asked", "shop.answers", "shop.answers.dlq"] {
+        assert!(world.broker.kept(&Topic::from(topic)).unwrap().is_some(), "{topic}");
+    }
+    assert!(world.broker.kept(&Topic::from("shop.asked.dlq")).unwrap().is_none());
+    let definitions = world.records("pavane.definitions");
+    let deployed = Deployment::decode(definitions[0].value.as_deref().unwrap()).unwrap();
+    assert_eq!(deployed.topics(), ["shop.answers"]);
+    let (_, saga) = world.get("/v1/sagas/listening").await;
+    assert_eq!(saga["topics"], json!(["shop.answers"]));
+    world.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_signal_goes_to_the_inbox_with_its_name_and_what_it_says() {
+    let mut world = World::new(Settings::default()).await;
+    let (status, said) = world.post_text("/v1/sagas", LISTENING).await;
+    assert_eq!(status, 201, "{said}");
+    let version = said["version"].as_str().unwrap().to_owned();
+    world.event_of("listening:a/b", &version, 1, 1, started("a/b"));
+    let path = "/v1/workflows/listening%3Aa%2Fb";
+    world.until("it is seen", async || (world.get(path).await.0 == 200).then_some(())).await;
+    let signal = |name: &str| format!("{path}/signals/{name}");
+    let (status, said) = world.post(&signal("approve"), json!({"by": "ann"})).await;
+    assert_eq!(status, 202, "{said}");
+    let expected = json!({
+        "ordered": "pavane.Signal", "subject": "listening:a/b", "signal": "approve", "actor": "http",
+    });
+    assert_eq!(said, expected);
+    assert_eq!(world.post_text(&signal("approve"), "").await.0, 202);
+    assert_eq!(world.post_text(&signal("approve"), "{").await.0, 400);
+    let (status, said) = world.post(&signal("aprove"), json!(1)).await;
+    assert_eq!((status, &said["code"]), (404, &json!("unknown_signal")), "{said}");
+    let unknown = world.post("/v1/workflows/listening:z/signals/approve", json!(1)).await;
+    assert_eq!((unknown.0, &unknown.1["code"]), (404, &json!("unknown_workflow")));
+    let mut sent = world.records("pavane.inbox");
+    sent.retain(|record| record.header_text(header::TYPE) == Some("pavane.Signal"));
+    let told = sent.iter().map(saga::parse).map(|parsed| match parsed {
+        Ok(saga::Input::Signal { workflow, signal }) => {
+            format!("{workflow} {} {}", signal.name, signal.data)
+        }
+        other => panic!("{other:?}"),
+    });
+    let expected = [r#"listening:a/b approve {"by":"ann"}"#, "listening:a/b approve null"];
+    assert_eq!(told.collect::<Vec<_>>(), expected);
+    world.event_of("listening:a/b", &version, 1, 2, completed());
+    world
+        .until("its end is seen", async || {
+            (world.get(path).await.1["status"] == "completed").then_some(())
+        })
+        .await;
+    assert_eq!(world.post(&signal("approve"), json!(1)).await.0, 409);
+    world.stop().await;
+}
+
 fn command(subject: &str, value: &'static [u8]) -> Outgoing {
     let headers = vec![
         Header::text(header::TYPE, "pavane.DoTask"),

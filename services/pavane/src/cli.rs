@@ -69,7 +69,8 @@ pub(crate) enum Verb {
     #[command(after_help = "Example:\n  pavane run coordinator,intake --kafka localhost:9092")]
     Run(Run),
     /// Say what is wrong with saga files
-    #[command(after_help = "Example:\n  pavane check sagas/order-processing.yaml")]
+    #[command(after_help = "Example:\n  pavane check sagas/*.yaml --strict\n  pavane check \
+                            --schema > saga-file.schema.json")]
     Check(Check),
     /// Deploy saga files
     #[command(after_help = "Example:\n  pavane deploy sagas/order-processing.yaml")]
@@ -195,11 +196,14 @@ pub(crate) struct Run {
 #[derive(Debug, Args)]
 pub(crate) struct Check {
     /// Saga files
-    #[arg(required = true, value_name = "FILE")]
+    #[arg(required_unless_present = "schema", value_name = "FILE")]
     pub(crate) files: Vec<PathBuf>,
     /// Warnings fail too
     #[arg(long)]
     pub(crate) strict: bool,
+    /// Print the JSON Schema of saga files instead, for editors
+    #[arg(long, conflicts_with_all = ["files", "strict"])]
+    pub(crate) schema: bool,
 }
 
 /// `deploy`

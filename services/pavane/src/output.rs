@@ -29,6 +29,12 @@ impl Output {
         std::io::stderr().is_terminal()
     }
 
+    /// Colours where a person is looking who has not said no to them.
+    pub(crate) fn colour(to: &impl IsTerminal) -> saga::Colour {
+        let said_no = std::env::var_os("NO_COLOR").is_some_and(|said| !said.is_empty());
+        if to.is_terminal() && !said_no { saga::Colour::Ansi } else { saga::Colour::None }
+    }
+
     /// A line of data.
     pub(crate) fn line(self, text: impl AsRef<str>) -> Result<(), Failure> {
         write(&[text.as_ref().as_bytes(), b"\n"])

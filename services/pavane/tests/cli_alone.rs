@@ -25,8 +25,9 @@ fn a_broken_file_is_shown_with_line_and_column() {
     place.write("typo.yaml", &CYCLE.replace("[two]", "[tow]").replace("[one]", "[]"));
     let said = place.run(&["check", "typo.yaml"]).exits(1);
     assert!(said.out.contains("error[E203]: `tow` is not a task"), "{}", said.out);
-    assert!(said.out.contains("--> typo.yaml:4:"), "{}", said.out);
-    assert!(said.out.contains("^^^"), "{}", said.out);
+    assert!(said.out.contains("╭─[typo.yaml:4:"), "{}", said.out);
+    assert!(said.out.contains("─┬─"), "{}", said.out);
+    assert!(!said.out.contains('\u{1b}'), "no colours into a pipe: {}", said.out);
 
     let said = place.run(&["check", "circle.yaml", "typo.yaml", "--json"]).exits(1);
     let found = said.json();
@@ -34,6 +35,53 @@ fn a_broken_file_is_shown_with_line_and_column() {
     let codes: Vec<_> = found["diagnostics"].as_array().unwrap().iter().collect();
     assert!(codes.iter().any(|found| found["code"] == "E202"), "{codes:?}");
     assert!(codes.iter().all(|found| found["line"].is_u64() && found["file"].is_string()));
+}
+
+#[test]
+fn what_a_file_imports_is_read_from_its_folder() {
+    let place = Place::new();
+    std::fs::create_dir_all(place.folder.path().join("sagas/common")).unwrap();
+    place.write("sagas/common/mail.yaml", "templates: {tell: {agent: mail, kind: readonly}}\n");
+    let saga = "name: told\nimports: {mail: common/mail.yaml}\ntasks: [{id: t, use: mail.tell}]\n";
+    place.write("sagas/told.yaml", saga);
+    let said = place.run(&["check", "sagas/told.yaml"]).exits(0);
+    assert!(said.out.contains("told is sound, 1 tasks"), "{}", said.out);
+
+    place.write("sagas/common/mail.yaml", "templates:\n  tell: {agnt: mail}\n");
+    let said = place.run(&["check", "sagas/told.yaml"]).exits(1);
+    assert!(said.out.contains("╭─[sagas/common/mail.yaml:2:10]"), "{}", said.out);
+    place.write("sagas/told.yaml", &saga.replace("common", "../common"));
+    let said = place.run(&["check", "sagas/told.yaml"]).exits(1);
+    assert!(said.out.contains("a relative path that stays in the folder"), "{}", said.out);
+}
+
+#[test]
+fn files_are_checked_together_and_warnings_fail_only_strictly() {
+    let place = Place::new();
+    place.write("pay.yaml", "name: pay\ntasks: [{id: c, agent: bank, kind: pivot}]\n");
+    place.write("order.yaml", "name: order\ntasks: [{id: p, saga: pay, timeout: 1m}]\n");
+    place.run(&["check", "order.yaml"]).exits(0);
+    let said = place.run(&["check", "order.yaml", "pay.yaml"]).exits(1);
+    assert!(said.out.contains("error[E409]"), "{}", said.out);
+    assert!(said.out.contains("pay.yaml: pay is sound"), "{}", said.out);
+
+    place.write("order.yaml", "name: order\ntasks: [{id: p, saga: pay, kind: retriable}]\n");
+    let said = place.run(&["check", "order.yaml", "pay.yaml"]).exits(0);
+    assert!(said.out.contains("warning[W06]"), "{}", said.out);
+    let said = place.run(&["check", "order.yaml", "pay.yaml", "--strict", "--json"]).exits(1);
+    let found = said.json();
+    assert_eq!(
+        (&found["ok"], &found["errors"], &found["warnings"]),
+        (&false.into(), &0.into(), &1.into())
+    );
+}
+
+#[test]
+fn the_schema_of_files_is_printed() {
+    let said = Place::new().run(&["check", "--schema"]).exits(0);
+    let kept = std::fs::read_to_string(repository("schemas/saga-file.schema.json")).unwrap();
+    assert_eq!(said.out, kept);
+    Place::new().run(&["check", "--schema", "a.yaml"]).exits(2);
 }
 
 #[test]

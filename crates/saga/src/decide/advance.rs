@@ -257,13 +257,12 @@ impl Draft<'_> {
                     && self.task_plan(slot).kind != Kind::ReadOnly
                     && !self.is_closing(slot)
             }),
-            undone: ids(&|slot| match phase(slot) {
-                Phase::Undone => true,
+            undone: ids(&|slot| {
                 // It was in doubt and undone, and has failed with what took its place.
-                Phase::Failed { .. } => {
-                    self.task(slot).after == After::Fail && self.task(slot).undos > 0
-                }
-                _ => false,
+                let before = matches!(phase(slot), Phase::Failed { .. })
+                    && self.task(slot).after == After::Fail
+                    && self.task(slot).undos > 0;
+                before || phase(slot) == Phase::Undone
             }),
             in_doubt: ids(&|slot| {
                 matches!(

@@ -8,7 +8,7 @@ use super::{Draft, Stop, invalid};
 use crate::event::Body;
 use crate::input::{Answer, Effects, Failure, Known};
 use crate::limits::LATE_UNDO;
-use crate::phase::{After, Phase, Via};
+use crate::phase::{After, Phase, TaskError, Via};
 use crate::plan::{Kind, Slot};
 use crate::workflow::Stage;
 
@@ -135,104 +135,72 @@ fn too_late(draft: &Draft<'_>, attempt: u32) -> Result<(), Stop> {
 
 /// A do has worked. Never ignored where it changes what stands.
 pub(super) fn completed(draft: &mut Draft<'_>, slot: Slot, output: &Json) -> Result<(), Stop> {
-    let is_known = draft.task(slot).output.is_some();
     let plan = draft.task_plan(slot);
     let has_undo = plan.undo.is_some();
-    match (&draft.head.stage, draft.task(slot).phase) {
+    let phase = draft.task(slot).phase;
+    match (&draft.head.stage, phase) {
         (_, Phase::Done | Phase::Kept) => return Err(Stop::Ignored("duplicate")),
         (_, Phase::Covered) if has_undo => return covered_late(draft, slot, output),
-        (_, Phase::Covering | Phase::Covered) => return Err(Stop::Ignored("late_success")),
-        (_, Phase::Pending | Phase::Skipped { .. }) => return Err(Stop::Ignored("late_success")),
-        (Stage::Ended { .. }, phase) => return after_end(draft, slot, phase, output),
-        (Stage::Failing(_), phase) if !phase.in_flight() => {
+        (_, Phase::Pending | Phase::Skipped { .. } | Phase::Covering | Phase::Covered) => {
             return Err(Stop::Ignored("late_success"));
         }
-        (Stage::Forward | Stage::Deferred(_) | Stage::Closing { .. }, phase)
-            if draft.is_reverted(slot) && !has_undo && !phase.in_flight() =>
-        {
+        (Stage::Ended { .. }, phase) => return after_end(draft, slot, phase, output),
+        (Stage::Failing(_), phase) if !phase.in_flight() => {
             return Err(Stop::Ignored("late_success"));
         }
         (Stage::Forward | Stage::Deferred(_) | Stage::Closing { .. }, _)
             if draft.is_reverted(slot) =>
         {
-            if is_known
-                && matches!(
-                    draft.task(slot).phase,
-                    Phase::Undoing { .. }
-                        | Phase::UndoRetrying { .. }
-                        | Phase::UndoBlocked
-                        | Phase::Undone
-                )
-            {
-                return Err(Stop::Ignored("duplicate"));
+            undone_late(draft, slot)?;
+        }
+        (Stage::Forward | Stage::Deferred(_) | Stage::Closing { .. }, _) => {
+            if let Some(why) = draft.broken(slot, output) {
+                return broken(draft, slot, why);
             }
         }
-        (Stage::Forward | Stage::Deferred(_) | Stage::Closing { .. }, phase) => {
-            match draft.broken(slot, output) {
-                None => {}
-                Some(why) if !draft.may_be_in_doubt(slot) && phase.in_flight() => {
-                    draft.fail(slot, why);
-                    return Ok(());
-                }
-                Some(why) => {
-                    match phase {
-                        Phase::Running { .. } | Phase::Retrying { .. } => draft.doubt(slot, why),
-                        Phase::Asking { .. } | Phase::AskAgain { .. } => draft.hold(slot, why),
-                        // An operator, or the undo, has it in hand already.
-                        Phase::Held
-                        | Phase::Doubtful
-                        | Phase::Failed { .. }
-                        | Phase::Cancelled
-                        | Phase::Stopping { .. }
-                        | Phase::Undoing { .. }
-                        | Phase::UndoRetrying { .. }
-                        | Phase::UndoBlocked
-                        | Phase::Undone
-                        | Phase::Pending
-                        | Phase::Done
-                        | Phase::Skipped { .. }
-                        | Phase::Kept
-                        | Phase::Open { .. }
-                        | Phase::Waiting { .. }
-                        | Phase::Racing { .. }
-                        | Phase::Covering
-                        | Phase::Covered => return Err(Stop::Ignored("broken_output")),
-                    }
-                    return Ok(());
-                }
-            }
-        }
-        (
-            Stage::Compensating(_),
-            Phase::Undoing { .. } | Phase::UndoRetrying { .. } | Phase::UndoBlocked | Phase::Undone,
-        ) if is_known => return Err(Stop::Ignored("duplicate")),
         // What changes nothing, and was told to stop, is nobody's loss.
         (Stage::Compensating(_), Phase::Failed { .. } | Phase::Cancelled)
             if plan.kind == Kind::ReadOnly && !has_undo =>
         {
             return Err(Stop::Ignored("late_success"));
         }
-        (
-            Stage::Compensating(_) | Stage::Failing(_),
-            Phase::Running { .. }
-            | Phase::Retrying { .. }
-            | Phase::Asking { .. }
-            | Phase::AskAgain { .. }
-            | Phase::Held
-            | Phase::Stopping { .. }
-            | Phase::Doubtful
-            | Phase::Failed { .. }
-            | Phase::Cancelled
-            | Phase::Undoing { .. }
-            | Phase::UndoRetrying { .. }
-            | Phase::UndoBlocked
-            | Phase::Undone
-            | Phase::Open { .. }
-            | Phase::Waiting { .. }
-            | Phase::Racing { .. },
-        ) => {}
+        (Stage::Compensating(_), _) => undone_late(draft, slot)?,
+        (Stage::Failing(_), _) => {}
     }
     draft.succeed(slot, output.clone(), None);
+    Ok(())
+}
+
+/// A success of what is undone, or was: it counts once, and where there is something to undo.
+fn undone_late(draft: &Draft<'_>, slot: Slot) -> Result<(), Stop> {
+    let task = draft.task(slot);
+    let is_undone = matches!(
+        task.phase,
+        Phase::Undoing { .. } | Phase::UndoRetrying { .. } | Phase::UndoBlocked | Phase::Undone
+    );
+    if is_undone && task.output.is_some() {
+        return Err(Stop::Ignored("duplicate"));
+    }
+    let is_nobodys = draft.task_plan(slot).undo.is_none() && draft.is_forward();
+    if is_nobodys && !task.phase.in_flight() {
+        return Err(Stop::Ignored("late_success"));
+    }
+    Ok(())
+}
+
+/// A success whose output is not what the file declares, or too large.
+fn broken(draft: &mut Draft<'_>, slot: Slot, why: TaskError) -> Result<(), Stop> {
+    let phase = draft.task(slot).phase;
+    if !draft.may_be_in_doubt(slot) && phase.in_flight() {
+        draft.fail(slot, why);
+    } else if matches!(phase, Phase::Running { .. } | Phase::Retrying { .. }) {
+        draft.doubt(slot, why);
+    } else if matches!(phase, Phase::Asking { .. } | Phase::AskAgain { .. }) {
+        draft.hold(slot, why);
+    } else {
+        // An operator, or the undo, has it in hand already.
+        return Err(Stop::Ignored("broken_output"));
+    }
     Ok(())
 }
 

@@ -4,7 +4,7 @@ use super::Draft;
 use super::task::error;
 use crate::event::Body;
 use crate::phase::{After, Loss, Phase, TaskError};
-use crate::plan::{Action, AtLeast, Kind, Role, Slot, Strategy};
+use crate::plan::{AtLeast, Kind, Role, Slot, Strategy};
 use crate::workflow::{Origin, Owners, Stage, Trouble};
 
 /// What follows.
@@ -196,17 +196,9 @@ impl Draft<'_> {
     /// One element of a `for_each` that need not have all of them.
     fn is_spare(&self, slot: Slot) -> bool {
         self.task_plan(slot).role == Role::Item
-            && self.parent(slot).is_some_and(|of| match &self.task_plan(of).action {
-                Action::ForEach(each) => each.at_least != AtLeast::All,
-                Action::Agent { .. }
-                | Action::Emit(_)
-                | Action::Await(_)
-                | Action::Request(..)
-                | Action::Wait(_)
-                | Action::Choice { .. }
-                | Action::Race { .. }
-                | Action::Group { .. }
-                | Action::Saga { .. } => false,
+            && self.parent(slot).is_some_and(|of| {
+                let each = self.task_plan(of).action.for_each();
+                each.is_some_and(|each| each.at_least != AtLeast::All)
             })
     }
 

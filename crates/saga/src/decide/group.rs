@@ -172,14 +172,14 @@ impl Draft<'_> {
     /// Ends every group of which nothing more will come, the inner ones first.
     pub(super) fn complete_groups(&mut self) {
         for slot in self.slots().rev() {
-            match self.task(slot).phase {
-                Phase::Open { .. } if !self.is_moot(slot) && !self.is_reverting(slot) => {
-                    self.complete_group(slot);
-                }
-                Phase::Covering if !self.is_moot(slot) && !self.is_reverting(slot) => {
-                    self.cover(slot);
-                }
-                _ => {}
+            let phase = self.task(slot).phase;
+            if self.is_moot(slot) || self.is_reverting(slot) {
+                continue;
+            }
+            if matches!(phase, Phase::Open { .. }) {
+                self.complete_group(slot);
+            } else if phase == Phase::Covering {
+                self.cover(slot);
             }
         }
     }

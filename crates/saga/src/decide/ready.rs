@@ -128,9 +128,7 @@ impl Draft<'_> {
 
     /// Elements start in their order, so many at once.
     fn called_element(&self, slot: Slot, of: Slot) -> Called {
-        let crate::plan::Action::ForEach(each) = &self.task_plan(of).action else {
-            return Called::No;
-        };
+        let Some(each) = self.task_plan(of).action.for_each() else { return Called::No };
         let begun = |slot: &Slot| self.task(*slot).phase != Phase::Pending;
         let out =
             self.children(of).filter(|other| begun(other) && !self.is_settled(*other)).count();
@@ -212,7 +210,8 @@ impl Draft<'_> {
         let out = |slot: &Slot| self.task(*slot).phase.in_flight();
         let is_full = !self.is_group(slot)
             && self.slots().filter(out).count() >= self.plan.max_parallel.max(1);
-        !is_full && !(self.task_plan(slot).alone && self.has_company(slot))
+        let must_wait = self.task_plan(slot).alone && self.has_company(slot);
+        !is_full && !must_wait
     }
 
     /// Whether another sibling that runs alone is running.

@@ -299,18 +299,20 @@ impl Draft<'_> {
         slot: Slot,
         event: Option<&Kept>,
     ) -> Result<bool, TaskError> {
-        let scope = WorkflowScope { event, ..WorkflowScope::at(self, slot) };
-        match condition.eval(&scope) {
-            Ok(Value::Bool(is)) => Ok(is),
-            Ok(other) => {
-                let reason = format!(
-                    "it must give true or false, found {}",
-                    crate::types::described(&other)
-                );
-                Err(error("expression", condition.error(reason).to_string()))
-            }
-            Err(failed) => Err(error("expression", failed.to_string())),
+        is_true(condition, &WorkflowScope { event, ..WorkflowScope::at(self, slot) })
+    }
+}
+
+/// A condition of the file, or the error of a task.
+pub(super) fn is_true(condition: &Expr, scope: &WorkflowScope<'_, '_>) -> Result<bool, TaskError> {
+    match condition.eval(scope) {
+        Ok(Value::Bool(is)) => Ok(is),
+        Ok(other) => {
+            let reason =
+                format!("it must give true or false, found {}", crate::types::described(&other));
+            Err(error("expression", condition.error(reason).to_string()))
         }
+        Err(failed) => Err(error("expression", failed.to_string())),
     }
 }
 

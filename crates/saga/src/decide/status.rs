@@ -104,13 +104,9 @@ impl Draft<'_> {
     /// Whether a group is being stopped and undone.
     pub(crate) fn is_reverting(&self, group: Slot) -> bool {
         let task = self.task(group);
-        match task.phase {
-            Phase::Open { .. } | Phase::Racing { .. } => {
-                matches!(task.after, After::Fail | After::Cancel | After::Drop)
-            }
-            Phase::Covering => task.after == After::Cancel,
-            _ => false,
-        }
+        let is_open = matches!(task.phase, Phase::Open { .. } | Phase::Racing { .. });
+        is_open && matches!(task.after, After::Fail | After::Cancel | After::Drop)
+            || task.phase == Phase::Covering && task.after == After::Cancel
     }
 
     /// Whether a group around it is no longer under way: what has failed in it is the group's matter.

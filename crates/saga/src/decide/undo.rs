@@ -1,16 +1,15 @@
 //! One task being undone.
 
-use events::{By, Json};
-use serde_json::Value;
+use events::{AgentName, By, Json};
 
 use super::Draft;
-use super::schedule::evaluated;
+use super::schedule::{evaluated, is_true};
 use super::task::error;
 use crate::event::Body;
 use crate::input::Failure;
 use crate::limits::UNDO_BYTES_MAX;
 use crate::phase::{After, Command, Phase, TaskError, Via};
-use crate::plan::{Action, Awaited, OnBlocked, Slot, UndoPlan};
+use crate::plan::{Action, Awaited, EmitPlan, OnBlocked, Slot, UndoPlan};
 use crate::retry::chance;
 use crate::scope::WorkflowScope;
 use crate::workflow::Stage;
@@ -45,8 +44,7 @@ impl Draft<'_> {
     /// Whether the undo of this task is still to be sent.
     fn is_owed(&self, slot: Slot) -> bool {
         let may_stand = match self.task(slot).phase {
-            Phase::Done => true,
-            Phase::Doubtful => true,
+            Phase::Done | Phase::Doubtful => true,
             Phase::Pending
             | Phase::Running { .. }
             | Phase::Retrying { .. }
@@ -157,10 +155,8 @@ impl Draft<'_> {
 
     /// When a task was done, among the others; what is in doubt may have been done last.
     fn finished(&self, slot: Slot) -> u64 {
-        match self.task(slot).phase {
-            Phase::Done => self.task(slot).finished,
-            _ => u64::MAX,
-        }
+        let task = self.task(slot);
+        if task.phase == Phase::Done { task.finished } else { u64::MAX }
     }
 
     /// Whether no outcome is still to come that might have to be undone first.
@@ -215,63 +211,33 @@ impl Draft<'_> {
         late_output: Option<&Json>,
     ) -> Result<Option<Command>, TaskError> {
         let scope = WorkflowScope { original: Some(late_output), ..WorkflowScope::at(self, slot) };
-        if let Some(when) = &undo.when {
-            match when.eval(&scope).map_err(|failed| error("expression", failed.to_string()))? {
-                Value::Bool(true) => {}
-                Value::Bool(false) => return Ok(None),
-                other => {
-                    let found = crate::types::described(&other);
-                    let reason = format!("it must give true or false, found {found}");
-                    return Err(error("expression", when.error(reason).to_string()));
-                }
-            }
+        if let Some(when) = &undo.when
+            && !is_true(when, &scope)?
+        {
+            return Ok(None);
         }
         let value = match &undo.inputs {
             Some(template) => Json::from_value(&evaluated(template, &scope)?),
             None => Json::from_value(&scope.original_with_key(slot, late_output)),
         };
-        let mut endless = false;
-        let (agent, task_type, via, value) = match &undo.action {
-            Action::Agent { agent, task_type } => {
-                (agent.clone(), task_type.clone(), Via::Agent, value)
+        let Some((agent, task_type, via)) = self.undo_target(slot, undo, &scope)? else {
+            return Ok(None);
+        };
+        let value = match &undo.action {
+            Action::Emit(EmitPlan { value: Some(template), .. })
+            | Action::Request(EmitPlan { value: Some(template), .. }, _) => {
+                Json::from_value(&evaluated(template, &scope)?)
             }
-            Action::Emit(emit) | Action::Request(emit, _) => {
-                let alone = matches!(undo.action, Action::Emit(_));
-                // Another one where it is undone again, with what has become known.
-                let id = match self.task(slot).undos_void {
-                    0 => format!("{}/undo", self.key(slot)),
-                    before => format!("{}/undo{}", self.key(slot), before + 1),
-                };
-                let via = self.event_via(emit, id, alone, &scope)?;
-                let value = match &emit.value {
-                    Some(template) => Json::from_value(&evaluated(template, &scope)?),
-                    None => value,
-                };
-                let agent = emit.event.topic.as_str().into();
-                (agent, emit.event.name.clone(), via, value)
-            }
-            Action::Await(waits) => {
-                let of = waits.awaited.iter().find_map(|awaited| match awaited {
-                    Awaited::Event(event) => Some((event.topic.to_string(), event.name.clone())),
-                    Awaited::Signal(_) => None,
-                });
-                let (topic, name) = of.unwrap_or_default();
-                (topic.as_str().into(), name, Via::Nothing, value)
-            }
-            Action::Saga { saga, .. } => {
-                // It says so itself once it is undone.
-                endless = true;
-                let via = self.task(slot).via.clone();
-                let Some(child) = self.child_of(slot) else { return Ok(None) };
-                (child.as_str().into(), saga.to_string(), via, Json::null())
-            }
-            Action::Wait(_)
+            Action::Agent { .. }
+            | Action::Emit(_)
+            | Action::Await(_)
+            | Action::Request(..)
+            | Action::Wait(_)
             | Action::Choice { .. }
             | Action::Race { .. }
             | Action::Group { .. }
-            | Action::ForEach(_) => {
-                return Err(error("unknown_undo", "this can not be an undo"));
-            }
+            | Action::Saga { .. }
+            | Action::ForEach(_) => value,
         };
         if value.as_str().len() > UNDO_BYTES_MAX {
             let bytes = value.as_str().len();
@@ -288,8 +254,50 @@ impl Draft<'_> {
             time: self.now,
             epoch: self.head.epoch,
             key: self.key(slot),
+            // A child says so itself once it is undone.
+            endless: matches!(via, Via::Child { .. }),
             via,
-            endless,
+        }))
+    }
+
+    /// Who undoes it, and how it is told; `None`: nobody ever did it.
+    fn undo_target(
+        &self,
+        slot: Slot,
+        undo: &UndoPlan,
+        scope: &WorkflowScope<'_, '_>,
+    ) -> Result<Option<(AgentName, String, Via)>, TaskError> {
+        Ok(Some(match &undo.action {
+            Action::Agent { agent, task_type } => (agent.clone(), task_type.clone(), Via::Agent),
+            Action::Emit(emit) | Action::Request(emit, _) => {
+                let alone = matches!(undo.action, Action::Emit(_));
+                // Another one where it is undone again, with what has become known.
+                let id = match self.task(slot).undos_void {
+                    0 => format!("{}/undo", self.key(slot)),
+                    before => format!("{}/undo{}", self.key(slot), before + 1),
+                };
+                let via = self.event_via(emit, id, alone, scope)?;
+                (emit.event.topic.as_str().into(), emit.event.name.clone(), via)
+            }
+            Action::Await(waits) => {
+                let of = waits.awaited.iter().find_map(|awaited| match awaited {
+                    Awaited::Event(event) => Some((event.topic.to_string(), event.name.clone())),
+                    Awaited::Signal(_) => None,
+                });
+                let (topic, name) = of.unwrap_or_default();
+                (topic.into(), name, Via::Nothing)
+            }
+            Action::Saga { saga, .. } => {
+                let Some(child) = self.child_of(slot) else { return Ok(None) };
+                (child.as_str().into(), saga.to_string(), self.task(slot).via.clone())
+            }
+            Action::Wait(_)
+            | Action::Choice { .. }
+            | Action::Race { .. }
+            | Action::Group { .. }
+            | Action::ForEach(_) => {
+                return Err(error("unknown_undo", "this can not be an undo"));
+            }
         }))
     }
 

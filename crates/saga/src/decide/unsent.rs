@@ -25,10 +25,11 @@ pub(super) fn unsent(
         let header = record.headers.iter().rev().find(|header| &*header.name == name)?;
         std::str::from_utf8(header.value.as_ref()?).ok()
     };
-    let subject = match record.to {
+    let subject = if matches!(record.to, Destination::Named(_)) {
         // An event's id says what it follows from.
-        Destination::Named(_) => event_of(draft, text(header::ID).unwrap_or_default()),
-        _ => text(header::SUBJECT).and_then(|subject| subject.parse::<Subject>().ok()),
+        event_of(draft, text(header::ID).unwrap_or_default())
+    } else {
+        text(header::SUBJECT).and_then(|subject| subject.parse::<Subject>().ok())
     };
     let Some(subject) = subject.filter(|subject| subject.run == draft.head.run) else {
         return Err(Stop::Ignored("old_run"));

@@ -1,8 +1,10 @@
 //! What is wrong with a file, gathered while it is read.
 
+use std::collections::BTreeMap;
+
 use super::{Diagnostic, Severity};
 
-/// Bytes of the source: from, to.
+/// Bytes of the source: from, to. Those of imported files follow on those of the file itself.
 pub(crate) type Span = (usize, usize);
 
 /// One finding before its line and column are counted.
@@ -48,20 +50,36 @@ impl Finding {
     }
 }
 
-/// The findings of one file.
+/// The findings of a file and of those that it imports.
 #[derive(Debug)]
 pub(crate) struct Findings {
+    /// The file itself, and what it imports behind it.
+    files: Vec<Text>,
+    found: Vec<Finding>,
+}
+
+/// A file's text, and its place among all bytes that a span may name.
+#[derive(Debug)]
+struct Text {
+    /// `None`: the file itself.
+    path: Option<String>,
+    base: usize,
+    source: String,
     /// Where each line begins, bytes.
     lines: Vec<usize>,
-    source: String,
-    found: Vec<Finding>,
 }
 
 impl Findings {
     pub(crate) fn of(source: &str) -> Self {
-        let breaks = source.bytes().enumerate().filter(|(_, byte)| *byte == b'\n');
-        let lines = std::iter::once(0).chain(breaks.map(|(at, _)| at + 1)).collect();
-        Self { lines, source: source.to_owned(), found: Vec::new() }
+        Self { files: vec![Text::of(None, 0, source)], found: Vec::new() }
+    }
+
+    /// Takes in the text of an imported file. Its spans are to begin at the byte that this gives.
+    pub(super) fn import(&mut self, path: &str, source: &str) -> usize {
+        // One more than its bytes: an empty span at its end is in it too.
+        let base = self.files.last().map_or(0, |last| last.base + last.source.len() + 1);
+        self.files.push(Text::of(Some(path.to_owned()), base, source));
+        base
     }
 
     pub(crate) fn push(&mut self, finding: Finding) {
@@ -70,45 +88,73 @@ impl Findings {
 
     /// The bytes of a span.
     pub(crate) fn text(&self, span: Span) -> &str {
-        self.source.get(span.0..span.1).unwrap_or_default()
+        let Some(file) = self.file_of(span.0) else { return "" };
+        let (from, upto) = (span.0 - file.base, span.1.saturating_sub(file.base));
+        file.source.get(from..upto).unwrap_or_default()
     }
 
-    /// The line of a byte, from 1.
+    /// The line of a byte within its file, from 1.
     pub(crate) fn line_of(&self, at: usize) -> usize {
-        self.lines.partition_point(|begin| *begin <= at).max(1)
+        self.file_of(at).map_or(1, |file| file.line_of(at - file.base))
     }
 
     pub(crate) fn has_errors(&self) -> bool {
         self.found.iter().any(|finding| finding.severity == Severity::Error)
     }
 
-    /// All, in the order of the file.
-    pub(crate) fn into_diagnostics(mut self) -> Vec<Diagnostic> {
+    /// All, in the order of the file, and the texts of the imported files by their paths.
+    pub(crate) fn into_diagnostics(mut self) -> (Vec<Diagnostic>, BTreeMap<String, String>) {
         let mut found = std::mem::take(&mut self.found);
         found.sort_by(|a, b| (a.span.0, a.code, &a.message).cmp(&(b.span.0, b.code, &b.message)));
         found.dedup_by(|a, b| (a.span, a.code, &a.message) == (b.span, b.code, &b.message));
-        found.into_iter().map(|finding| self.place(finding)).collect()
+        let diagnostics = found.into_iter().filter_map(|finding| self.place(finding)).collect();
+        let imported = self.files.into_iter().filter_map(|file| Some((file.path?, file.source)));
+        (diagnostics, imported.collect())
     }
 
-    fn place(&self, finding: Finding) -> Diagnostic {
-        let floor = |at: usize| {
-            (0..=at.min(self.source.len())).rev().find(|at| self.source.is_char_boundary(*at))
-        };
-        let start = floor(finding.span.0).unwrap_or(0);
-        let end = floor(finding.span.1).unwrap_or(0).max(start);
-        let line = self.line_of(start);
-        let begin = self.lines.get(line - 1).copied().unwrap_or(0);
-        let column = self.source.get(begin..start).map_or(0, |before| before.chars().count()) + 1;
-        Diagnostic {
+    fn place(&self, finding: Finding) -> Option<Diagnostic> {
+        let file = self.file_of(finding.span.0)?;
+        let start = file.floor(finding.span.0 - file.base);
+        let end = file.floor(finding.span.1.saturating_sub(file.base)).max(start);
+        let line = file.line_of(start);
+        Some(Diagnostic {
             code: finding.code,
             severity: finding.severity,
             message: finding.message,
+            file: file.path.clone(),
             line,
-            column,
+            column: file.column_of(start, line),
             span: (start, end),
             label: finding.label,
             help: finding.help,
-        }
+        })
+    }
+
+    fn file_of(&self, at: usize) -> Option<&Text> {
+        self.files.iter().rev().find(|file| file.base <= at)
+    }
+}
+
+impl Text {
+    fn of(path: Option<String>, base: usize, source: &str) -> Self {
+        let breaks = source.bytes().enumerate().filter(|(_, byte)| *byte == b'\n');
+        let lines = std::iter::once(0).chain(breaks.map(|(at, _)| at + 1)).collect();
+        Self { path, base, source: source.to_owned(), lines }
+    }
+
+    /// The nearest byte before that begins a character.
+    fn floor(&self, at: usize) -> usize {
+        let at = at.min(self.source.len());
+        (0..=at).rev().find(|at| self.source.is_char_boundary(*at)).unwrap_or(0)
+    }
+
+    fn line_of(&self, at: usize) -> usize {
+        self.lines.partition_point(|begin| *begin <= at).max(1)
+    }
+
+    fn column_of(&self, at: usize, line: usize) -> usize {
+        let begin = self.lines.get(line - 1).copied().unwrap_or(0);
+        self.source.get(begin..at).map_or(0, |before| before.chars().count()) + 1
     }
 }
 

@@ -19,8 +19,8 @@ pub(super) struct Graph {
     pub(super) order: Vec<usize>,
     /// Whether each has a place in the order.
     ordered: Vec<bool>,
-    /// Whether each depends on something that there is not.
-    astray: Vec<bool>,
+    /// Whether all that each comes after is there.
+    known: Vec<bool>,
     /// Each and all that it stands in, the innermost first.
     chains: Vec<Vec<usize>>,
 }
@@ -72,9 +72,7 @@ impl Graph {
 
     /// Whether all that it comes after, directly or not, is known.
     pub(super) fn is_known(&self, task: usize) -> bool {
-        let mut astray = self.astray.iter().enumerate().filter(|(_, astray)| **astray);
-        let chain = self.chain(task);
-        !astray.any(|(at, _)| chain.contains(&at) || self.comes_after(task, at))
+        self.known.get(task).copied().unwrap_or(false)
     }
 
     pub(super) fn before(&self, task: usize) -> &[usize] {
@@ -125,7 +123,15 @@ pub(super) fn check(draft: &Draft, findings: &mut Findings) -> Graph {
     }
     let reach = reach(&before, &order);
     let chains = (0..count).map(|at| chain(draft, at)).collect();
-    let graph = Graph { before, after, reach, order, ordered, astray, chains };
+    let known = Vec::new();
+    let mut graph = Graph { before, after, reach, order, ordered, known, chains };
+    let astray: Vec<usize> =
+        astray.iter().enumerate().filter(|(_, is)| **is).map(|(at, _)| at).collect();
+    let is_known = |task: usize| {
+        let after = |at: &usize| graph.chain(task).contains(at) || graph.comes_after(task, *at);
+        !astray.iter().any(after)
+    };
+    graph.known = (0..count).map(is_known).collect();
     report_cycles(draft, &graph, findings);
     graph
 }

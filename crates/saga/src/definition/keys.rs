@@ -16,7 +16,7 @@ use crate::yaml::Entry;
 /// The keys of one place.
 pub(super) struct Keys {
     /// For messages: "in a task".
-    place: &'static str,
+    pub(super) place: &'static str,
     /// In tables, so that places may share them.
     here: &'static [&'static [Key]],
     /// In the language, not in this build: key, and what to do without it.
@@ -25,17 +25,14 @@ pub(super) struct Keys {
 
 /// One key of a place.
 pub(super) struct Key {
-    key: &'static str,
+    pub(super) key: &'static str,
     /// What it is for, one line.
-    #[expect(dead_code, reason = "the schema of the file is made of it")]
-    what: &'static str,
+    pub(super) what: &'static str,
     /// What stands there.
-    #[expect(dead_code, reason = "the schema of the file is made of it")]
-    of: Shape,
+    pub(super) of: Shape,
 }
 
 /// What may stand at a key.
-#[expect(dead_code, reason = "the schema of the file is made of it")]
 pub(super) enum Shape {
     /// Text that is not computed.
     Text,
@@ -76,6 +73,11 @@ const fn key(key: &'static str, of: Shape, what: &'static str) -> Key {
 }
 
 impl Keys {
+    /// The keys that this build runs.
+    pub(super) fn all(&self) -> impl Iterator<Item = &'static Key> {
+        self.here.iter().flat_map(|table| table.iter())
+    }
+
     fn names(&self) -> impl Iterator<Item = &'static str> {
         self.here.iter().flat_map(|table| table.iter()).map(|key| key.key)
     }

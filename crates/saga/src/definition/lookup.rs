@@ -1,6 +1,6 @@
 //! What a path of names leads to, from where it stands.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::draft::Draft;
@@ -46,6 +46,8 @@ pub(super) struct Names<'c> {
     pub(super) outputs: RefCell<BTreeMap<usize, Type>>,
     /// The types of elements that are known already.
     pub(super) elements: RefCell<BTreeMap<usize, Type>>,
+    /// How many outputs are being typed, each for the one before.
+    pub(super) depth: Cell<usize>,
 }
 
 /// Why a path leads nowhere.
@@ -59,7 +61,7 @@ pub(super) struct Astray {
 impl<'c> Names<'c> {
     pub(super) fn of(draft: &'c Draft, graph: &'c Graph, findings: &'c mut Findings) -> Self {
         let (outputs, elements) = (RefCell::default(), RefCell::default());
-        Self { draft, graph, findings, outputs, elements }
+        Self { draft, graph, findings, outputs, elements, depth: Cell::new(0) }
     }
 }
 

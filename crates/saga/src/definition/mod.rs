@@ -11,7 +11,9 @@ mod findings;
 mod graph;
 mod hash;
 mod hints;
+mod imports;
 mod inputs;
+mod json;
 mod keys;
 mod kinds;
 mod layout;
@@ -22,11 +24,15 @@ mod nested;
 mod never;
 mod node;
 mod outputs;
+mod parts;
 mod read;
 mod render;
 mod retry;
 mod said;
+mod schema;
+mod spelling;
 mod task;
+mod templates;
 mod times;
 mod together;
 mod topics;
@@ -34,15 +40,16 @@ mod undo;
 mod unused;
 
 pub(crate) use findings::{Finding, Findings, Span, nearest};
-pub use render::{render, to_json};
+pub use imports::Load;
+pub use render::{Colour, render, to_json};
+pub use schema::schema;
 
-use events::Version;
+use std::collections::BTreeMap;
+
+use together::Places;
 
 use crate::plan::Plan;
-use crate::yaml;
-use draft::Draft;
-use graph::Graph;
-use together::Member;
+use crate::yaml::{self, Node};
 
 /// Bytes of a file.
 const FILE_BYTES_MAX: usize = 256 * 1024;
@@ -65,6 +72,8 @@ pub struct Diagnostic {
     pub severity: Severity,
     /// What is wrong.
     pub message: String,
+    /// The imported file that it is in, relative to the folder of the file itself; `None`: that one.
+    pub file: Option<String>,
     /// Line, from 1.
     pub line: usize,
     /// Column, from 1, in characters.
@@ -84,65 +93,108 @@ pub struct Checked {
     pub plan: Option<Plan>,
     /// Errors and warnings, in the order of the file.
     pub diagnostics: Vec<Diagnostic>,
+    /// The texts of the files that it imports, by path.
+    pub imported: BTreeMap<String, String>,
 }
 
-/// Checks a saga file.
+/// A file to check.
+#[derive(Clone, Copy)]
+pub struct Source<'a> {
+    /// Its text.
+    pub text: &'a str,
+    /// Reads what it imports.
+    pub load: &'a Load<'a>,
+}
+
+impl Checked {
+    fn of(plan: Option<Plan>, findings: Findings) -> Self {
+        let (diagnostics, imported) = findings.into_diagnostics();
+        Self { plan, diagnostics, imported }
+    }
+}
+
+/// Checks a saga file that imports nothing, or whose imports were put in by [`bundle`].
 #[must_use]
 pub fn check(source: &str) -> Checked {
-    Reading::of(source).finish()
+    check_beside(source, &[])
 }
 
-/// Checks saga files that belong together, each by itself and against the others: whether a child can be
-/// undone, and whether sagas call or start one another without end. One result for each file.
+/// Checks a file like [`check`], and what it is to sagas that are known.
 #[must_use]
-pub fn check_together(sources: &[&str]) -> Vec<Checked> {
-    let mut readings: Vec<Reading> = sources.iter().map(|source| Reading::of(source)).collect();
-    let mut members: Vec<Member<'_>> = readings
-        .iter_mut()
-        .filter_map(|reading| {
-            let draft = &reading.read.as_ref()?.draft;
-            Some(Member { draft, findings: &mut reading.findings })
-        })
-        .collect();
-    together::check(&mut members);
-    readings.into_iter().map(Reading::finish).collect()
+pub fn check_beside(source: &str, known: &[&Plan]) -> Checked {
+    let mut judged = [Judged::of(source, None)];
+    compare(&mut judged, known);
+    let [judged] = judged;
+    judged.checked()
 }
 
-/// A file that is looked at.
-struct Reading {
+/// Checks saga files with what they import, and what they are to each other.
+#[must_use]
+pub fn check_all(files: &[Source<'_>]) -> Vec<Checked> {
+    let judge = |file: &Source<'_>| Judged::of(file.text, Some(file.load));
+    let mut judged: Vec<Judged> = files.iter().map(judge).collect();
+    compare(&mut judged, &[]);
+    judged.into_iter().map(Judged::checked).collect()
+}
+
+/// The file with what it uses of its imports put in: one text that stands for itself, of the same
+/// version. A file without `imports` is given back as it is.
+///
+/// # Errors
+/// What is wrong with the file's form or with its imports.
+pub fn bundle(source: &str, load: &Load<'_>) -> Result<String, Box<Checked>> {
+    let mut findings = Findings::of(source);
+    let bundled = bundled(source, load, &mut findings);
+    match bundled.filter(|_| !findings.has_errors()) {
+        Some(text) => Ok(text),
+        None => Err(Box::new(Checked::of(None, findings))),
+    }
+}
+
+fn bundled(source: &str, load: &Load<'_>, findings: &mut Findings) -> Option<String> {
+    let root = tree(source, findings)?;
+    if root.get("imports").is_none() {
+        return Some(source.to_owned());
+    }
+    let mut root = root;
+    imports::resolve(&mut root, Some(load), findings);
+    let text = json::indented(&root);
+    fits(&text, "the file with its imports", findings).then_some(text)
+}
+
+/// A file that was looked at by itself.
+struct Judged {
+    plan: Option<Plan>,
+    places: Places,
     findings: Findings,
-    /// `None`: its form is not known.
-    read: Option<Read>,
 }
 
-struct Read {
-    draft: Draft,
-    graph: Graph,
-    version: Version,
-}
-
-impl Reading {
-    fn of(source: &str) -> Self {
+impl Judged {
+    fn of(source: &str, load: Option<&Load<'_>>) -> Self {
         let mut findings = Findings::of(source);
-        let read = read_and_check(source, &mut findings);
-        Self { findings, read }
+        let (plan, places) = sound(source, load, &mut findings).unzip();
+        Self { plan, places: places.unwrap_or_default(), findings }
     }
 
-    fn finish(self) -> Checked {
-        let sound = self.read.filter(|_| !self.findings.has_errors());
-        let plan = sound.and_then(|read| build::plan(read.draft, &read.graph, read.version));
-        Checked { plan, diagnostics: self.findings.into_diagnostics() }
+    fn checked(self) -> Checked {
+        let plan = self.plan.filter(|_| !self.findings.has_errors());
+        Checked::of(plan, self.findings)
     }
+}
+
+fn compare(judged: &mut [Judged], known: &[&Plan]) {
+    let files = judged.iter_mut().filter_map(|judged| {
+        let Judged { plan, places, findings } = judged;
+        Some(together::File { plan: plan.as_ref()?, places, findings })
+    });
+    together::check(&mut files.collect::<Vec<_>>(), known);
 }
 
 /// Each stage needs what the one before has made sure of; within a stage all errors are found.
-fn read_and_check(source: &str, findings: &mut Findings) -> Option<Read> {
-    if source.len() > FILE_BYTES_MAX {
-        let message = format!("the file exceeds {} KiB", FILE_BYTES_MAX / 1024);
-        findings.push(Finding::error("E108", (0, 0), message).help("split the saga"));
-        return None;
-    }
-    let root = yaml::read(source, findings)?;
+fn sound(source: &str, load: Option<&Load<'_>>, findings: &mut Findings) -> Option<(Plan, Places)> {
+    let mut root = tree(source, findings)?;
+    let unknown = imports::resolve(&mut root, load, findings);
+    templates::expand(&mut root, &unknown, findings);
     let draft = file::read(&root, findings)?;
     let graph = graph::check(&draft, findings);
     names::check(&draft, &graph, findings);
@@ -153,5 +205,26 @@ fn read_and_check(source: &str, findings: &mut Findings) -> Option<Read> {
     hints::check(&draft, &graph, findings);
     doubts::check(&draft, &graph, findings);
     unused::check(&draft, &graph, findings);
-    Some(Read { draft, graph, version: hash::of(&root) })
+    if findings.has_errors() {
+        return None;
+    }
+    Some((build::plan(draft, &graph, hash::of(&root))?, Places::of(&root)))
+}
+
+/// The file in full form.
+fn tree(source: &str, findings: &mut Findings) -> Option<Node> {
+    if !fits(source, "the file", findings) {
+        return None;
+    }
+    let root = yaml::read(source, findings)?;
+    Some(spelling::rewrite(root, findings))
+}
+
+fn fits(text: &str, what: &str, findings: &mut Findings) -> bool {
+    let fits = text.len() <= FILE_BYTES_MAX;
+    if !fits {
+        let message = format!("{what} exceeds {} KiB", FILE_BYTES_MAX / 1024);
+        findings.push(Finding::error("E108", (0, 0), message).help("split the saga"));
+    }
+    fits
 }

@@ -10,6 +10,8 @@ use crate::types::Type;
 
 /// A type of more parts is not worth to be known: groups that give others twice would double it.
 const PARTS_MAX: usize = 2000;
+/// Outputs that are made of others, which are made of others: more would not fit on the stack.
+const DEPTH_MAX: usize = 32;
 
 impl Names<'_> {
     /// What a task's output is, as far as the file tells.
@@ -17,7 +19,12 @@ impl Names<'_> {
         if let Some(known) = self.outputs.borrow().get(&place) {
             return known.clone();
         }
+        if self.depth.get() == DEPTH_MAX {
+            return Type::Any;
+        }
+        self.depth.set(self.depth.get() + 1);
         let of = self.draft.tasks.get(place).map_or(Type::Any, |task| self.made_by(place, task));
+        self.depth.set(self.depth.get() - 1);
         let of = if parts(&of) > PARTS_MAX { Type::Any } else { of };
         self.outputs.borrow_mut().insert(place, of.clone());
         of

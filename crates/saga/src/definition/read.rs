@@ -72,7 +72,8 @@ pub(super) fn id(key: &str, node: &Node, findings: &mut Findings) -> Option<At<S
         return Some(At { it: text, span: node.span });
     }
     let help = if RESERVED.contains(&text.as_str()) {
-        format!("`{text}` is a word of the expression language: write `{text}_`")
+        let good = good_id(&text);
+        format!("`{text}` is a word of the expression language: write `{good}`")
     } else {
         format!(
             "letters, digits and `_`, {ID_CHARS_MAX} at most, a letter first: `{}`",
@@ -83,17 +84,21 @@ pub(super) fn id(key: &str, node: &Node, findings: &mut Findings) -> Option<At<S
     None
 }
 
-fn is_id(text: &str) -> bool {
+/// Whether a text can be an id.
+pub(super) fn is_id(text: &str) -> bool {
     text.len() <= ID_CHARS_MAX
         && text.starts_with(|first: char| first.is_ascii_alphabetic())
         && text.chars().all(|char| char.is_ascii_alphanumeric() || char == '_')
         && !RESERVED.contains(&text)
 }
 
-fn good_id(text: &str) -> String {
+/// An id that is like a text.
+pub(super) fn good_id(text: &str) -> String {
     let good = |char: char| if char.is_ascii_alphanumeric() { char } else { '_' };
     let made: String = text.trim().chars().map(good).take(ID_CHARS_MAX - 2).collect();
-    if made.starts_with(|first: char| first.is_ascii_alphabetic()) {
+    if RESERVED.contains(&made.as_str()) {
+        format!("{made}_")
+    } else if made.starts_with(|first: char| first.is_ascii_alphabetic()) {
         made
     } else {
         format!("t_{made}")

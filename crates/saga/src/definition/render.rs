@@ -1,24 +1,42 @@
 //! Findings as text, each with its place and its line of the file, and as JSON.
 
-use std::fmt::Write;
+use std::fmt;
 
+use miette::{
+    GraphicalReportHandler, GraphicalTheme, LabeledSpan, MietteError, MietteSpanContents,
+    SourceCode, SourceSpan, SpanContents,
+};
 use serde_json::{Value, json};
 
 use super::{Checked, Diagnostic, Severity};
 
 /// A line of the source is shown up to here, so that a file of one line does not fill the screen.
 const LINE_CHARS_MAX: usize = 160;
+/// Messages are wrapped here.
+const WIDTH: usize = 120;
 
-/// All findings, each with its line of the source and a caret, or nothing where there are none.
+/// Whether a text is for a terminal that shows colours.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Colour {
+    /// Plain text.
+    None,
+    /// With ANSI's escapes.
+    Ansi,
+}
+
+/// All findings, each with its line of the source, or nothing where there are none.
 #[must_use]
-pub fn render(file_name: &str, source: &str, checked: &Checked) -> String {
+pub fn render(file_name: &str, source: &str, checked: &Checked, colour: Colour) -> String {
     let mut text = String::new();
-    for diagnostic in &checked.diagnostics {
+    for found in &checked.diagnostics {
         if !text.is_empty() {
             text.push('\n');
         }
-        // Writing to a String does not fail.
-        let _ = render_one(file_name, source, diagnostic, &mut text);
+        let imported = found.file.as_ref().and_then(|path| checked.imported.get(path));
+        let source = imported.map_or(source, String::as_str);
+        let line = Line::of(path_of(file_name, found), source, found);
+        // Writing to a String does not fail, and the line is there.
+        let _ = handler(found, colour).render_report(&mut text, &Report { found, line });
     }
     text
 }
@@ -31,7 +49,7 @@ pub fn to_json(file_name: &str, checked: &Checked) -> Value {
             "code": found.code,
             "severity": word(found.severity),
             "message": found.message,
-            "file": file_name,
+            "file": path_of(file_name, found),
             "line": found.line,
             "column": found.column,
             "span": [found.span.0, found.span.1],
@@ -42,6 +60,15 @@ pub fn to_json(file_name: &str, checked: &Checked) -> Value {
     Value::Array(findings.collect())
 }
 
+/// An imported file is named as seen from where the file itself is.
+fn path_of(file_name: &str, found: &Diagnostic) -> String {
+    match (&found.file, file_name.rsplit_once('/')) {
+        (None, _) => file_name.to_owned(),
+        (Some(path), None) => path.clone(),
+        (Some(path), Some((folder, _))) => format!("{folder}/{path}"),
+    }
+}
+
 const fn word(severity: Severity) -> &'static str {
     match severity {
         Severity::Error => "error",
@@ -49,34 +76,99 @@ const fn word(severity: Severity) -> &'static str {
     }
 }
 
-fn render_one(
-    file_name: &str,
-    source: &str,
-    found: &Diagnostic,
-    text: &mut String,
-) -> std::fmt::Result {
-    let (line, column) = (found.line, found.column);
-    writeln!(text, "{}[{}]: {}", word(found.severity), found.code, found.message)?;
-    writeln!(text, "  --> {file_name}:{line}:{column}")?;
-    let shown = source.split('\n').nth(line - 1).unwrap_or_default().trim_end_matches('\r');
-    let from = (column - 1).saturating_sub(LINE_CHARS_MAX / 2);
-    let window: String = shown.chars().skip(from).take(LINE_CHARS_MAX).collect();
-    let before: String = window
-        .chars()
-        .take(column - 1 - from)
-        // A tab is as wide beneath as it is above.
-        .map(|char| if char == '\t' { '\t' } else { ' ' })
-        .collect();
-    let marked = source.get(found.span.0..found.span.1).unwrap_or_default();
-    let width = marked.split('\n').next().unwrap_or_default().trim_end().chars().count();
-    let room = window.chars().count().saturating_sub(column - 1 - from);
-    let carets = "^".repeat(width.min(room).max(1));
-    let gutter = " ".repeat(line.to_string().len());
-    writeln!(text, "{line} | {window}")?;
-    let label = found.label.as_deref().map(|label| format!(" {label}")).unwrap_or_default();
-    writeln!(text, "{gutter} | {before}{carets}{label}")?;
-    if let Some(help) = &found.help {
-        writeln!(text, "{gutter} = help: {help}")?;
+/// One line says severity, code and message, where miette has a sign.
+fn handler(found: &Diagnostic, colour: Colour) -> GraphicalReportHandler {
+    let mut theme = match colour {
+        Colour::None => GraphicalTheme::unicode_nocolor(),
+        Colour::Ansi => GraphicalTheme::unicode(),
+    };
+    let sign = format!("{}[{}]:", word(found.severity), found.code);
+    theme.characters.error.clone_from(&sign);
+    theme.characters.warning = sign;
+    GraphicalReportHandler::new_themed(theme)
+        .with_width(WIDTH)
+        .with_break_words(false)
+        .with_context_lines(0)
+        .with_links(false)
+}
+
+/// A finding as miette takes it.
+#[derive(Debug)]
+struct Report<'a> {
+    found: &'a Diagnostic,
+    line: Line,
+}
+
+impl fmt::Display for Report<'_> {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(&self.found.message)
     }
-    Ok(())
+}
+
+impl std::error::Error for Report<'_> {}
+
+impl miette::Diagnostic for Report<'_> {
+    fn severity(&self) -> Option<miette::Severity> {
+        Some(match self.found.severity {
+            Severity::Error => miette::Severity::Error,
+            Severity::Warning => miette::Severity::Warning,
+        })
+    }
+
+    fn help(&self) -> Option<Box<dyn fmt::Display + '_>> {
+        self.found.help.as_ref().map(|help| Box::new(help) as Box<dyn fmt::Display>)
+    }
+
+    fn labels(&self) -> Option<Box<dyn Iterator<Item = LabeledSpan> + '_>> {
+        let label = self.found.label.clone();
+        let label = LabeledSpan::new_primary_with_span(label, self.line.marked.clone());
+        Some(Box::new(std::iter::once(label)))
+    }
+
+    fn source_code(&self) -> Option<&dyn SourceCode> {
+        Some(&self.line)
+    }
+}
+
+/// What is shown of the source: one line or, of a long one, what stands around the place.
+#[derive(Debug)]
+struct Line {
+    path: String,
+    /// From 1.
+    number: usize,
+    column: usize,
+    text: String,
+    /// Bytes of the text.
+    marked: std::ops::Range<usize>,
+}
+
+impl Line {
+    fn of(path: String, source: &str, found: &Diagnostic) -> Self {
+        let whole = source.split('\n').nth(found.line - 1).unwrap_or_default();
+        let before = found.column - 1;
+        let from = before.saturating_sub(LINE_CHARS_MAX / 2);
+        let shown = whole.trim_end_matches('\r').chars().skip(from).take(LINE_CHARS_MAX);
+        // A line break keeps a place behind the last character within the text.
+        let text: String = shown.chain(['\n']).collect();
+        let start = text.char_indices().nth(before - from).map_or(text.len() - 1, |(at, _)| at);
+        let marked = source.get(found.span.0..found.span.1).unwrap_or_default();
+        let width = marked.split('\n').next().unwrap_or_default().trim_end().len();
+        let end = (start + width).min(text.len() - 1);
+        Self { path, number: found.line, column: found.column, text, marked: start..end }
+    }
+}
+
+impl SourceCode for Line {
+    fn read_span<'a>(
+        &'a self,
+        _: &SourceSpan,
+        _: usize,
+        _: usize,
+    ) -> Result<Box<dyn SpanContents<'a> + 'a>, MietteError> {
+        let span = SourceSpan::from(0..self.text.len());
+        let (line, column) = (self.number - 1, self.column - 1);
+        let data = self.text.as_bytes();
+        let name = self.path.clone();
+        Ok(Box::new(MietteSpanContents::new_named(name, data, span, line, column, 1)))
+    }
 }

@@ -76,9 +76,8 @@ impl<'f> Tasks<'f> {
     pub(super) fn read_list(&mut self, key: &str, node: &Node, list: &List) -> Vec<usize> {
         let depth =
             list.host.and_then(|host| self.read.get(host)).map_or(0, |host| host.stand.depth);
-        if depth == DEPTH_MAX {
-            let message = format!("tasks are nested more than {DEPTH_MAX} deep");
-            self.findings.push(Finding::error("E108", node.span, message).help("split the saga"));
+        if depth >= DEPTH_MAX {
+            self.too_deep(node);
             return Vec::new();
         }
         let each = read::list(key, node, self.findings).unwrap_or_default();
@@ -103,6 +102,11 @@ impl<'f> Tasks<'f> {
             places.extend(place);
         }
         places
+    }
+
+    fn too_deep(&mut self, node: &Node) {
+        let message = format!("tasks are nested more than {DEPTH_MAX} deep");
+        self.findings.push(Finding::error("E108", node.span, message).help("split the saga"));
     }
 
     pub(super) fn next_list(&mut self) -> usize {
@@ -255,11 +259,17 @@ impl<'f> Tasks<'f> {
         };
         keys::FALLBACK.check(entries, self.findings);
         let (id, stand) = self.stand_of(place)?;
+        // A task that stands as deep as it may still has one.
+        if stand.depth > DEPTH_MAX {
+            self.too_deep(node);
+            return None;
+        }
         let stand = Stand {
             host: Some(place),
             role: Role::Fallback(place),
             list: self.next_list(),
             follows: None,
+            depth: stand.depth + 1,
             ..stand
         };
         let id = At { it: format!("{}~fallback", id.it), span: (node.span.0, node.span.0 + 1) };

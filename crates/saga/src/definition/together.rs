@@ -1,174 +1,245 @@
-//! What several files are to one another: sagas that are children of others, and events that start them.
+//! What sagas are to one another: children with pivots, sagas that call or start each other. What a
+//! saga is to itself its own file tells.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 
 use events::SagaName;
 
-use super::draft::{Draft, EventDraft};
 use super::findings::{Finding, Findings, Span};
-use super::node::{ActionDraft, SagaDraft, TaskDraft};
-use crate::plan::Kind;
+use super::parts::{self, Part};
+use crate::plan::{Action, EventName, Kind, Plan};
+use crate::yaml::Node;
 
-/// A file among others.
-pub(super) struct Member<'f> {
-    pub(super) draft: &'f Draft,
-    pub(super) findings: &'f mut Findings,
+/// Where a file names other sagas and sends events, by task.
+#[derive(Debug, Default)]
+pub(super) struct Places(BTreeMap<String, Span>);
+
+/// A sound file, and what more there is to say of it.
+pub(super) struct File<'a> {
+    pub(super) plan: &'a Plan,
+    pub(super) places: &'a Places,
+    pub(super) findings: &'a mut Findings,
 }
 
-/// What leads from one saga to another one.
+impl Places {
+    pub(super) fn of(root: &Node) -> Self {
+        let mut places = Self::default();
+        places.add_parts(&mut root.clone(), "");
+        places
+    }
+
+    fn add_parts(&mut self, holder: &mut Node, id: &str) {
+        for part in parts::of(holder) {
+            match part {
+                Part::Fallback(body) => self.add(body, &format!("{id}~fallback")),
+                Part::Undo(body) => self.add(body, &undo_of(id)),
+                Part::Tasks(_) | Part::Sequential(_) | Part::Case(_) | Part::Closing(_) => {
+                    for body in part.bodies() {
+                        let id = body.get("id").and_then(Node::text).unwrap_or_default().to_owned();
+                        self.add(body, &id);
+                    }
+                }
+            }
+        }
+    }
+
+    fn add(&mut self, body: &mut Node, id: &str) {
+        if let Some(node) = body.get("saga").or_else(|| body.get("emit")) {
+            let name = node.get("name").or_else(|| node.get("event")).unwrap_or(node);
+            self.0.insert(id.to_owned(), name.span);
+        }
+        self.add_parts(body, id);
+    }
+
+    fn get(&self, id: &str) -> Span {
+        self.0.get(id).copied().unwrap_or_default()
+    }
+}
+
+fn undo_of(id: &str) -> String {
+    format!("{id}~undo")
+}
+
+/// E409, E411 and W10, for files among all sagas that are known.
+pub(super) fn check(files: &mut [File<'_>], others: &[&Plan]) {
+    let mut plans: Vec<&Plan> = files.iter().map(|file| file.plan).collect();
+    for other in others {
+        if !plans.iter().any(|plan| plan.name == other.name) {
+            plans.push(other);
+        }
+    }
+    let calls: Vec<Vec<Edge>> = plans.iter().map(|plan| calls(plan, &plans)).collect();
+    let starts: Vec<Vec<Edge>> = plans.iter().map(|plan| starts(plan, &plans)).collect();
+    for (at, file) in files.iter_mut().enumerate() {
+        check_children(file, &plans);
+        if let Some(circle) = circle(at, &calls) {
+            file.findings.push(call_circle(file.places, &circle, &plans));
+        }
+        if let Some(circle) = circle(at, &starts) {
+            file.findings.push(event_loop(file.places, &circle, &plans));
+        }
+    }
+}
+
+/// A saga leads to another one.
+#[derive(Clone, Debug)]
 struct Edge {
-    /// The saga that it leads to.
+    from: usize,
     to: usize,
-    /// Where the file says it.
-    span: Span,
+    /// The key of its place.
+    place: String,
     by: By,
 }
 
+#[derive(Clone, Debug)]
 enum By {
-    /// It runs it as a child, down to this depth.
-    Call(u32),
-    /// It emits this event, which starts it.
-    Event(String),
+    Call { max_depth: u32 },
+    Event(EventName),
 }
 
-/// E409, W10 and E411, where they can not be told of one file alone.
-pub(super) fn check(members: &mut [Member<'_>]) {
-    let names: Vec<Option<SagaName>> =
-        members.iter().map(|member| identity(member.draft)).collect();
-    let find = |name: &str| {
-        let name = events::saga_name_of(name);
-        names.iter().position(|known| known.as_ref() == Some(&name))
-    };
-    check_pivots(members, &find);
-    let calls: Vec<Vec<Edge>> =
-        members.iter().map(|member| calls_of(member.draft, &find)).collect();
-    report(members, &names, &calls);
-    let starts: Vec<Vec<Edge>> =
-        members.iter().map(|from| starts_of(from.draft, members)).collect();
-    report(members, &names, &starts);
+/// What a task and its undo do, with the keys of their places.
+fn actions(plan: &Plan) -> impl Iterator<Item = (String, &Action)> {
+    plan.tasks.iter().flat_map(|task| {
+        let undo = task.undo.as_ref().map(|undo| (undo_of(task.id.as_str()), &undo.action));
+        std::iter::once((task.id.to_string(), &task.action)).chain(undo)
+    })
 }
 
-fn identity(draft: &Draft) -> Option<SagaName> {
-    draft.name.as_ref().map(|name| events::saga_name_of(&name.it))
+fn calls(plan: &Plan, plans: &[&Plan]) -> Vec<Edge> {
+    let Some(from) = place_of(&plan.name, plans) else { return Vec::new() };
+    let edges = actions(plan).filter_map(|(place, action)| {
+        let Action::Saga { saga, max_depth, .. } = action else { return None };
+        let to = place_of(saga, plans).filter(|to| *to != from)?;
+        Some(Edge { from, to, place, by: By::Call { max_depth: *max_depth } })
+    });
+    edges.collect()
 }
 
-/// What a task and its undo do.
-fn actions(task: &TaskDraft) -> impl Iterator<Item = &ActionDraft> {
-    std::iter::once(&task.action).chain(task.undo.as_ref().map(|undo| &undo.action))
+fn starts(plan: &Plan, plans: &[&Plan]) -> Vec<Edge> {
+    let Some(from) = place_of(&plan.name, plans) else { return Vec::new() };
+    let mut edges = Vec::new();
+    for (place, action) in actions(plan) {
+        let Some(event) = event_of(action) else { continue };
+        for (to, other) in plans.iter().enumerate() {
+            if to != from && is_started(other, event) {
+                let by = By::Event(event.clone());
+                edges.push(Edge { from, to, place: place.clone(), by });
+            }
+        }
+    }
+    edges
 }
 
-fn child_of(action: &ActionDraft) -> Option<&SagaDraft> {
-    if let ActionDraft::Saga(saga) = action { Some(saga) } else { None }
+fn place_of(name: &SagaName, plans: &[&Plan]) -> Option<usize> {
+    plans.iter().position(|known| known.name == *name)
 }
 
-/// E409: what is to be undone by a child's own compensation, of a child that has a point of no return.
-fn check_pivots(members: &mut [Member<'_>], find: &dyn Fn(&str) -> Option<usize>) {
-    let has_pivot: Vec<bool> = members
-        .iter()
-        .map(|member| member.draft.tasks.iter().any(|task| task.kind == Kind::Pivot))
-        .collect();
-    for member in members {
-        for task in &member.draft.tasks {
-            if task.kind != Kind::Compensatable || task.undo.is_some() {
+/// A `where` may end a loop: what it lets through is not known here.
+fn is_started(plan: &Plan, event: &EventName) -> bool {
+    plan.triggers.iter().any(|trigger| {
+        trigger.filter.is_none() && trigger.topic == event.topic && trigger.event == event.name
+    })
+}
+
+fn event_of(action: &Action) -> Option<&EventName> {
+    match action {
+        Action::Emit(emit) | Action::Request(emit, _) => Some(&emit.event),
+        Action::Agent { .. }
+        | Action::Await(_)
+        | Action::Wait(_)
+        | Action::Choice { .. }
+        | Action::Race { .. }
+        | Action::Group { .. }
+        | Action::Saga { .. }
+        | Action::ForEach(_) => None,
+    }
+}
+
+/// The shortest way from a saga back to itself.
+fn circle(start: usize, edges: &[Vec<Edge>]) -> Option<Vec<Edge>> {
+    let mut reached: BTreeMap<usize, Edge> = BTreeMap::new();
+    let mut next = VecDeque::from([start]);
+    while let Some(at) = next.pop_front() {
+        for edge in edges.get(at)? {
+            if reached.contains_key(&edge.to) {
                 continue;
             }
-            let Some(saga) = child_of(&task.action) else { continue };
-            let child = find(&saga.name.it);
-            if !child.and_then(|child| has_pivot.get(child)).is_some_and(|has| *has) {
-                continue;
-            }
-            let (name, id) = (events::saga_name_of(&saga.name.it), &task.id.it);
-            let message =
-                format!("child saga `{}` has a pivot, so `{id}` cannot be undone", name.as_str());
+            reached.insert(edge.to, edge.clone());
+            next.push_back(edge.to);
+        }
+    }
+    let mut circle = vec![reached.get(&start)?.clone()];
+    while let Some(first) = circle.last().filter(|edge| edge.from != start) {
+        circle.push(reached.get(&first.from)?.clone());
+    }
+    circle.reverse();
+    Some(circle)
+}
+
+fn name<'p>(at: usize, plans: &[&'p Plan]) -> &'p str {
+    plans.get(at).map_or("", |plan| plan.name.as_str())
+}
+
+fn span_of(circle: &[Edge], places: &Places) -> Span {
+    circle.first().map(|edge| places.get(&edge.place)).unwrap_or_default()
+}
+
+fn call_circle(places: &Places, circle: &[Edge], plans: &[&Plan]) -> Finding {
+    let mut names: Vec<&str> = circle.iter().map(|edge| name(edge.from, plans)).collect();
+    names.extend(names.first().copied());
+    let depths = circle.iter().filter_map(|edge| match edge.by {
+        By::Call { max_depth } => Some(max_depth),
+        By::Event(_) => None,
+    });
+    let depth = depths.min().unwrap_or_default();
+    let names = names.join(" → ");
+    let message = format!("sagas call each other: {names}; ends at depth {depth}");
+    let help = "a `when` that ends it earlier";
+    Finding::warning("W10", span_of(circle, places), message).help(help)
+}
+
+fn event_loop(places: &Places, circle: &[Edge], plans: &[&Plan]) -> Finding {
+    let first = circle.first().map_or("", |edge| name(edge.from, plans));
+    let mut message = format!("event loop: {first}");
+    for (at, edge) in circle.iter().enumerate() {
+        let By::Event(event) = &edge.by else { continue };
+        let verb = if at == 0 { " emits" } else { ", which emits" };
+        message = format!("{message}{verb} {event}, which starts {}", name(edge.to, plans));
+    }
+    let help = "a `where` on the trigger, or another event";
+    Finding::error("E411", span_of(circle, places), message).help(help)
+}
+
+/// E409
+fn check_children(file: &mut File<'_>, plans: &[&Plan]) {
+    for task in &file.plan.tasks {
+        let Action::Saga { saga, version, .. } = &task.action else { continue };
+        let by_child = task.undo.as_ref().is_some_and(|undo| is_saga(&undo.action));
+        let child = plans.iter().find(|plan| plan.name == *saga);
+        let child = child.filter(|child| version.as_ref().is_none_or(|of| *of == child.version));
+        let has_pivot = child
+            .is_some_and(|child| child.tasks.iter().any(|task| matches!(task.kind, Kind::Pivot)));
+        if by_child && has_pivot {
+            let id = &task.id;
+            let message = format!("child saga `{saga}` has a pivot, so `{id}` cannot be undone");
             let help = "`kind: pivot` or `retriable`, or a `compensate` of its own";
-            member.findings.push(Finding::error("E409", saga.name.span, message).help(help));
+            let span = file.places.get(id.as_str());
+            file.findings.push(Finding::error("E409", span, message).help(help));
         }
     }
 }
 
-fn calls_of(draft: &Draft, find: &dyn Fn(&str) -> Option<usize>) -> Vec<Edge> {
-    let children = draft.tasks.iter().flat_map(actions).filter_map(child_of);
-    let edges = children.filter_map(|saga| {
-        let to = find(&saga.name.it)?;
-        Some(Edge { to, span: saga.name.span, by: By::Call(saga.max_depth) })
-    });
-    edges.collect()
-}
-
-fn starts_of(draft: &Draft, members: &[Member<'_>]) -> Vec<Edge> {
-    let starts = |of: &Draft, event: &EventDraft| {
-        of.triggers.iter().any(|trigger| trigger.filter.is_none() && trigger.event.is(event))
-    };
-    let emits = draft.tasks.iter().flat_map(actions).filter_map(ActionDraft::emits);
-    let edges = emits.flat_map(|emit| {
-        let event = &emit.event;
-        let started = members.iter().enumerate().filter(|(_, to)| starts(to.draft, event));
-        started.map(|(to, _)| Edge { to, span: event.span, by: By::Event(event.full_name()) })
-    });
-    edges.collect()
-}
-
-/// One ring through each saga, told by the first of those in it. A ring of one is told of its file alone.
-fn report(members: &mut [Member<'_>], names: &[Option<SagaName>], edges: &[Vec<Edge>]) {
-    for (from, member) in members.iter_mut().enumerate() {
-        let Some(ring) = ring(edges, from).filter(|ring| ring.len() > 1) else { continue };
-        member.findings.push(told(from, &ring, names));
+fn is_saga(action: &Action) -> bool {
+    match action {
+        Action::Saga { .. } => true,
+        Action::Agent { .. }
+        | Action::Emit(_)
+        | Action::Await(_)
+        | Action::Request(..)
+        | Action::Wait(_)
+        | Action::Choice { .. }
+        | Action::Race { .. }
+        | Action::Group { .. }
+        | Action::ForEach(_) => false,
     }
-}
-
-/// W10 where sagas call one another, E411 where they start one another.
-fn told(from: usize, ring: &[&Edge], names: &[Option<SagaName>]) -> Finding {
-    let name = |at: usize| names.get(at).and_then(Option::as_ref).map_or("", SagaName::as_str);
-    let span = ring.first().map(|edge| edge.span).unwrap_or_default();
-    let mut depths = Vec::new();
-    let mut steps = Vec::new();
-    for edge in ring {
-        match &edge.by {
-            By::Call(depth) => {
-                depths.push(*depth);
-                steps.push(name(edge.to).to_owned());
-            }
-            By::Event(event) => {
-                steps.push(format!("emits {event}, which starts {}", name(edge.to)));
-            }
-        }
-    }
-    let Some(depth) = depths.into_iter().min() else {
-        let message = format!("event loop: {} {}", name(from), steps.join(", which "));
-        let help = "a `where` on one of the triggers, or another event";
-        return Finding::error("E411", span, message).help(help);
-    };
-    let message = format!(
-        "sagas call each other: {} → {}; ends at depth {depth}",
-        name(from),
-        steps.join(" → ")
-    );
-    Finding::warning("W10", span, message).help("a `when` that ends it earlier")
-}
-
-/// The shortest way from a saga back to it, over those behind it alone: so each ring is found once.
-fn ring(edges: &[Vec<Edge>], from: usize) -> Option<Vec<&Edge>> {
-    let mut reached: Vec<Option<(usize, &Edge)>> = edges.iter().map(|_| None).collect();
-    let mut open = VecDeque::from([from]);
-    while let Some(at) = open.pop_front() {
-        for edge in edges.get(at).into_iter().flatten().filter(|edge| edge.to >= from) {
-            let place = reached.get_mut(edge.to)?;
-            if place.is_none() {
-                *place = Some((at, edge));
-                open.push_back(edge.to);
-            }
-        }
-    }
-    let mut ring = Vec::new();
-    let mut next = from;
-    loop {
-        let (before, edge) = reached.get(next).copied().flatten()?;
-        ring.push(edge);
-        next = before;
-        if next == from {
-            break;
-        }
-    }
-    ring.reverse();
-    Some(ring)
 }

@@ -1,5 +1,7 @@
 //! How events of a task going forward change it.
 
+use events::Timestamp;
+
 use super::Fold;
 use crate::event::{Begun, Body, Doubt, Skip, WorkflowEvent};
 use crate::phase::{After, Loss, Phase, Task, TaskError, TaskRef, Via};
@@ -8,36 +10,8 @@ pub(super) fn fold(into: &mut impl Fold, event: &WorkflowEvent) {
     let time = event.time;
     #[allow(clippy::wildcard_enum_match_arm, reason = "`fold` has chosen among all events")]
     match &event.body {
-        Body::TaskScheduled { task, command, until } => {
-            let task = into.task(task.index());
-            task.phase = Phase::Running { deadline: command.due(), heard: false };
-            task.attempt = command.n;
-            task.ready_at = task.ready_at.or(Some(time));
-            task.inputs = Some(command.value.clone());
-            task.deadline = *until;
-            task.key = Some(command.key.clone());
-            task.via = command.via.clone();
-        }
-        Body::TaskBegun { task, inputs, begun, until } => {
-            let task = into.task(task.index());
-            task.attempt = 1;
-            task.ready_at = Some(time);
-            task.inputs = Some(inputs.clone());
-            task.deadline = *until;
-            task.via = Via::Nothing;
-            task.phase = match begun {
-                Begun::Group { due } => Phase::Open { due: *due },
-                Begun::Await { due } => Phase::Running { deadline: *due, heard: true },
-                Begun::Wait { until } => Phase::Waiting { until: *until },
-                Begun::Race { until } => Phase::Racing { until: *until },
-            };
-        }
-        Body::CasesTaken { task, cases } => {
-            let task = into.task(task.index());
-            task.cases.clone_from(cases);
-            if matches!(task.phase, Phase::Racing { .. }) {
-                task.phase = Phase::Open { due: task.deadline };
-            }
+        Body::TaskScheduled { .. } | Body::TaskBegun { .. } | Body::CasesTaken { .. } => {
+            fold_begin(into, event.time, &event.body);
         }
         Body::TaskStarted { task, .. } => {
             if let Phase::Running { heard, .. } = &mut into.task(task.index()).phase {
@@ -73,6 +47,59 @@ pub(super) fn fold(into: &mut impl Fold, event: &WorkflowEvent) {
                 task.ready_at = Some(time);
             }
         }
+        Body::TaskInDoubt { .. }
+        | Body::TaskSkipped { .. }
+        | Body::TaskCancelled { .. }
+        | Body::StopOrdered { .. }
+        | Body::QueryScheduled { .. }
+        | Body::QueryRepeats { .. } => fold_end(into, event.time, &event.body),
+        other => panic!("fold-only: {other:?} is no event of a task"),
+    }
+}
+
+/// How a task begins, or its next attempt.
+fn fold_begin(into: &mut impl Fold, time: Timestamp, body: &Body) {
+    #[allow(clippy::wildcard_enum_match_arm, reason = "`fold` has chosen among all events")]
+    match body {
+        Body::TaskScheduled { task, command, until } => {
+            let task = into.task(task.index());
+            task.phase = Phase::Running { deadline: command.due(), heard: false };
+            task.attempt = command.n;
+            task.ready_at = task.ready_at.or(Some(time));
+            task.inputs = Some(command.value.clone());
+            task.deadline = *until;
+            task.key = Some(command.key.clone());
+            task.via = command.via.clone();
+        }
+        Body::TaskBegun { task, inputs, begun, until } => {
+            let task = into.task(task.index());
+            task.attempt = 1;
+            task.ready_at = Some(time);
+            task.inputs = Some(inputs.clone());
+            task.deadline = *until;
+            task.via = Via::Nothing;
+            task.phase = match begun {
+                Begun::Group { due } => Phase::Open { due: *due },
+                Begun::Await { due } => Phase::Running { deadline: *due, heard: true },
+                Begun::Wait { until } => Phase::Waiting { until: *until },
+                Begun::Race { until } => Phase::Racing { until: *until },
+            };
+        }
+        Body::CasesTaken { task, cases } => {
+            let task = into.task(task.index());
+            task.cases.clone_from(cases);
+            if matches!(task.phase, Phase::Racing { .. }) {
+                task.phase = Phase::Open { due: task.deadline };
+            }
+        }
+        other => panic!("fold-only: {other:?} begins no task"),
+    }
+}
+
+/// How a task is left: in doubt, passed over, stopped.
+fn fold_end(into: &mut impl Fold, time: Timestamp, body: &Body) {
+    #[allow(clippy::wildcard_enum_match_arm, reason = "`fold` has chosen among all events")]
+    match body {
         Body::TaskInDoubt { task, doubt, error, .. } => {
             let phase = match doubt {
                 Doubt::Undo => Phase::Doubtful,
@@ -109,7 +136,7 @@ pub(super) fn fold(into: &mut impl Fold, event: &WorkflowEvent) {
         Body::QueryRepeats { task, at, until } => {
             settle(into, task, Phase::AskAgain { at: *at, until: *until }, None);
         }
-        other => panic!("fold-only: {other:?} is no event of a task"),
+        other => panic!("fold-only: {other:?} leaves no task"),
     }
 }
 

@@ -100,6 +100,7 @@ impl Saga {
         }
     }
 
+    #[allow(clippy::too_many_lines, reason = "one line for each of the plan's fields")]
     fn plan(&self) -> Plan {
         let count = self.tasks.len();
         // The order of the file means nothing.

@@ -235,6 +235,7 @@ impl World {
     }
 
     /// One line of a scenario.
+    #[allow(clippy::too_many_lines, reason = "one arm a word of the scenarios")]
     pub(crate) fn play(&mut self, line: &str) -> Decision {
         let mut words = line.splitn(3, ' ');
         let (first, second) = (words.next().unwrap(), words.next().unwrap_or(""));

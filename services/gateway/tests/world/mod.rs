@@ -152,6 +152,11 @@ impl World {
         publish_event(&self.broker, id, run, sequence, what);
     }
 
+    /// The same, of a workflow of this version.
+    pub(crate) fn event_of(&self, id: &str, version: &str, run: i64, sequence: u64, what: What) {
+        publish_event_of(&self.broker, id, Version::from(version), run, sequence, what);
+    }
+
     /// Accepts starts like a coordinator does, in a thread that ends with the test.
     pub(crate) fn accept_starts(&self) -> Coordinator {
         let stop = Stop::default();
@@ -181,11 +186,21 @@ async fn read(request: reqwest::RequestBuilder) -> (u16, Value) {
 }
 
 pub(crate) fn publish_event(broker: &Local, id: &str, run: i64, sequence: u64, what: What) {
+    publish_event_of(broker, id, Version::from("000000000000"), run, sequence, what);
+}
+
+fn publish_event_of(
+    broker: &Local,
+    id: &str,
+    version: Version,
+    run: i64,
+    sequence: u64,
+    what: What,
+) {
     let workflow = WorkflowId::from(id);
     let saga = SagaName::from(workflow.parts().unwrap().0);
     let time =
         Timestamp::from_millis(1_795_341_600_000 + run * 1_000 + i64::try_from(sequence).unwrap());
-    let version = Version::from("000000000000");
     let event = Lifecycle { workflow, run: Run(run), sequence, time, saga, version, what };
     let record = Outgoing {
         to: Destination::Events,

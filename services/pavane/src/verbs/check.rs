@@ -6,25 +6,28 @@ use serde_json::{Value, json};
 use crate::cli::Check;
 use crate::failure::Failure;
 use crate::output::Output;
-use crate::verbs::read_text;
+use crate::verbs::SagaFile;
 
-/// Checks each file and shows everything that was found.
+/// Checks files, each by itself and among the others, and shows everything that was found.
 pub(crate) fn run(check: &Check, output: Output) -> Result<(), Failure> {
+    if check.schema {
+        return output.value(&saga::schema());
+    }
+    let colour = Output::colour(&std::io::stdout());
     let (mut errors, mut warnings) = (0_usize, 0_usize);
     let mut found: Vec<Value> = Vec::new();
-    for file in &check.files {
-        let source = read_text(file)?;
-        let shown = file.display().to_string();
-        let checked = saga::check(&source);
+    let files = SagaFile::read(&check.files)?;
+    for (file, checked) in files.iter().zip(SagaFile::check(&files)) {
+        let shown = &file.shown;
         let count = |severity| {
             checked.diagnostics.iter().filter(|found| found.severity == severity).count()
         };
         errors += count(Severity::Error);
         warnings += count(Severity::Warning);
         if output.is_json() {
-            found.push(saga::to_json(&shown, &checked));
+            found.push(saga::to_json(shown, &checked));
         } else if !checked.diagnostics.is_empty() {
-            output.line(saga::render(&shown, &source, &checked).trim_end())?;
+            output.line(saga::render(shown, &file.text, &checked, colour).trim_end())?;
         }
         if let Some(plan) = checked.plan.filter(|_| !output.is_json()) {
             let tasks = plan.tasks.len();

@@ -15,8 +15,9 @@ pub(crate) mod topics;
 pub(crate) mod up;
 pub(crate) mod watch;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
+use saga::{Checked, Source};
 use serde_json::Value;
 
 use crate::failure::Failure;
@@ -28,10 +29,42 @@ pub(crate) fn read_file(file: &Path) -> Result<Vec<u8>, Failure> {
     })
 }
 
-/// A saga file's text.
-pub(crate) fn read_text(file: &Path) -> Result<String, Failure> {
+fn read_text(file: &Path) -> Result<String, Failure> {
     String::from_utf8(read_file(file)?)
         .map_err(|_| Failure::failed(format!("{} is not UTF-8 text", file.display())))
+}
+
+/// A saga file, as it was typed, and its text.
+pub(crate) struct SagaFile<'a> {
+    pub(crate) path: &'a Path,
+    pub(crate) shown: String,
+    pub(crate) text: String,
+}
+
+impl<'a> SagaFile<'a> {
+    /// Reads files, in order.
+    pub(crate) fn read(files: &'a [PathBuf]) -> Result<Vec<Self>, Failure> {
+        let read = |path: &'a PathBuf| {
+            Ok(Self { path, shown: path.display().to_string(), text: read_text(path)? })
+        };
+        files.iter().map(read).collect()
+    }
+
+    /// Reads what it imports, from its folder.
+    pub(crate) fn load(&self) -> impl Fn(&str) -> Result<String, String> + '_ {
+        |path| {
+            let path = self.path.with_file_name(path);
+            std::fs::read_to_string(path).map_err(|error| error.to_string())
+        }
+    }
+
+    /// Checks files together.
+    pub(crate) fn check(files: &[Self]) -> Vec<Checked> {
+        let loads: Vec<_> = files.iter().map(Self::load).collect();
+        let sources =
+            files.iter().zip(&loads).map(|(file, load)| Source { text: &file.text, load });
+        saga::check_all(&sources.collect::<Vec<_>>())
+    }
 }
 
 /// JSON as it was typed, or the file that holds it: `@FILE`.

@@ -1,6 +1,6 @@
 //! The keys of the file itself.
 
-use super::task::{RETRY, TASK};
+use super::task::{RETRY, TASK, TEMPLATE};
 use super::{Key, Keys, Shape, key};
 
 const SHORT_FORM: &str =
@@ -45,11 +45,15 @@ pub(in super::super) static FILE: Keys = Keys {
             "How long an event is kept that comes before its workflow or its task; 10m.",
         ),
         key("max_parallel", Shape::Int, "Tasks of one workflow in flight at once; 100."),
+        key("imports", Shape::MapOf(&Shape::Text), "Files whose templates are used, by an alias."),
+        key(
+            "templates",
+            Shape::MapOf(&Shape::Keys(&TEMPLATE)),
+            "Bodies of tasks, for those that `use` them.",
+        ),
     ]],
     absent: &[
         ("types", DECLARE_TYPE),
-        ("imports", "write the tasks out in this file"),
-        ("templates", "write the tasks out; what they share goes under `defaults`"),
         ("concurrency", "`max_parallel` bounds the tasks of one workflow"),
         ("migrations", "workflows keep the version that they began with"),
         ("apis", BY_AGENT),

@@ -6,6 +6,8 @@ use super::{Key, Keys, Shape, key};
 const BY_AGENT: &str = "use `agent: NAME` and let the participant do it";
 const AGENT_ONLY: &str = "name one agent: `agent: NAME`";
 const LEAVE_OUT: &str = "leave it out";
+const TEMPLATE_OF: &str =
+    "The template, or `alias.template`, of which it has what it does not say.";
 const ONE_UNDO: &str =
     "an undo is one `agent`, `emit`, `await` or `saga`; let a child saga do more";
 
@@ -37,7 +39,8 @@ static STANDING: [Key; 5] = [
 ];
 
 /// What a task does, and how.
-static BODY: [Key; 25] = [
+static BODY: [Key; 26] = [
+    key("use", Shape::Text, TEMPLATE_OF),
     key("description", Shape::Text, "Shown and searchable; not part of the version."),
     key("labels", Shape::MapOf(&Shape::Text), "Searchable; not part of the version."),
     key("type", Shape::Id, "The operation, sent in the command; the id."),
@@ -56,7 +59,11 @@ static BODY: [Key; 25] = [
         Shape::OneOf(&[Shape::Expr, Shape::Keys(&FOR_EACH)]),
         "A list: the task runs once for each element.",
     ),
-    key("inputs", Shape::OneOf(&[Shape::MapOf(&Shape::Value), NAMES]), "What it is given."),
+    key(
+        "inputs",
+        Shape::OneOf(&[Shape::MapOf(&Shape::Value), NAMES, Shape::Expr]),
+        "What it is given.",
+    ),
     key("returns", Shape::MapOf(&Shape::Type), "The shape of its output."),
     key("timeout", Shape::Duration, "One attempt; 1m for `agent` and `emit`."),
     key(
@@ -97,7 +104,6 @@ const LATER: &[(&str, &str)] = &[
     ("accept", "let the participant answer TaskFailed"),
     ("query", "leave it out: with `in_doubt: query` the agent is asked by QueryTask"),
     ("delegation", LEAVE_OUT),
-    ("use", "write the task out"),
     ("priority", LEAVE_OUT),
     ("estimate", LEAVE_OUT),
     ("complexity", LEAVE_OUT),
@@ -128,13 +134,17 @@ pub(in super::super) static TASK: Keys =
 pub(in super::super) static FALLBACK: Keys =
     Keys { place: "a fallback", here: &[&BODY], absent: LATER };
 
+/// For those that `use` it.
+pub(in super::super) static TEMPLATE: Keys =
+    Keys { place: "a template", here: &[&STANDING, &BODY], absent: LATER };
+
 /// What says what a task does.
 pub(in super::super) const ACTIONS: [&str; 8] =
     ["agent", "emit", "await", "wait", "choice", "tasks", "sequential", "saga"];
 
 /// The same, not in this build.
-pub(in super::super) const LATER_ACTIONS: [&str; 10] =
-    ["http", "graphql", "grpc", "human", "external", "vote", "auction", "lead", "trail", "use"];
+pub(in super::super) const LATER_ACTIONS: [&str; 9] =
+    ["http", "graphql", "grpc", "human", "external", "vote", "auction", "lead", "trail"];
 
 pub(in super::super) static RETRY: Keys = Keys {
     place: "retry",
@@ -153,6 +163,7 @@ pub(in super::super) static RETRY: Keys = Keys {
 pub(in super::super) static UNDO: Keys = Keys {
     place: "compensate",
     here: &[&[
+        key("use", Shape::Text, TEMPLATE_OF),
         key("agent", Shape::Name, "Who does it; the agent of the task."),
         key("type", Shape::Id, "The operation; that of the task."),
         key("emit", EMITS, "An event to send."),
@@ -175,7 +186,6 @@ pub(in super::super) static UNDO: Keys = Keys {
         ("grpc", BY_AGENT),
         ("human", "await a signal: `await: signal/approved`"),
         ("external", BY_AGENT),
-        ("use", "write the undo out"),
     ],
 };
 
