@@ -115,7 +115,7 @@ impl Drawing {
         if self.has(Feature::Strategies) {
             saga.strategy = strategy(file[4]).unwrap_or(OnFailure::Compensate);
         }
-        if self.has(Feature::Closing) && saga.strategy == OnFailure::Compensate {
+        if self.has(Feature::Closing) && saga.strategy != OnFailure::Pause {
             saga.closing = self.list(closing, Spot::Closing, DEPTH_MAX);
         }
         kinds(&mut saga, tasks, file[5]);

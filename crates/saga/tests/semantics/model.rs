@@ -9,7 +9,7 @@ use crate::judge::taken;
 use crate::participants;
 use crate::reach::Reach;
 use crate::tree::{
-    Act, Action, AtLeast, InDoubt, Kind, Node, Place, Role, Saga, Strategy, Tree, UndoAct, When,
+    Act, Action, AtLeast, InDoubt, Kind, Node, Place, Role, Strategy, Tree, UndoAct, When,
 };
 use crate::view::End;
 
@@ -44,7 +44,7 @@ struct Model<'a> {
 }
 
 /// `None` where it is open.
-pub(crate) fn run(saga: &Saga, tree: &Tree<'_>) -> Option<Outcome> {
+pub(crate) fn run(tree: &Tree<'_>) -> Option<Outcome> {
     // An undo that fails twice blocks.
     let stuck =
         |node: &Node<'_>| node.task.undos.windows(2).any(|pair| pair == [UndoAct::Retryable; 2]);
@@ -59,6 +59,9 @@ pub(crate) fn run(saga: &Saga, tree: &Tree<'_>) -> Option<Outcome> {
     let escapes = std::mem::take(&mut model.escapes);
     let Some((failed, reach)) = escapes.first().cloned() else {
         let end = if model.partial { End::Partial } else { End::Completed };
+        if model.partial {
+            model.list(&top(&tree.closing)).ok()?;
+        }
         return Some(Outcome { end, fates: model.fates });
     };
     if escapes.iter().any(|(_, other)| *other != reach) {
@@ -94,9 +97,9 @@ pub(crate) fn run(saga: &Saga, tree: &Tree<'_>) -> Option<Outcome> {
                 *fate = Fate::Undone;
             }
         }
-        model.list(&top(&saga_closing(saga, tree))).ok()?;
-        fates.append(&mut model.fates);
     }
+    model.list(&top(&tree.closing)).ok()?;
+    fates.append(&mut model.fates);
     Some(Outcome { end, fates })
 }
 
@@ -109,11 +112,6 @@ fn may_be_held(node: &Node<'_>) -> bool {
         Kind::Compensatable => node.task.in_doubt == Some(InDoubt::Hold),
     };
     asks && node.task.acts.iter().any(unsure)
-}
-
-fn saga_closing(saga: &Saga, tree: &Tree<'_>) -> Vec<usize> {
-    assert_eq!(saga.closing.len(), tree.closing.len());
-    tree.closing.clone()
 }
 
 impl Model<'_> {

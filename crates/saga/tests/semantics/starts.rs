@@ -6,6 +6,7 @@ use events::{Json, Problem};
 use saga::Verb;
 use serde_json::{Value, json};
 
+use crate::features::{Rule, holds};
 use crate::judge::{Judge, is_closing, nothing, solid, taken};
 use crate::participants;
 use crate::reach::Reach;
@@ -52,7 +53,9 @@ impl Judge<'_> {
         let seen = self.seen(place);
         assert_eq!(seen.forward, Forward::Pending, "`{name}` begins while {}", seen.status());
         assert!(!self.view.compensating || closing, "`{name}` begins while compensating");
-        assert!(!closing || self.view.compensated, "`{name}` begins before all is undone");
+        if closing {
+            self.may_close(&name);
+        }
         assert!(!self.view.paused, "`{name}` begins while the run is paused");
         let turned = self.turned.filter(|_| !closing);
         assert!(turned.is_none(), "`{name}` begins after a failure of the run: {turned:?}");
@@ -90,12 +93,29 @@ impl Judge<'_> {
         }
     }
 
+    /// Once the failure is dealt with: all is undone, or all that goes on has ended.
+    fn may_close(&self, name: &str) {
+        if self.view.compensating {
+            return assert!(self.view.compensated, "`{name}` begins before all is undone");
+        }
+        let failed = self.has_accepted() || self.continued();
+        let fast = self.turned == Some(Strategy::FailFast);
+        assert!(failed || fast, "`{name}` begins, but nothing has failed");
+        for node in &self.tree.top {
+            let place = Place { node: *node, at: Vec::new() };
+            let seen = self.seen(&place);
+            let open = matches!(seen.forward, Forward::Running | Forward::Retrying);
+            let open = open || seen.forward == Forward::Pending && !fast;
+            assert!(!open, "`{name}` begins while `{}` is {}", self.tree.name(&place), seen.status());
+        }
+    }
+
     /// After the last attempt; what was in doubt, or stood in it, is undone.
     fn may_fall_back(&self, base: &Place) {
         let name = self.tree.name(base);
         let seen = self.seen(base);
         let has_failed = seen.forward == Forward::Failed
-            || seen.forward == Forward::InDoubt && seen.back == Back::Undone;
+            || seen.doubted && seen.back == Back::Undone;
         assert!(has_failed, "the fallback of `{name}` begins while it is {}", seen.status());
         self.nothing_stands(base);
     }
@@ -245,16 +265,10 @@ impl Judge<'_> {
 
     pub(crate) fn may_complete(&self, place: &Place, output: &Json, by_hand: bool) {
         let (name, output) = (self.tree.name(place), output.value());
-        let fallback = self.tree.fallback(place).filter(|fallback| {
-            let seen = self.seen(fallback);
-            seen.begun.is_some()
-        });
         if by_hand {
             return;
         }
-        if let Some(fallback) = fallback {
-            let seen = self.seen(&fallback);
-            assert_eq!(seen.forward, Forward::Done, "`{name}` is done before its fallback");
+        if let (true, Some(fallback)) = (self.is_replaced(place), self.tree.fallback(place)) {
             assert_eq!(output, self.output(&fallback), "`{name}` gives what its fallback gave");
             return;
         }
@@ -279,7 +293,12 @@ impl Judge<'_> {
             let inner = self.tree.name(&inside);
             assert!(self.is_settled(&inside), "`{name}` is done, `{inner}` is {}", seen.status());
         }
-        assert_eq!(output, self.whole(place), "the output of `{name}`");
+        let inside = self.settled_children(place);
+        let odd = inside.iter().any(|child| {
+            self.seen(child).by_hand && self.tree.fallback(child).is_some()
+        });
+        let right = output == self.whole(place);
+        assert!(right || odd && !holds(Rule::RetryOverFallback), "the output of `{name}`: {output}");
         if let (true, Some(each)) =
             (self.tree.is_for_each(place), self.tree.nodes[place.node].task.for_each)
         {
@@ -321,7 +340,9 @@ impl Judge<'_> {
         let seen = self.seen(place);
         let is_over = matches!(seen.forward, Forward::Done | Forward::Skipped | Forward::Cancelled);
         assert!(!is_over, "`{name}` fails while {}", seen.status());
+        let own = !self.falling.contains(place) && !self.has_failed_inside(place);
         match code {
+            _ if !own => {}
             "join_impossible" => {
                 assert_eq!(self.join(place), Verdict::Impossible, "`{name}`: its join");
             }
@@ -338,6 +359,12 @@ impl Judge<'_> {
         if self.falling.contains(place) && !self.view.compensating {
             self.nothing_stands(place);
         }
+    }
+
+    /// Whether its code may be that of something that stands in it, or of its fallback.
+    fn has_failed_inside(&self, place: &Place) -> bool {
+        let inside = self.tree.inside(place).into_iter().chain(self.tree.fallback(place));
+        inside.into_iter().any(|inside| self.seen(&inside).failures > 0)
     }
 
     fn is_lost(&self, element: &Place) -> bool {
