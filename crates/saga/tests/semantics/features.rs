@@ -47,7 +47,7 @@ pub(crate) const READ: &[Feature] = &[
 ];
 
 /// What the engine runs.
-pub(crate) const RUN: &[Feature] = &[Feature::Groups,Feature::When,Feature::Optional,Feature::Choice,Feature::Fallback,Feature::Alone,Feature::Strict,Feature::Closing,Feature::Wait];
+pub(crate) const RUN: &[Feature] = &[Feature::Groups,Feature::When,Feature::Optional,Feature::Choice,Feature::Fallback,Feature::Alone,Feature::Strict,Feature::Wait];
 
 /// A rule that the engine breaks, as is known; while it stands in [`BROKEN`] nothing is judged by it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,11 +57,15 @@ pub(crate) enum Rule {
     PartialStays,
     /// A late success of what was undone is undone once more, also after a run that went on without it.
     LateSuccess,
-    /// What an operator's retry brings after the fallback has failed is the task's output.
-    RetryOverFallback,
+    /// What TaskCompleted, or an operator, says of a task that has a fallback is what others see.
+    OneOutput,
+    /// What was undone before its fallback began, and that is stopped, stays undone and is listed so.
+    UndoneBeforeFallback,
+    /// `order: strict` counts an undo that is out, also when a late success has made it worthless.
+    StrictWhenLate,
 }
 
-pub(crate) const BROKEN: &[Rule] = &[Rule::PartialStays, Rule::LateSuccess, Rule::RetryOverFallback];
+pub(crate) const BROKEN: &[Rule] = &[Rule::PartialStays, Rule::LateSuccess, Rule::OneOutput, Rule::UndoneBeforeFallback, Rule::StrictWhenLate];
 
 pub(crate) fn holds(rule: Rule) -> bool {
     !BROKEN.contains(&rule)

@@ -7,6 +7,7 @@ use events::{CommandKind, Json, Outgoing, Subject, What, ce_type, header};
 use saga::{Answer, Effects, Known, Unsent, Verb};
 use serde_json::{Value, json};
 
+use crate::features::{Rule, holds};
 use crate::participants::Participants;
 use crate::reach::Reach;
 use crate::tree::{Act, Kind, Place, Role, Strategy, Tree};
@@ -223,7 +224,9 @@ impl Judge<'_> {
 
     /// A task has failed; its fallback comes first.
     fn fell(&mut self, place: &Place) {
-        if !self.is_last(place) {
+        // The failure of a fallback is that of its task, which follows.
+        let is_fallback = matches!(self.tree.nodes[place.node].role, Role::Fallback(_));
+        if !self.is_last(place) || is_fallback {
             return;
         }
         match self.tree.reach(place) {
@@ -264,6 +267,7 @@ impl Judge<'_> {
 
     fn answer(&mut self, subject: &Subject, answer: &Answer) {
         let place = self.tree.find(subject.task.as_str()).unwrap();
+        let lost = self.seen(&place).lost;
         let told = self.told.entry(place).or_default();
         match answer {
             Answer::Completed(output) if subject.kind == CommandKind::Do => {
@@ -274,7 +278,7 @@ impl Judge<'_> {
             Answer::Failed(failure) if subject.kind == CommandKind::Do => {
                 let speaks = !["superseded", "expired"].contains(&failure.code.as_str());
                 let is_last = subject.n == told.sent;
-                told.certain |= speaks && is_last && failure.effects == Effects::None;
+                told.certain |= speaks && is_last && !lost && failure.effects == Effects::None;
             }
             _ => {}
         }
@@ -290,6 +294,12 @@ impl Judge<'_> {
     pub(crate) fn is_replaced(&self, place: &Place) -> bool {
         let fallback = self.tree.fallback(place);
         fallback.is_some_and(|fallback| self.seen(&fallback).forward == Forward::Done)
+    }
+
+    /// Whether what others see of its output is not judged.
+    pub(crate) fn is_odd(&self, place: &Place) -> bool {
+        let fallback = self.tree.fallback(place);
+        !holds(Rule::OneOutput) && fallback.is_some_and(|f| self.seen(&f).begun.is_some())
     }
 
     /// Whether there is no fallback that may still make good its failure.

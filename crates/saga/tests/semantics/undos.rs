@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use crate::features::{Rule, holds};
 use crate::judge::Judge;
 use crate::tree::{Kind, Place, Role};
 use crate::view::{Back, Forward};
@@ -47,7 +48,7 @@ impl Judge<'_> {
             .line(place)
             .iter()
             .any(|around| self.falling.contains(around) || self.is_given_up(around));
-        in_doubt || fell || self.is_loser(place) || seen.undo > 0 || self.stood_in_failed(place)
+        in_doubt || seen.doubted || fell || self.is_loser(place) || seen.undo > 0 || self.stood_in_failed(place)
     }
 
     /// An element, or another container, that has failed with what stands in it.
@@ -152,6 +153,10 @@ impl Judge<'_> {
                 continue;
             }
             let under_way = matches!(other.back, Back::Running | Back::Retrying);
+            // A late success makes its undo begin anew; the one that is out counts all the same.
+            let anew = other.forward == Forward::Done
+                && self.told.get(&there).is_some_and(|told| told.informed.is_none());
+            let under_way = under_way && !(anew && !holds(Rule::StrictWhenLate));
             assert!(!under_way, "strict: `{name}` is undone while `{id}` is");
             let stands = other.back == Back::Nothing
                 && other.forward == Forward::Done

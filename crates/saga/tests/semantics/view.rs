@@ -57,6 +57,8 @@ pub(crate) struct Seen {
     pub(crate) failures: u32,
     /// It was in doubt at some time.
     pub(crate) doubted: bool,
+    /// It was in doubt and so has failed: what is said of it later does not change that.
+    pub(crate) lost: bool,
     /// Why it was passed over.
     pub(crate) reason: Option<String>,
     /// An operator has decided about it.
@@ -155,7 +157,8 @@ impl View {
                 seen.forward = Forward::Retrying;
                 seen.by_hand |= by.is_some();
             }
-            What::TaskInDoubt { code, .. } => {
+            What::TaskInDoubt { policy, code, .. } => {
+                seen.lost = policy == "undo";
                 (seen.forward, seen.doubted) = (Forward::InDoubt, true);
                 seen.code = Some(code.clone());
             }
