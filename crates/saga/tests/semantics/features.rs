@@ -1,0 +1,68 @@
+//! What of the language is drawn: what the engine can do. A feature is switched on when it can.
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(dead_code, reason = "named here, switched on below")]
+pub(crate) enum Feature {
+    /// `tasks`, `sequential`
+    Groups,
+    /// On data, one case or many.
+    Choice,
+    When,
+    /// `any`, `n_of`, `discriminator`
+    Joins,
+    ForEach,
+    Optional,
+    Fallback,
+    /// Of what others stand in.
+    GroupFallback,
+    /// `on_failure` of the file and of tasks.
+    Strategies,
+    /// `on_failure` of groups.
+    Savepoints,
+    /// `then` of the file's `on_failure`.
+    Closing,
+    /// `parallel: false`
+    Alone,
+    /// `order: strict`
+    Strict,
+    Wait,
+}
+
+/// What the checker takes.
+pub(crate) const READ: &[Feature] = &[
+    Feature::Groups,
+    Feature::Choice,
+    Feature::When,
+    Feature::Joins,
+    Feature::ForEach,
+    Feature::Optional,
+    Feature::Fallback,
+    Feature::GroupFallback,
+    Feature::Strategies,
+    Feature::Savepoints,
+    Feature::Closing,
+    Feature::Alone,
+    Feature::Strict,
+    Feature::Wait,
+];
+
+/// What the engine runs.
+pub(crate) const RUN: &[Feature] = &[Feature::Groups,Feature::When,Feature::Optional,Feature::Choice,Feature::Fallback,Feature::Alone,Feature::Strict,Feature::Closing,Feature::Wait];
+
+/// A rule that the engine breaks, as is known; while it stands in [`BROKEN`] nothing is judged by it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Rule {
+    /// A run whose tasks were skipped behind a failure is partial, even if the failure turns out to be a
+    /// success.
+    PartialStays,
+    /// A late success of what was undone is undone once more, also after a run that went on without it.
+    LateSuccess,
+    /// What an operator's retry brings after the fallback has failed is the task's output.
+    RetryOverFallback,
+}
+
+pub(crate) const BROKEN: &[Rule] = &[Rule::PartialStays, Rule::LateSuccess, Rule::RetryOverFallback];
+
+pub(crate) fn holds(rule: Rule) -> bool {
+    !BROKEN.contains(&rule)
+}
