@@ -11,6 +11,7 @@ mod deploy;
 mod draft;
 mod failure;
 mod group;
+mod late;
 mod operator;
 mod ready;
 mod schedule;

@@ -50,4 +50,4 @@ pub use plan::{
 pub use react::react;
 pub use state::{Definition, Newest, State, definition_key, newest_key, wake_at};
 pub use types::Type;
-pub use workflow::Workflow;
+pub use workflow::{Early, Workflow};

@@ -87,6 +87,12 @@ impl Api {
         self.answer(request)?.map_err(Failure::from)
     }
 
+    /// Sends JSON, and says who sends it.
+    pub(crate) fn post_by(&self, path: &str, body: &Value, actor: &str) -> Result<Value, Failure> {
+        let request = self.request(Method::POST, path).header("x-pavane-actor", actor);
+        Ok(self.answer(request.json(body).timeout(PATIENCE))?.map_err(Failure::from)?.1)
+    }
+
     /// Sends a saga file.
     pub(crate) fn post_yaml(
         &self,

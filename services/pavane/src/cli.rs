@@ -100,6 +100,11 @@ pub(crate) enum Verb {
         after_help = "Example:\n  pavane cancel order-processing:o-17 --reason 'ordered twice'"
     )]
     Cancel(Order),
+    /// Tell a workflow something that one of its tasks awaits
+    #[command(
+        after_help = "Example:\n  pavane signal orders:o-17 approve --data '{\"by\":\"ann\"}'"
+    )]
+    Signal(Signal),
     /// Let a paused workflow go on
     #[command(
         after_help = "Example:\n  pavane continue order-processing:o-17 --reason 'bank is back'"
@@ -282,6 +287,18 @@ pub(crate) struct Order {
     /// Why, for the history
     #[arg(long)]
     pub(crate) reason: String,
+}
+
+/// `signal`
+#[derive(Debug, Args)]
+pub(crate) struct Signal {
+    /// The workflow's id, `saga:key`
+    pub(crate) id: String,
+    /// The signal's name
+    pub(crate) name: String,
+    /// What it says, as JSON or the file that holds it
+    #[arg(long, value_name = "JSON or @FILE", default_value = "null")]
+    pub(crate) data: String,
 }
 
 /// An operator's order about a task.

@@ -60,6 +60,7 @@ fn run(cli: &Cli) -> Result<(), Failure> {
         Verb::Get(id) => verbs::read::get(id, &api()?, output),
         Verb::History(id) => verbs::read::history(id, &api()?, output),
         Verb::Watch(watch) => verbs::watch::run(watch, &api()?, output),
+        Verb::Signal(signal) => verbs::operate::signal(signal, &api()?, output),
         Verb::Cancel(order) => verbs::operate::workflow(order, "cancel", &api()?, output),
         Verb::Continue(order) => verbs::operate::workflow(order, "continue", &api()?, output),
         Verb::Retry(order) => verbs::operate::retry(order, &api()?, output),
@@ -122,6 +123,7 @@ fn flags(cli: &Cli) -> Vec<Flag> {
         | Verb::Get(_)
         | Verb::History(_)
         | Verb::Watch(_)
+        | Verb::Signal(_)
         | Verb::Cancel(_)
         | Verb::Continue(_)
         | Verb::Retry(_)

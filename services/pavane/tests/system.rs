@@ -114,6 +114,9 @@ fn a_workflow_is_started_waited_for_and_told() {
     assert_eq!(kinds, ["WorkflowStarted", "TaskScheduled", "TaskCompleted", "WorkflowCompleted"]);
     run(&["get", "greeting:bob"]).exits(3);
     run(&["cancel", "greeting:bob", "--reason", "none"]).exits(3);
+    run(&["signal", "greeting:bob", "approve"]).exits(3);
+    run(&["signal", "greeting:ada", "approve", "--data", "{}"]).exits(1);
+    run(&["signal", "greeting:ada", "approve", "--data", "{"]).exits(2);
     assert!(up.interrupt().success());
 }
 

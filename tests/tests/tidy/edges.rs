@@ -20,8 +20,17 @@ const fn open(name: &'static str, ours: &'static [&'static str]) -> Crate {
 }
 
 const EVENTS: &[&str] = &["bytes", "chrono", "minicbor", "serde", "serde_json", "thiserror"];
-const SAGA: &[&str] =
-    &["bytes", "cel", "minicbor", "saphyr-parser", "serde_json", "sha2", "strsim", "thiserror"];
+const SAGA: &[&str] = &[
+    "bytes",
+    "cel",
+    "miette",
+    "minicbor",
+    "saphyr-parser",
+    "serde_json",
+    "sha2",
+    "strsim",
+    "thiserror",
+];
 const STREAM: &[&str] =
     &["bytes", "getrandom", "metrics", "minicbor", "proptest", "thiserror", "tracing"];
 

@@ -36,7 +36,7 @@ pub fn render(file_name: &str, source: &str, checked: &Checked, colour: Colour) 
         let source = imported.map_or(source, String::as_str);
         let line = Line::of(path_of(file_name, found), source, found);
         // Writing to a String does not fail, and the line is there.
-        let _ = handler(found, colour).render_report(&mut text, &Report { found, line });
+        let _ = drawn_by(found, colour).render_report(&mut text, &Report { found, line });
     }
     text
 }
@@ -77,7 +77,7 @@ const fn word(severity: Severity) -> &'static str {
 }
 
 /// One line says severity, code and message, where miette has a sign.
-fn handler(found: &Diagnostic, colour: Colour) -> GraphicalReportHandler {
+fn drawn_by(found: &Diagnostic, colour: Colour) -> GraphicalReportHandler {
     let mut theme = match colour {
         Colour::None => GraphicalTheme::unicode_nocolor(),
         Colour::Ansi => GraphicalTheme::unicode(),

@@ -236,9 +236,19 @@ mod tests {
         Some(validator.iter_errors(&value).map(say).collect())
     }
 
+    /// All saga files in a folder, at any depth.
     fn files(folder: &str) -> Vec<PathBuf> {
-        let all = fs::read_dir(repository(folder)).unwrap().map(|entry| entry.unwrap().path());
-        all.filter(|path| path.extension().is_some_and(|kind| kind == "yaml")).collect()
+        let (mut files, mut open) = (Vec::new(), vec![repository(folder)]);
+        while let Some(folder) = open.pop() {
+            for path in fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()) {
+                if path.is_dir() {
+                    open.push(path);
+                } else if path.extension().is_some_and(|kind| kind == "yaml") {
+                    files.push(path);
+                }
+            }
+        }
+        files
     }
 
     #[test]

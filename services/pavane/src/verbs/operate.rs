@@ -1,9 +1,9 @@
-//! `pavane cancel`, `continue`, `retry`, `skip` and `resolve`: an operator's orders.
+//! `pavane cancel`, `continue`, `retry`, `skip` and `resolve`: an operator's orders. And `signal`.
 
 use serde_json::{Value, json};
 
 use crate::api::{Api, segment};
-use crate::cli::{Order, TaskOrder, TaskOutcome, TaskOutput};
+use crate::cli::{Order, Signal, TaskOrder, TaskOutcome, TaskOutput};
 use crate::failure::{Failure, Kind};
 use crate::output::Output;
 use crate::verbs::json_argument;
@@ -17,6 +17,16 @@ pub(crate) fn workflow(
 ) -> Result<(), Failure> {
     let path = format!("/v1/workflows/{}/{verb}", segment(&order.id));
     send(&path, &word(&order.reason), &order.id, verb, api, output)
+}
+
+/// `signal`
+pub(crate) fn signal(signal: &Signal, api: &Api, output: Output) -> Result<(), Failure> {
+    let Signal { id, name, data } = signal;
+    let data = json_argument("--data", data)?;
+    let path = format!("/v1/workflows/{}/signals/{}", segment(id), segment(name));
+    let answer =
+        api.post_by(&path, &data, &actor()).map_err(|failure| where_to_look(failure, id))?;
+    output.either(&answer, || format!("{id}: {name} is sent; see `pavane history {id}`"))
 }
 
 /// `retry`
@@ -50,12 +60,24 @@ fn stated(given: &TaskOutput) -> Result<Value, Failure> {
 
 /// The reason, and who gives it.
 fn word(reason: &str) -> Value {
-    let actor = ["USER", "LOGNAME"].into_iter().find_map(|name| std::env::var(name).ok());
-    json!({"reason": reason, "actor": actor.as_deref().unwrap_or("command line")})
+    json!({"reason": reason, "actor": actor()})
+}
+
+fn actor() -> String {
+    let user = ["USER", "LOGNAME"].into_iter().find_map(|name| std::env::var(name).ok());
+    user.unwrap_or_else(|| "command line".to_owned())
 }
 
 fn path(order: &TaskOrder, verb: &str) -> String {
     format!("/v1/workflows/{}/tasks/{}/{verb}", segment(&order.id), segment(&order.task))
+}
+
+fn where_to_look(failure: Failure, id: &str) -> Failure {
+    match failure.kind {
+        Kind::NotFound => failure.next("pavane list"),
+        Kind::Failed => failure.next(format!("pavane get {id}")),
+        Kind::Usage | Kind::Unreachable | Kind::ReaderGone => failure,
+    }
 }
 
 fn send(
@@ -66,10 +88,6 @@ fn send(
     api: &Api,
     output: Output,
 ) -> Result<(), Failure> {
-    let (_, answer) = api.post(path, body).map_err(|failure| match failure.kind {
-        Kind::NotFound => failure.next("pavane list"),
-        Kind::Failed => failure.next(format!("pavane get {id}")),
-        Kind::Usage | Kind::Unreachable | Kind::ReaderGone => failure,
-    })?;
+    let (_, answer) = api.post(path, body).map_err(|failure| where_to_look(failure, id))?;
     output.either(&answer, || format!("{id}: {verb} is ordered; see `pavane history {id}`"))
 }

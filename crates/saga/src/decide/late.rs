@@ -1,0 +1,106 @@
+//! Successes that come late, or broken: docs/reference/compensation.md.
+
+use events::Json;
+
+use super::undo::Why;
+use super::{Draft, Stop, invalid};
+use crate::event::Body;
+use crate::limits::LATE_UNDO;
+use crate::phase::{After, Phase, TaskError};
+use crate::plan::Slot;
+use crate::workflow::Stage;
+
+/// A success of what is undone, or was: it counts once, and where there is something to undo.
+pub(super) fn undone_late(draft: &Draft<'_>, slot: Slot) -> Result<(), Stop> {
+    let task = draft.task(slot);
+    let is_undone = matches!(
+        task.phase,
+        Phase::Undoing { .. } | Phase::UndoRetrying { .. } | Phase::UndoBlocked | Phase::Undone
+    );
+    if is_undone && task.output.is_some() {
+        return Err(Stop::Ignored("duplicate"));
+    }
+    let is_nobodys = draft.task_plan(slot).undo.is_none() && draft.is_forward();
+    if is_nobodys && !task.phase.in_flight() {
+        return Err(Stop::Ignored("late_success"));
+    }
+    Ok(())
+}
+
+/// A success whose output is not what the file declares, or too large.
+pub(super) fn broken(draft: &mut Draft<'_>, slot: Slot, why: TaskError) -> Result<(), Stop> {
+    let phase = draft.task(slot).phase;
+    if !draft.may_be_in_doubt(slot) && phase.in_flight() {
+        draft.fail(slot, why);
+    } else if matches!(phase, Phase::Running { .. } | Phase::Retrying { .. }) {
+        draft.doubt(slot, why);
+    } else if matches!(phase, Phase::Asking { .. } | Phase::AskAgain { .. }) {
+        draft.hold(slot, why);
+    } else {
+        // An operator, or the undo, has it in hand already.
+        return Err(Stop::Ignored("broken_output"));
+    }
+    Ok(())
+}
+
+/// A success of what its fallback has done meanwhile: it is undone, and the fallback's stays.
+pub(super) fn covered_late(draft: &mut Draft<'_>, slot: Slot, output: &Json) -> Result<(), Stop> {
+    let (task, after) = (draft.name(slot), After::Covered);
+    draft.push(Body::Reverting { task, after, error: None });
+    draft.schedule_undo(slot, Why::Late(output.clone()));
+    Ok(())
+}
+
+/// A success after the end: the undo is still sent, once, with the real output.
+pub(super) fn after_end(
+    draft: &mut Draft<'_>,
+    slot: Slot,
+    phase: Phase,
+    output: &Json,
+) -> Result<(), Stop> {
+    let Stage::Ended { at, late, .. } = &draft.head.stage else {
+        return Err(Stop::Ignored("late_success"));
+    };
+    let is_late = late.iter().any(|task| task.index() == slot);
+    if !is_late || draft.task(slot).output.is_some() {
+        return Err(Stop::Ignored("duplicate"));
+    }
+    if draft.now > at.after(LATE_UNDO) {
+        return too_late(draft, draft.task(slot).attempt);
+    }
+    match phase {
+        Phase::Failed { .. }
+        | Phase::Cancelled
+        | Phase::Undone
+        | Phase::Undoing { .. }
+        | Phase::UndoRetrying { .. }
+        | Phase::UndoBlocked => {
+            draft.schedule_undo(slot, Why::Late(output.clone()));
+            Ok(())
+        }
+        Phase::Pending
+        | Phase::Running { .. }
+        | Phase::Retrying { .. }
+        | Phase::Asking { .. }
+        | Phase::AskAgain { .. }
+        | Phase::Held
+        | Phase::Stopping { .. }
+        | Phase::Doubtful
+        | Phase::Done
+        | Phase::Skipped { .. }
+        | Phase::Kept
+        | Phase::Open { .. }
+        | Phase::Waiting { .. }
+        | Phase::Racing { .. }
+        | Phase::Covering
+        | Phase::Covered => Err(Stop::Ignored("late_success")),
+    }
+}
+
+pub(super) fn too_late(draft: &Draft<'_>, attempt: u32) -> Result<(), Stop> {
+    let message = format!(
+        "attempt {attempt} is reported done too long after {} ended; undo it by hand",
+        draft.head.id
+    );
+    invalid("late_success", message)
+}
