@@ -108,9 +108,7 @@ impl Judge<'_> {
 
     pub(crate) fn has_accepted(&self) -> bool {
         self.all().iter().any(|place| {
-            let seen = self.seen(place);
-            let failed = matches!(seen.forward, Forward::Failed | Forward::InDoubt);
-            failed && self.is_last(place) && self.tree.reach(place) == Reach::Accepted
+            self.has_failed(place) && self.is_last(place) && self.tree.reach(place) == Reach::Accepted
         })
     }
 
@@ -121,7 +119,7 @@ impl Judge<'_> {
             let name = self.tree.name(&place);
             let seen = self.seen(&place);
             assert!(self.is_settled(&place), "the end, but `{name}` is {}", seen.status());
-            let failed = matches!(seen.forward, Forward::Failed | Forward::InDoubt);
+            let failed = self.has_failed(&place);
             let reach = self.tree.reach(&place);
             let may = matches!(reach, Reach::Optional | Reach::Accepted) || self.continued();
             assert!(!failed || may || seen.by_hand, "the end, but `{name}` has failed: {reach:?}");
@@ -224,7 +222,7 @@ impl Judge<'_> {
                     (Role::Closing, _) => true,
                     _ => false,
                 };
-                let failed = matches!(seen.forward, Forward::Failed | Forward::InDoubt);
+                let failed = self.has_failed(part);
                 let may_fail = matches!(
                     self.tree.reach(part),
                     Reach::Optional | Reach::Element | Reach::Caught(_)

@@ -109,7 +109,8 @@ impl Judge<'_> {
             Entry::Unsent(record, Unsent::Never) if text(record, header::TYPE) == ce_type::DO_TASK => {
                 let subject: Subject = text(record, header::SUBJECT).parse().unwrap();
                 let place = self.tree.find(subject.task.as_str()).unwrap();
-                self.told.entry(place).or_default().unsent += 1;
+                let in_time = self.seen(&place).forward == Forward::Running;
+                self.told.entry(place).or_default().unsent += u32::from(in_time);
             }
             Entry::Woken(_) | Entry::Unsent(..) => {}
         }
@@ -290,6 +291,14 @@ impl Judge<'_> {
         !told.outputs.is_empty() || told.sent > told.unsent && !told.certain
     }
 
+    /// Whether it has failed, as others see it: what was in doubt and is undone counts, even if it turned
+    /// out to be done.
+    pub(crate) fn has_failed(&self, place: &Place) -> bool {
+        let seen = self.seen(place);
+        let undone = seen.doubted && seen.back != Back::Nothing && !self.is_replaced(place);
+        matches!(seen.forward, Forward::Failed | Forward::InDoubt) || undone
+    }
+
     /// Whether its fallback has done it in its place.
     pub(crate) fn is_replaced(&self, place: &Place) -> bool {
         let fallback = self.tree.fallback(place);
@@ -316,7 +325,10 @@ impl Judge<'_> {
         let is_back = !matches!(seen.back, Back::Running | Back::Retrying | Back::Blocked);
         match seen.forward {
             Forward::Done | Forward::Skipped | Forward::Cancelled => is_back,
-            Forward::Failed => is_back && self.is_last(place),
+            Forward::Failed => {
+                let late = self.is_odd(place) && seen.failures > 1;
+                is_back && (self.is_last(place) || late)
+            }
             Forward::InDoubt => seen.back == Back::Undone && self.is_last(place),
             Forward::Pending | Forward::Running | Forward::Retrying => false,
         }

@@ -103,7 +103,7 @@ fn same(tree: &Tree<'_>, expected: &Outcome, view: &View) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { failure_persistence: None, ..Default::default() })]
+    #![proptest_config(ProptestConfig { failure_persistence: None, max_shrink_iters: 1000, ..Default::default() })]
 
     #[test]
     fn a_history_is_judged(saga in drawn::sagas(Luck::Bad, RUN), steps in steps()) {

@@ -144,10 +144,11 @@ impl Judge<'_> {
         let all = 0..deps.len();
         let settled = all.clone().all(|k| self.is_settled(&deps[k]));
         let skipped = |k: &usize| seen[*k].forward == Forward::Skipped && !by_hand(*k);
-        let done = |k: &usize| seen[*k].forward == Forward::Done || by_hand(*k);
+        let done = |k: &usize| {
+            seen[*k].forward == Forward::Done && !self.has_failed(&deps[*k]) || by_hand(*k)
+        };
         let failed = |k: &usize| {
-            let failed = matches!(seen[*k].forward, Forward::Failed | Forward::InDoubt);
-            failed && !self.is_forgiven(&deps[*k])
+            self.has_failed(&deps[*k]) && !self.is_forgiven(&deps[*k])
         };
         if all.clone().all(|k| skipped(&k)) {
             return Verdict::Skipped;

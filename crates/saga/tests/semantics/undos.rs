@@ -86,7 +86,13 @@ impl Judge<'_> {
     /// All that depends on it, directly or not, is undone before.
     fn reverse(&self, place: &Place) {
         let name = self.tree.name(place);
+        let line = self.tree.line(place);
         for later in self.after_it(place) {
+            // While the run goes on, only what has failed with it is undone at all.
+            let around = |part: &Place| self.falling.contains(part) && line.contains(part);
+            if !self.view.compensating && !self.tree.line(&later).iter().any(around) {
+                continue;
+            }
             let seen = self.seen(&later);
             let other = self.tree.name(&later);
             let is_over = match seen.back {
