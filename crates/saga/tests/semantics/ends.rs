@@ -88,7 +88,7 @@ impl Judge<'_> {
                 self.closed();
             }
             How::Partial => {
-                let why = self.has_accepted() || self.continued();
+                let why = self.accepted || self.continued();
                 assert!(why, "partial, but no failure was accepted");
                 self.closed();
                 self.all_over();
@@ -106,7 +106,7 @@ impl Judge<'_> {
         }
     }
 
-    pub(crate) fn has_accepted(&self) -> bool {
+    fn has_accepted(&self) -> bool {
         self.all().iter().any(|place| {
             self.has_failed(place) && self.is_last(place) && self.tree.reach(place) == Reach::Accepted
         })
@@ -197,7 +197,8 @@ impl Judge<'_> {
             let told = self.told.get(&place);
             let late = told.is_some_and(|told| !told.outputs.is_empty() && told.informed.is_none());
             let undone = seen.back != Back::Nothing;
-            let late = late && (backwards(end) || holds(Rule::LateSuccess));
+            let plain = backwards(end) && self.tree.fallback(&place).is_none();
+            let late = late && (plain || holds(Rule::LateSuccess));
             assert!(!(late && undone), "the success of `{name}` was never undone");
         }
         if end == End::Completed {

@@ -42,6 +42,8 @@ pub(crate) struct Judge<'a> {
     /// A failure that ends the forward work of the whole run.
     pub(crate) turned: Option<Strategy>,
     pub(crate) past_pivot: bool,
+    /// A failure was accepted, even if it has turned out since to be none.
+    pub(crate) accepted: bool,
     pub(crate) orders: Vec<Verb>,
     /// The command that must follow the event.
     due: Option<(String, Json)>,
@@ -58,6 +60,7 @@ pub(crate) fn judge(tree: &Tree<'_>, log: &[Entry], participants: &Participants)
         falling: BTreeSet::new(),
         turned: None,
         past_pivot: false,
+        accepted: false,
         orders: Vec::new(),
         due: None,
     };
@@ -233,7 +236,8 @@ impl Judge<'_> {
         match self.tree.reach(place) {
             Reach::Caught(around) => _ = self.falling.insert(around),
             Reach::Run(Strategy::Compensate) if self.past_pivot => {}
-            Reach::Run(Strategy::Pause) | Reach::Optional | Reach::Accepted | Reach::Element => {}
+            Reach::Accepted => self.accepted = true,
+            Reach::Run(Strategy::Pause) | Reach::Optional | Reach::Element => {}
             Reach::Run(strategy) => self.turned = Some(strategy),
         }
     }
@@ -302,7 +306,9 @@ impl Judge<'_> {
     /// Whether its fallback has done it in its place.
     pub(crate) fn is_replaced(&self, place: &Place) -> bool {
         let fallback = self.tree.fallback(place);
-        fallback.is_some_and(|fallback| self.seen(&fallback).forward == Forward::Done)
+        fallback.is_some_and(|fallback| {
+            self.seen(&fallback).forward == Forward::Done && !self.has_failed(&fallback)
+        })
     }
 
     /// Whether what others see of its output is not judged.
@@ -314,22 +320,26 @@ impl Judge<'_> {
     /// Whether there is no fallback that may still make good its failure.
     pub(crate) fn is_last(&self, place: &Place) -> bool {
         self.tree.fallback(place).is_none_or(|fallback| {
-            use Forward::{Cancelled, Failed, InDoubt, Skipped};
-            matches!(self.seen(&fallback).forward, Failed | Cancelled | Skipped | InDoubt)
+            let forward = self.seen(&fallback).forward;
+            let passed = matches!(forward, Forward::Cancelled | Forward::Skipped);
+            passed || self.has_failed(&fallback)
         })
     }
 
     /// Whether it is over, so that what waits for it may go on.
     pub(crate) fn is_settled(&self, place: &Place) -> bool {
         let seen = self.seen(place);
-        let is_back = !matches!(seen.back, Back::Running | Back::Retrying | Back::Blocked);
+        let is_back =
+            seen.was_back || !matches!(seen.back, Back::Running | Back::Retrying | Back::Blocked);
         match seen.forward {
             Forward::Done | Forward::Skipped | Forward::Cancelled => is_back,
             Forward::Failed => {
                 let late = self.is_odd(place) && seen.failures > 1;
                 is_back && (self.is_last(place) || late)
             }
-            Forward::InDoubt => seen.back == Back::Undone && self.is_last(place),
+            Forward::InDoubt => {
+                (seen.was_back || seen.back == Back::GivenUp) && self.is_last(place)
+            }
             Forward::Pending | Forward::Running | Forward::Retrying => false,
         }
     }

@@ -96,7 +96,7 @@ impl Judge<'_> {
         if self.view.compensating {
             return assert!(self.view.compensated, "`{name}` begins before all is undone");
         }
-        let failed = self.has_accepted() || self.continued();
+        let failed = self.accepted || self.continued();
         let fast = self.turned == Some(Strategy::FailFast);
         assert!(failed || fast, "`{name}` begins, but nothing has failed");
         for node in &self.tree.top {

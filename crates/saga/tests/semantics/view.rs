@@ -59,6 +59,8 @@ pub(crate) struct Seen {
     pub(crate) doubted: bool,
     /// It was in doubt and so has failed: what is said of it later does not change that.
     pub(crate) lost: bool,
+    /// It was undone before; a late success may have its undo sent once more.
+    pub(crate) was_back: bool,
     /// Why it was passed over.
     pub(crate) reason: Option<String>,
     /// An operator has decided about it.
@@ -175,7 +177,7 @@ impl View {
             What::TaskCancelled { .. } => seen.forward = Forward::Cancelled,
             What::UndoScheduled { n, .. } => (seen.back, seen.undo) = (Back::Running, *n),
             What::UndoCompleted { by, .. } => {
-                seen.back = Back::Undone;
+                (seen.back, seen.was_back) = (Back::Undone, true);
                 seen.by_hand |= by.is_some();
             }
             What::UndoFailed { retry_at, .. } => {
