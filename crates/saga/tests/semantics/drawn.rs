@@ -3,7 +3,7 @@
 
 use proptest::prelude::*;
 
-use crate::features::Feature;
+use crate::features::{Feature, Rule, holds};
 use crate::tree::{
     Act, Action, AtLeast, Case, ForEach, InDoubt, Inputs, Join, Kind, Saga, Strategy as OnFailure,
     Task, Tree, UndoAct, When,
@@ -118,7 +118,18 @@ impl Drawing {
         if self.has(Feature::Closing) && saga.strategy != OnFailure::Pause {
             saga.closing = self.list(closing, Spot::Closing, DEPTH_MAX);
         }
+        if !holds(Rule::LosersDoNotCount) {
+            let tree = Tree::of(&saga);
+            let cancels = tree.nodes.iter().filter(|node| node.join.cancels());
+            let losers = cancels.flat_map(|node| node.task.depends_on.clone());
+            for id in losers.collect::<Vec<_>>() {
+                by_id(&mut saga, &id).unwrap().optional = true;
+            }
+        }
         kinds(&mut saga, tasks, file[5]);
+        let waits = |node: &crate::tree::Node<'_>| node.join == Join::All;
+        let plain = Tree::of(&saga).nodes.iter().all(waits);
+        saga.strict &= plain || holds(Rule::StrictAny);
         saga
     }
 

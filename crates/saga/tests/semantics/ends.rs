@@ -39,7 +39,8 @@ impl Judge<'_> {
 
     pub(crate) fn completed(&self, outputs: &Value) {
         assert!(!self.view.compensating, "completed after compensation began");
-        assert!(!self.has_accepted(), "completed, but a failure was accepted");
+        let accepted = self.has_accepted() && holds(Rule::PartialStays);
+        assert!(!accepted, "completed, but a failure was accepted");
         self.all_over();
         let behind = self.view.tasks.values().any(|seen| seen.reason.as_deref() == Some("failed"));
         if behind && !holds(Rule::PartialStays) {
@@ -88,7 +89,9 @@ impl Judge<'_> {
                 self.closed();
             }
             How::Partial => {
-                let why = self.accepted || self.continued();
+                let lost = |place: &Place| self.has_failed(place) && self.is_loser(place);
+                let odd = !holds(Rule::LosersDoNotCount) && self.all().iter().any(lost);
+                let why = self.accepted || self.continued() || odd;
                 assert!(why, "partial, but no failure was accepted");
                 self.closed();
                 self.all_over();
@@ -108,7 +111,10 @@ impl Judge<'_> {
 
     fn has_accepted(&self) -> bool {
         self.all().iter().any(|place| {
-            self.has_failed(place) && self.is_last(place) && self.tree.reach(place) == Reach::Accepted
+            let line = self.tree.line(place);
+            let around = line.iter().skip(1).any(|around| self.seen(around).failures > 0);
+            let counts = !around && !self.is_loser(place);
+            counts && self.has_failed(place) && self.is_last(place) && self.tree.reach(place) == Reach::Accepted
         })
     }
 

@@ -47,7 +47,7 @@ pub(crate) const READ: &[Feature] = &[
 ];
 
 /// What the engine runs.
-pub(crate) const RUN: &[Feature] = &[Feature::Groups,Feature::When,Feature::Optional,Feature::Choice,Feature::Fallback,Feature::Alone,Feature::Strict,Feature::Wait,Feature::Strategies,Feature::Savepoints];
+pub(crate) const RUN: &[Feature] = &[Feature::Groups,Feature::When,Feature::Optional,Feature::Choice,Feature::Fallback,Feature::Alone,Feature::Strict,Feature::Wait,Feature::Strategies,Feature::Savepoints,Feature::Joins];
 
 /// A rule that the engine breaks, as is known; while it stands in [`BROKEN`] nothing is judged by it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,9 +63,17 @@ pub(crate) enum Rule {
     UndoneBeforeFallback,
     /// `order: strict` counts an undo that is out, also when a late success has made it worthless.
     StrictWhenLate,
+    /// What was done and is undone has no output, for what depends on it and for what it stands in.
+    UndoneIsNull,
+    /// `order: strict` comes to an end where a join did not wait for what has finished last.
+    StrictAny,
+    /// The failure of what was cancelled because others were first does not make the run partial.
+    LosersDoNotCount,
+    /// After the end of a run that failed fast, what was in doubt has no more events but of its undo.
+    QuietAfterEnd,
 }
 
-pub(crate) const BROKEN: &[Rule] = &[Rule::PartialStays, Rule::LateSuccess, Rule::OneOutput, Rule::UndoneBeforeFallback, Rule::StrictWhenLate];
+pub(crate) const BROKEN: &[Rule] = &[Rule::PartialStays, Rule::LateSuccess, Rule::OneOutput, Rule::UndoneBeforeFallback, Rule::StrictWhenLate, Rule::UndoneIsNull, Rule::StrictAny, Rule::LosersDoNotCount, Rule::QuietAfterEnd];
 
 pub(crate) fn holds(rule: Rule) -> bool {
     !BROKEN.contains(&rule)

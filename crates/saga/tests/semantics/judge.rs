@@ -11,7 +11,7 @@ use crate::features::{Rule, holds};
 use crate::participants::Participants;
 use crate::reach::Reach;
 use crate::tree::{Act, Kind, Place, Role, Strategy, Tree};
-use crate::view::{Back, Forward, Seen, View, task_of};
+use crate::view::{Back, End, Forward, Seen, View, task_of};
 use crate::world::{Entry, agent, text};
 
 /// What the engine was told of the do of one task.
@@ -27,6 +27,8 @@ pub(crate) struct Told {
     pub(crate) key: Option<String>,
     /// What its commands carry.
     pub(crate) inputs: Option<Json>,
+    /// What those that stand in it are given, as it was when it began.
+    pub(crate) given: Option<Value>,
     /// The number of the first undo that knew the output.
     pub(crate) informed: Option<u32>,
 }
@@ -39,6 +41,8 @@ pub(crate) struct Judge<'a> {
     epoch: u32,
     /// What has been hit by a failure inside of it, and will fail.
     pub(crate) falling: BTreeSet<Place>,
+    /// Done, but too late for a join that wanted no more: to be undone.
+    pub(crate) lost: BTreeSet<Place>,
     /// A failure that ends the forward work of the whole run.
     pub(crate) turned: Option<Strategy>,
     pub(crate) past_pivot: bool,
@@ -58,6 +62,7 @@ pub(crate) fn judge(tree: &Tree<'_>, log: &[Entry], participants: &Participants)
         ids: BTreeSet::new(),
         epoch: 0,
         falling: BTreeSet::new(),
+        lost: BTreeSet::new(),
         turned: None,
         past_pivot: false,
         accepted: false,
@@ -127,6 +132,10 @@ impl Judge<'_> {
                 What::UndoScheduled { .. } | What::UndoCompleted { .. } | What::UndoFailed { .. }
             ) || matches!(what, What::TaskSkipped { reason, .. } if reason == "undo")
                 || matches!(what, What::CompensationBlocked { .. });
+            let odd = self.view.end == Some(End::Failed) && !holds(Rule::QuietAfterEnd);
+            if odd && matches!(what, What::TaskFailed { .. } | What::TaskCompleted { .. }) {
+                return;
+            }
             assert!(is_undo, "only undos follow the end, found {what:?}");
         }
         let Some(id) = task_of(what) else { return self.before_run(what) };
@@ -153,6 +162,9 @@ impl Judge<'_> {
                 let once = seen.successes == 0 || self.is_replaced(&place);
                 assert!(once, "`{id}` is done twice");
                 self.may_complete(&place, output, by.is_some());
+                if self.is_loser(&place) {
+                    self.lost.insert(place);
+                }
             }
             What::TaskFailed { code, .. } => self.may_fail(&place, code),
             What::TaskSkipped { reason, by, .. } => self.may_skip(&place, reason, by.is_some()),
@@ -203,6 +215,10 @@ impl Judge<'_> {
         }
         let Some(place) = task_of(what).and_then(|id| self.tree.find(id)) else { return };
         match what {
+            What::TaskStarted { .. } if !self.is_agent(&place) => {
+                let given = self.given(&place);
+                self.told.entry(place).or_default().given = Some(given);
+            }
             What::TaskCompleted { .. } if self.kind(&place) == Kind::Pivot => {
                 self.past_pivot = true;
                 self.turned = None;
@@ -230,7 +246,7 @@ impl Judge<'_> {
     fn fell(&mut self, place: &Place) {
         // The failure of a fallback is that of its task, which follows.
         let is_fallback = matches!(self.tree.nodes[place.node].role, Role::Fallback(_));
-        if !self.is_last(place) || is_fallback {
+        if !self.is_last(place) || is_fallback || self.is_loser(place) {
             return;
         }
         match self.tree.reach(place) {
@@ -314,7 +330,10 @@ impl Judge<'_> {
     /// Whether what others see of its output is not judged.
     pub(crate) fn is_odd(&self, place: &Place) -> bool {
         let fallback = self.tree.fallback(place);
-        !holds(Rule::OneOutput) && fallback.is_some_and(|f| self.seen(&f).begun.is_some())
+        let gave_way = fallback.is_some_and(|f| self.seen(&f).begun.is_some());
+        let seen = self.seen(place);
+        let undone = seen.forward == Forward::Done && seen.back != Back::Nothing;
+        !holds(Rule::OneOutput) && gave_way || !holds(Rule::UndoneIsNull) && undone
     }
 
     /// Whether there is no fallback that may still make good its failure.
@@ -335,10 +354,11 @@ impl Judge<'_> {
             Forward::Done | Forward::Skipped | Forward::Cancelled => is_back,
             Forward::Failed => {
                 let late = self.is_odd(place) && seen.failures > 1;
-                is_back && (self.is_last(place) || late)
+                is_back && (self.is_last(place) || late || self.is_loser(place))
             }
             Forward::InDoubt => {
-                (seen.was_back || seen.back == Back::GivenUp) && self.is_last(place)
+                let over = seen.was_back || seen.back == Back::GivenUp;
+                over && (self.is_last(place) || self.is_loser(place))
             }
             Forward::Pending | Forward::Running | Forward::Retrying => false,
         }

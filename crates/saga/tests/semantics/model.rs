@@ -213,9 +213,9 @@ impl Model<'_> {
         let (taken, not): (Vec<Place>, Vec<Place>) =
             self.tree.inside(place).into_iter().partition(runs);
         self.fates.extend(not.into_iter().map(|place| (place, Fate::Skipped)));
-        let before = self.escapes.len();
+        let before = (self.escapes.len(), self.partial);
         self.list(&taken)?;
-        if self.escapes.len() > before {
+        if self.escapes.len() > before.0 {
             return self.caught(place, before);
         }
         let output = |child: &Place| match &self.fates[child] {
@@ -232,7 +232,11 @@ impl Model<'_> {
     }
 
     /// What stood in it has failed: either this is where it ends, or it goes further.
-    fn caught(&mut self, place: &Place, before: usize) -> Result<Option<Fate>, Open> {
+    fn caught(
+        &mut self,
+        place: &Place,
+        (before, partial): (usize, bool),
+    ) -> Result<Option<Fate>, Open> {
         let mine = Reach::Caught(place.clone());
         let new = &self.escapes[before..];
         match new.iter().filter(|(_, reach)| *reach == mine).count() {
@@ -243,6 +247,7 @@ impl Model<'_> {
             }
             _ => {
                 self.escapes.truncate(before);
+                self.partial = partial;
                 for inside in self.tree.deep(place) {
                     self.fates.remove(&inside);
                 }
@@ -254,9 +259,9 @@ impl Model<'_> {
     fn for_each(&mut self, place: &Place) -> Result<Option<Fate>, Open> {
         let each = self.tree.nodes[place.node].task.for_each.unwrap();
         let elements = self.tree.inside(place);
-        let before = self.escapes.len();
+        let before = (self.escapes.len(), self.partial);
         self.list(&elements)?;
-        if self.escapes.len() > before {
+        if self.escapes.len() > before.0 {
             return self.caught(place, before);
         }
         let done = elements.iter().filter(|e| matches!(self.fates[*e], Fate::Done(_))).count();

@@ -1,7 +1,5 @@
 //! The rules of beginning and of ending well, of failing and of being passed over.
 
-use std::collections::BTreeMap;
-
 use events::{Json, Problem};
 use saga::Verb;
 use serde_json::{Value, json};
@@ -132,6 +130,20 @@ impl Judge<'_> {
         }
     }
 
+    fn counts_as_done(&self, dep: &Place) -> bool {
+        let seen = self.seen(dep);
+        let by_hand = seen.by_hand && seen.forward == Forward::Skipped;
+        let counts = !self.has_failed(dep) && !self.lost.contains(dep);
+        seen.forward == Forward::Done && counts || by_hand
+    }
+
+    /// Whether as many as its join wants are done.
+    fn is_served(&self, place: &Place) -> bool {
+        let wants = self.tree.nodes[place.node].join.wants();
+        let done = self.tree.deps(place).iter().filter(|dep| self.counts_as_done(dep)).count();
+        wants.is_some_and(|n| done >= n)
+    }
+
     /// 2.4
     fn join(&self, place: &Place) -> Verdict {
         let deps = self.tree.deps(place);
@@ -144,9 +156,7 @@ impl Judge<'_> {
         let all = 0..deps.len();
         let settled = all.clone().all(|k| self.is_settled(&deps[k]));
         let skipped = |k: &usize| seen[*k].forward == Forward::Skipped && !by_hand(*k);
-        let done = |k: &usize| {
-            seen[*k].forward == Forward::Done && !self.has_failed(&deps[*k]) || by_hand(*k)
-        };
+        let done = |k: &usize| self.counts_as_done(&deps[*k]);
         let failed = |k: &usize| {
             self.has_failed(&deps[*k]) && !self.is_forgiven(&deps[*k])
         };
@@ -220,25 +230,27 @@ impl Judge<'_> {
         }) || self.tree.deps(&outer).iter().any(|dep| self.is_odd(dep)) {
             return;
         }
-        let deps = self.tree.deps(place);
-        let partial = node.join != Join::All && !deps.is_empty();
-        if partial && matches!(node.task.inputs, Inputs::Absent) {
+        let line = self.tree.line(place);
+        let partial = |part: &Place| {
+            self.tree.nodes[part.node].join != Join::All && !self.tree.deps(part).is_empty()
+        };
+        let given = solid(&self.given(place));
+        if line.iter().any(partial) {
             // Which of them were there is a matter of time.
-            let known: BTreeMap<String, Value> = deps
-                .iter()
-                .map(|dep| (self.tree.nodes[dep.node].task.id.clone(), self.output(dep)))
-                .collect();
-            let solid = solid(&found);
-            for (id, value) in solid.as_object().into_iter().flatten() {
-                assert_eq!(Some(value), known.get(id), "inputs of `{name}`");
+            for (id, value) in solid(&found).as_object().into_iter().flatten() {
+                assert_eq!(Some(value), given.get(id), "inputs of `{name}`");
             }
             return;
         }
-        assert_eq!(solid(&found), solid(&self.given(place)), "inputs of `{name}`");
+        let as_begun = line.iter().skip(1).any(|part| {
+            let begun = self.told.get(part).and_then(|told| told.given.as_ref());
+            begun.is_some_and(|given| solid(given) == solid(&found))
+        });
+        assert!(as_begun || solid(&found) == given, "inputs of `{name}`: {found}, not {given}");
     }
 
     /// What a task is given, or what stands in it.
-    fn given(&self, place: &Place) -> Value {
+    pub(crate) fn given(&self, place: &Place) -> Value {
         let node = &self.tree.nodes[place.node];
         let is_root = place.at.len() > node.depth;
         let at = &place.at[..node.depth];
@@ -430,14 +442,18 @@ impl Judge<'_> {
     /// Whether it, or what it stands in, lost against others whose join wanted no more.
     pub(crate) fn is_loser(&self, place: &Place) -> bool {
         self.tree.line(place).iter().any(|part| {
+            let base = match self.tree.nodes[part.node].role {
+                Role::Fallback(of) => of,
+                _ => part.node,
+            };
             let waiting = (0..self.tree.nodes.len()).filter(|other| {
                 let known = &self.tree.nodes[*other];
-                known.deps.contains(&part.node) && known.join.cancels()
+                known.deps.contains(&base) && known.join.cancels()
             });
             waiting.into_iter().any(|other| {
                 let winner = Place { node: other, at: part.at.clone() };
                 let depth = self.tree.nodes[part.node].depth;
-                part.at.len() == depth && self.join(&winner) == Verdict::Begins
+                part.at.len() == depth && self.is_served(&winner)
             })
         })
     }

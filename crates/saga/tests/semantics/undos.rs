@@ -31,9 +31,10 @@ impl Judge<'_> {
         self.carries(place, &inputs);
         // A later undo may meet what a late success has brought back.
         if n == 1 {
-            self.reverse(place);
-            if self.tree.saga.strict {
-                self.strictly_last(place);
+            // With joins that do not wait, the last finished is not always the last by the graph.
+            match self.tree.saga.strict && self.view.compensating {
+                true => self.strictly_last(place),
+                false => self.reverse(place),
             }
         }
     }
@@ -68,7 +69,8 @@ impl Judge<'_> {
         let by_hand = self.seen(place).by_hand;
         let known = told.outputs.first().map(|output| output.value());
         assert_eq!(found["key"], json!(told.key), "the undo of `{name}` carries the key");
-        if by_hand {
+        let late = !self.view.compensating && self.seen(place).undo > 0;
+        if by_hand || late && !holds(Rule::LateSuccess) {
             return;
         }
         match known {
@@ -148,9 +150,6 @@ impl Judge<'_> {
 
     /// `order: strict`: one at a time, the last that was finished first.
     fn strictly_last(&self, place: &Place) {
-        if !self.view.compensating {
-            return;
-        }
         let name = self.tree.name(place);
         let seen = self.seen(place);
         for (id, other) in &self.view.tasks {
