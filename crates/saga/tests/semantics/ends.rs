@@ -222,11 +222,8 @@ impl Judge<'_> {
                     (Role::Case(case), Some(choice)) => {
                         !taken(self.tree, choice.node).contains(&case)
                     }
-                    (Role::Fallback(of), _) => {
-                        let base = self.seen(&Place { node: of, at: part.at.clone() });
-                        base.failures == 0 || base.forward != Forward::Failed
-                    }
-                    (Role::Closing, _) => true,
+                    // Its task speaks for it.
+                    (Role::Fallback(_) | Role::Closing, _) => true,
                     _ => false,
                 };
                 let failed = self.has_failed(part);

@@ -47,7 +47,7 @@ pub(crate) const READ: &[Feature] = &[
 ];
 
 /// What the engine runs.
-pub(crate) const RUN: &[Feature] = &[Feature::Groups,Feature::When,Feature::Optional,Feature::Choice,Feature::Fallback,Feature::Alone,Feature::Strict,Feature::Wait,Feature::Strategies,Feature::Savepoints,Feature::Joins];
+pub(crate) const RUN: &[Feature] = &[Feature::Groups,Feature::When,Feature::Optional,Feature::Choice,Feature::Fallback,Feature::Alone,Feature::Strict,Feature::Wait,Feature::Strategies,Feature::Savepoints,Feature::Joins,Feature::ForEach];
 
 /// A rule that the engine breaks, as is known; while it stands in [`BROKEN`] nothing is judged by it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -71,9 +71,11 @@ pub(crate) enum Rule {
     LosersDoNotCount,
     /// After the end of a run that failed fast, what was in doubt has no more events but of its undo.
     QuietAfterEnd,
+    /// Whether a join is skipped, or impossible, does not depend on what is skipped first.
+    SkippedFirst,
 }
 
-pub(crate) const BROKEN: &[Rule] = &[Rule::PartialStays, Rule::LateSuccess, Rule::OneOutput, Rule::UndoneBeforeFallback, Rule::StrictWhenLate, Rule::UndoneIsNull, Rule::StrictAny, Rule::LosersDoNotCount, Rule::QuietAfterEnd];
+pub(crate) const BROKEN: &[Rule] = &[Rule::PartialStays, Rule::LateSuccess, Rule::OneOutput, Rule::UndoneBeforeFallback, Rule::StrictWhenLate, Rule::UndoneIsNull, Rule::StrictAny, Rule::LosersDoNotCount, Rule::QuietAfterEnd, Rule::SkippedFirst];
 
 pub(crate) fn holds(rule: Rule) -> bool {
     !BROKEN.contains(&rule)

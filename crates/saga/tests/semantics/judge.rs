@@ -18,12 +18,10 @@ use crate::world::{Entry, agent, text};
 #[derive(Default)]
 pub(crate) struct Told {
     pub(crate) outputs: Vec<Json>,
-    /// The last that was said: certainly not done.
-    pub(crate) certain: bool,
     /// The newest attempt whose command was sent.
     pub(crate) sent: u32,
-    /// How many of them were certainly never stored.
-    pub(crate) unsent: u32,
+    /// Attempts of which nobody has said that they did nothing.
+    pub(crate) open: BTreeSet<u32>,
     pub(crate) key: Option<String>,
     /// What its commands carry.
     pub(crate) inputs: Option<Json>,
@@ -118,7 +116,9 @@ impl Judge<'_> {
                 let subject: Subject = text(record, header::SUBJECT).parse().unwrap();
                 let place = self.tree.find(subject.task.as_str()).unwrap();
                 let in_time = self.seen(&place).forward == Forward::Running;
-                self.told.entry(place).or_default().unsent += u32::from(in_time);
+                if in_time {
+                    self.told.entry(place).or_default().open.remove(&subject.n);
+                }
             }
             Entry::Woken(_) | Entry::Unsent(..) => {}
         }
@@ -221,7 +221,7 @@ impl Judge<'_> {
             }
             What::TaskCompleted { .. } if self.kind(&place) == Kind::Pivot => {
                 self.past_pivot = true;
-                self.turned = None;
+                self.turned = self.turned.filter(|turned| *turned == Strategy::FailFast);
             }
             What::TaskFailed { .. } => self.fell(&place),
             What::TaskInDoubt { policy, .. } if policy == "undo" => self.fell(&place),
@@ -233,7 +233,11 @@ impl Judge<'_> {
         let running = self.running(|seen| seen.forward == Forward::Running);
         assert!(running <= self.tree.saga.max_parallel, "max_parallel: {running} tasks in flight");
         // What an operator repeats is not counted.
-        let undoing = self.running(|seen| seen.back == Back::Running && !seen.repeated);
+        let counts = |seen: &Seen| {
+            let anew = seen.forward == Forward::Done && seen.doubted;
+            !seen.repeated && (!anew || holds(Rule::StrictWhenLate))
+        };
+        let undoing = self.running(|seen| seen.back == Back::Running && counts(seen));
         assert!(undoing <= self.tree.saga.max_parallel, "max_parallel: {undoing} undos in flight");
     }
 
@@ -275,7 +279,8 @@ impl Judge<'_> {
         match text(record, header::TYPE) {
             ce_type::DO_TASK => {
                 assert!(subject.kind == CommandKind::Do);
-                (told.sent, told.certain) = (subject.n, false);
+                told.sent = subject.n;
+                told.open.insert(subject.n);
             }
             ce_type::UNDO_TASK => assert!(subject.kind == CommandKind::Undo),
             // Only the commands that events speak of must follow them.
@@ -295,11 +300,14 @@ impl Judge<'_> {
                 told.outputs.push(output.clone());
             }
             Answer::Status { status: Known::Done, output } => told.outputs.push(output.clone()),
-            Answer::Status { status: Known::NotDone, .. } => told.certain = true,
+            Answer::Status { status: Known::NotDone, .. } => told.open.clear(),
             Answer::Failed(failure) if subject.kind == CommandKind::Do => {
                 let speaks = !["superseded", "expired"].contains(&failure.code.as_str());
                 let is_last = subject.n == told.sent;
-                told.certain |= speaks && is_last && !lost && failure.effects == Effects::None;
+                // The last answer speaks for all attempts.
+                if speaks && is_last && !lost && failure.effects == Effects::None {
+                    told.open.clear();
+                }
             }
             _ => {}
         }
@@ -308,7 +316,7 @@ impl Judge<'_> {
     /// Whether it may have left something behind, by all that the engine was told.
     pub(crate) fn possibly_done(&self, place: &Place) -> bool {
         let Some(told) = self.told.get(place) else { return false };
-        !told.outputs.is_empty() || told.sent > told.unsent && !told.certain
+        !told.outputs.is_empty() || !told.open.is_empty()
     }
 
     /// Whether it has failed, as others see it: what was in doubt and is undone counts, even if it turned

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
+use crate::features::{Rule, holds};
 use crate::judge::taken;
 use crate::participants;
 use crate::reach::Reach;
@@ -92,7 +93,9 @@ pub(crate) fn run(tree: &Tree<'_>) -> Option<Outcome> {
     if end == End::Compensated {
         for (place, fate) in &mut fates {
             let node = &tree.nodes[place.node];
-            let undone = node.is_agent() && node.task.kind == Kind::Compensatable;
+            let undone = node.is_agent()
+                && node.task.for_each.is_none()
+                && node.task.kind == Kind::Compensatable;
             if undone && !replaced.contains(place) && matches!(fate, Fate::Done(_)) {
                 *fate = Fate::Undone;
             }
@@ -144,6 +147,10 @@ impl Model<'_> {
             deps.iter().filter(|dep| !escaped(dep)).map(|dep| &self.fates[dep]).collect();
         let open = fates.len() < deps.len();
         let join = self.tree.nodes[place.node].join;
+        let skipped = fates.iter().filter(|fate| **fate == &Fate::Skipped).count();
+        if join.wants().is_some_and(|n| deps.len() - skipped < n) && !holds(Rule::SkippedFirst) {
+            return Err(Open);
+        }
         if !deps.is_empty() && !open && fates.iter().all(|fate| **fate == Fate::Skipped) {
             return Ok(Some(Begins::Never));
         }
@@ -157,8 +164,8 @@ impl Model<'_> {
                 Ok(Some(if behind { Begins::Never } else { Begins::Now }))
             }
             Some(n) if done >= n => {
-                let rest = fates.iter().filter(|fate| ***fate != Fate::Skipped).count() > n;
-                if open || join.cancels() && rest { Err(Open) } else { Ok(Some(Begins::Now)) }
+                // Whoever is not among the first is stopped, wherever it is by then.
+                if open || join.cancels() && deps.len() > n { Err(Open) } else { Ok(Some(Begins::Now)) }
             }
             Some(_) if open => Ok(None),
             Some(_) => Ok(Some(Begins::Impossible)),
@@ -166,7 +173,9 @@ impl Model<'_> {
     }
 
     fn wanted(&self, place: &Place) -> bool {
-        match &self.tree.nodes[place.node].task.when {
+        let node = &self.tree.nodes[place.node];
+        match &node.task.when {
+            _ if place.at.len() > node.depth => true,
             None => true,
             Some(When::Flag(value)) => *value,
             Some(When::Output(id, n)) => {

@@ -48,7 +48,9 @@ impl Judge<'_> {
         let name = self.tree.name(place);
         let closing = is_closing(self.tree, place);
         let seen = self.seen(place);
-        assert_eq!(seen.forward, Forward::Pending, "`{name}` begins while {}", seen.status());
+        let again = seen.by_hand && seen.forward == Forward::Retrying;
+        let fresh = again || seen.forward == Forward::Pending;
+        assert!(fresh, "`{name}` begins while {}", seen.status());
         assert!(!self.view.compensating || closing, "`{name}` begins while compensating");
         if closing {
             self.may_close(&name);
@@ -78,7 +80,7 @@ impl Judge<'_> {
             _ => {}
         }
         let verdict = self.join(place);
-        assert_eq!(verdict, Verdict::Begins, "`{name}` begins too early");
+        assert!(again || verdict == Verdict::Begins, "`{name}` begins too early: {verdict:?}");
         assert!(self.wanted(place), "`{name}` begins though its `when` is false");
         self.exclusive(place);
         if let (true, Some(each)) = (is_root, node.task.for_each) {
@@ -169,7 +171,10 @@ impl Judge<'_> {
             None => Verdict::Waits,
             Some(n) if all.clone().filter(done).count() >= n => Verdict::Begins,
             Some(n) => {
-                let open = |k: &usize| done(k) || !self.is_settled(&deps[*k]);
+                let open = |k: &usize| {
+                    let dep = &deps[*k];
+                    done(k) || !self.is_settled(dep) && !self.is_loser(dep)
+                };
                 let can = all.clone().filter(open).count() >= n;
                 if can { Verdict::Waits } else { Verdict::Impossible }
             }
@@ -322,7 +327,12 @@ impl Judge<'_> {
             (self.tree.is_for_each(place), self.tree.nodes[place.node].task.for_each)
         {
             let done = self.tree.inside(place).into_iter();
-            let done = done.filter(|element| self.seen(element).forward == Forward::Done).count();
+            // An element's failure that `continue` accepts does not count against it.
+            let fine = |element: &Place| {
+                let accepted = self.tree.reach(element) == Reach::Accepted;
+                self.seen(element).forward == Forward::Done || accepted || self.continued()
+            };
+            let done = done.filter(fine).count();
             assert!(done >= each.needs(), "`{name}`: {done} of {} elements", each.needs());
         }
     }
@@ -387,11 +397,21 @@ impl Judge<'_> {
         inside.into_iter().any(|inside| self.seen(&inside).failures > 0)
     }
 
+    /// Whether it stands in a `for_each` that has lost too many elements.
+    pub(crate) fn is_short(&self, place: &Place) -> bool {
+        self.tree.line(place).iter().skip(1).any(|around| {
+            let each = self.tree.nodes[around.node].task.for_each;
+            let each = each.filter(|_| self.tree.is_for_each(around));
+            each.is_some_and(|each| {
+                let lost = self.tree.inside(around).into_iter();
+                let lost = lost.filter(|element| self.is_lost(element)).count();
+                each.count - lost.min(each.count) < each.needs()
+            })
+        })
+    }
+
     fn is_lost(&self, element: &Place) -> bool {
-        matches!(
-            self.seen(element).forward,
-            Forward::Failed | Forward::Cancelled | Forward::InDoubt
-        )
+        self.seen(element).forward == Forward::Cancelled || self.has_failed(element)
     }
 
     pub(crate) fn may_skip(&self, place: &Place, reason: &str, by_hand: bool) {
@@ -435,7 +455,7 @@ impl Judge<'_> {
         let is_over = matches!(seen.forward, Forward::Done | Forward::Skipped);
         assert!(!is_over, "`{name}` is cancelled while {}", seen.status());
         let fell = self.tree.line(place).iter().any(|around| self.falling.contains(around));
-        let turned = self.view.compensating || self.turned.is_some();
+        let turned = self.view.compensating || self.turned.is_some() || self.is_short(place);
         assert!(turned || fell || self.is_loser(place), "`{name}` is cancelled for no reason");
     }
 
@@ -453,7 +473,10 @@ impl Judge<'_> {
             waiting.into_iter().any(|other| {
                 let winner = Place { node: other, at: part.at.clone() };
                 let depth = self.tree.nodes[part.node].depth;
-                part.at.len() == depth && self.is_served(&winner)
+                let seen = self.seen(&winner);
+                // Itself stopped before it began, it stops nobody.
+                let stopped = seen.forward == Forward::Cancelled && seen.begun.is_none();
+                part.at.len() == depth && !stopped && self.is_served(&winner)
             })
         })
     }

@@ -49,7 +49,7 @@ impl Judge<'_> {
             .line(place)
             .iter()
             .any(|around| self.falling.contains(around) || self.is_given_up(around));
-        in_doubt || seen.doubted || fell || self.is_loser(place) || seen.undo > 0 || self.stood_in_failed(place)
+        in_doubt || seen.doubted || fell || self.is_short(place) || self.is_loser(place) || seen.undo > 0 || self.stood_in_failed(place)
     }
 
     /// An element, or another container, that has failed with what stands in it.
