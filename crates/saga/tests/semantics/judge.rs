@@ -1,0 +1,427 @@
+//! Judges a history by the public events, the commands, what the engine was told, and at the end by the
+//! participants' books. Knows nothing of the engine's inside. Each rule is a sentence of the specification.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use events::{CommandKind, Json, Outgoing, Subject, What, ce_type, header};
+use saga::{Answer, Effects, Known, Unsent, Verb};
+use serde_json::{Value, json};
+
+use crate::features::{Rule, holds};
+use crate::participants::Participants;
+use crate::reach::Reach;
+use crate::tree::{Act, Kind, Place, Role, Strategy, Tree};
+use crate::view::{Back, End, Forward, Seen, View, task_of};
+use crate::world::{Entry, agent, text};
+
+/// What the engine was told of the do of one task.
+#[derive(Default)]
+pub(crate) struct Told {
+    pub(crate) outputs: Vec<Json>,
+    /// The newest attempt whose command was sent.
+    pub(crate) sent: u32,
+    /// Attempts of which nobody has said that they did nothing.
+    pub(crate) open: BTreeSet<u32>,
+    pub(crate) key: Option<String>,
+    /// What its commands carry.
+    pub(crate) inputs: Option<Json>,
+    /// What those that stand in it are given, as it was when it began.
+    pub(crate) given: Option<Value>,
+    /// The number of the first undo that knew the output.
+    pub(crate) informed: Option<u32>,
+}
+
+pub(crate) struct Judge<'a> {
+    pub(crate) tree: &'a Tree<'a>,
+    pub(crate) view: View,
+    pub(crate) told: BTreeMap<Place, Told>,
+    ids: BTreeSet<String>,
+    epoch: u32,
+    /// What has been hit by a failure inside of it, and will fail.
+    pub(crate) falling: BTreeSet<Place>,
+    /// Done, but too late for a join that wanted no more: to be undone.
+    pub(crate) lost: BTreeSet<Place>,
+    /// A failure that ends the forward work of the whole run.
+    pub(crate) turned: Option<Strategy>,
+    pub(crate) past_pivot: bool,
+    /// A failure was accepted, even if it has turned out since to be none.
+    pub(crate) accepted: bool,
+    pub(crate) orders: Vec<Verb>,
+    /// The command that must follow the event.
+    due: Option<(String, Json)>,
+}
+
+/// Judges all that was seen.
+pub(crate) fn judge(tree: &Tree<'_>, log: &[Entry], participants: &Participants) -> View {
+    let mut judge = Judge {
+        tree,
+        view: View::default(),
+        told: BTreeMap::new(),
+        ids: BTreeSet::new(),
+        epoch: 0,
+        falling: BTreeSet::new(),
+        lost: BTreeSet::new(),
+        turned: None,
+        past_pivot: false,
+        accepted: false,
+        orders: Vec::new(),
+        due: None,
+    };
+    for entry in log {
+        judge.entry(entry);
+    }
+    if judge.view.end.is_some() {
+        judge.audit(participants);
+    }
+    judge.view
+}
+
+impl Judge<'_> {
+    pub(crate) fn seen(&self, place: &Place) -> Seen {
+        self.view.of(&self.tree.name(place))
+    }
+
+    pub(crate) fn kind(&self, place: &Place) -> Kind {
+        self.tree.nodes[place.node].task.kind
+    }
+
+    pub(crate) fn is_agent(&self, place: &Place) -> bool {
+        self.tree.nodes[place.node].is_agent() && !self.tree.is_for_each(place)
+    }
+
+    fn entry(&mut self, entry: &Entry) {
+        match entry {
+            Entry::Event(sequence, what) => {
+                assert!(self.due.is_none(), "no command follows the event before {what:?}");
+                assert_eq!(
+                    *sequence,
+                    self.view.sequence + 1,
+                    "public events are numbered: {what:?}"
+                );
+                self.before(what);
+                self.view.fold(*sequence, what);
+                self.after(what);
+            }
+            Entry::Sent(record) => self.command(record),
+            Entry::Told(subject, answer) => self.answer(subject, answer),
+            Entry::Ordered(verb) => {
+                self.orders.push(verb.clone());
+                if let Verb::Retry(task) = verb
+                    && self.view.of(task.as_str()).back == Back::Blocked
+                {
+                    self.view.tasks.get_mut(task.as_str()).unwrap().repeated = true;
+                }
+            }
+            Entry::Unsent(record, Unsent::Never) if text(record, header::TYPE) == ce_type::DO_TASK => {
+                let subject: Subject = text(record, header::SUBJECT).parse().unwrap();
+                let place = self.tree.find(subject.task.as_str()).unwrap();
+                let in_time = self.seen(&place).forward == Forward::Running;
+                if in_time {
+                    self.told.entry(place).or_default().open.remove(&subject.n);
+                }
+            }
+            Entry::Woken(_) | Entry::Unsent(..) => {}
+        }
+    }
+
+    /// What must be so for the event to happen.
+    fn before(&mut self, what: &What) {
+        if self.view.end.is_some() {
+            let is_undo = matches!(
+                what,
+                What::UndoScheduled { .. } | What::UndoCompleted { .. } | What::UndoFailed { .. }
+            ) || matches!(what, What::TaskSkipped { reason, .. } if reason == "undo")
+                || matches!(what, What::CompensationBlocked { .. });
+            let odd = self.view.end == Some(End::Failed) && !holds(Rule::QuietAfterEnd);
+            if odd && matches!(what, What::TaskFailed { .. } | What::TaskCompleted { .. }) {
+                return;
+            }
+            assert!(is_undo, "only undos follow the end, found {what:?}");
+        }
+        let Some(id) = task_of(what) else { return self.before_run(what) };
+        let place = self.tree.find(id).unwrap_or_else(|| panic!("`{id}` is no task: {what:?}"));
+        let seen = self.view.of(id);
+        match what {
+            What::TaskScheduled { attempt, inputs, .. } => {
+                assert_eq!(*attempt, seen.attempt + 1, "attempts of `{id}` are counted");
+                self.may_run(&place, *attempt);
+                if seen.begun.is_none() {
+                    self.may_begin(&place);
+                }
+                let told = self.told.entry(place.clone()).or_default();
+                match told.inputs.clone() {
+                    Some(first) => assert_eq!(*inputs, first, "each attempt of `{id}` is the same"),
+                    None => {
+                        told.inputs = Some(inputs.clone());
+                        self.inputs(&place, inputs);
+                    }
+                }
+            }
+            What::TaskStarted { .. } if seen.begun.is_none() => self.may_begin(&place),
+            What::TaskCompleted { output, by, .. } => {
+                let once = seen.successes == 0 || self.is_replaced(&place);
+                assert!(once, "`{id}` is done twice");
+                self.may_complete(&place, output, by.is_some());
+                if self.is_loser(&place) {
+                    self.lost.insert(place);
+                }
+            }
+            What::TaskFailed { code, .. } => self.may_fail(&place, code),
+            What::TaskSkipped { reason, by, .. } => self.may_skip(&place, reason, by.is_some()),
+            What::TaskCancelled { .. } => self.may_cancel(&place),
+            What::UndoScheduled { n, inputs, .. } => self.may_undo(&place, *n, inputs.value()),
+            What::UndoCompleted { n, by, .. } => {
+                assert!(*n <= seen.undo, "`{id}` is undone before its undo");
+                let informed = self.told.get(&place).and_then(|told| told.informed);
+                let known = informed.is_none_or(|from| *n >= from) || by.is_some();
+                assert!(known, "an undo of `{id}` that knew nothing counts for nothing");
+            }
+            _ => {}
+        }
+    }
+
+    fn before_run(&mut self, what: &What) {
+        match what {
+            What::CompensationStarted { epoch, problem } => {
+                assert!(!self.past_pivot, "past the pivot nothing is undone");
+                assert!(!self.view.compensating, "compensation starts once");
+                assert_eq!(*epoch, self.epoch + 1, "the epoch rises by one");
+                self.may_compensate(problem);
+            }
+            What::WorkflowCompleted { outputs } => self.completed(&outputs.value()),
+            What::WorkflowFailed { how, stands, undone, in_doubt, .. } => {
+                self.failed(*how);
+                self.lists(stands, undone, in_doubt);
+            }
+            What::WorkflowCancelled { stands, undone, in_doubt, .. } => {
+                let ordered = self.orders.contains(&Verb::Cancel);
+                assert!(ordered && self.view.compensating, "cancelled, but nobody ordered it");
+                self.lists(stands, undone, in_doubt);
+            }
+            _ => {}
+        }
+    }
+
+    /// What follows from the event for what may come.
+    fn after(&mut self, what: &What) {
+        match what {
+            What::CompensationStarted { epoch, .. } => self.epoch = *epoch,
+            What::WorkflowPaused { .. } | What::WorkflowResumed { .. } => self.turned = None,
+            What::TaskScheduled { command, inputs, .. }
+            | What::UndoScheduled { command, inputs, .. } => {
+                self.due = Some((command.clone(), inputs.clone()));
+            }
+            _ => {}
+        }
+        let Some(place) = task_of(what).and_then(|id| self.tree.find(id)) else { return };
+        match what {
+            What::TaskStarted { .. } if !self.is_agent(&place) => {
+                let given = self.given(&place);
+                self.told.entry(place).or_default().given = Some(given);
+            }
+            What::TaskCompleted { .. } if self.kind(&place) == Kind::Pivot => {
+                self.past_pivot = true;
+                self.turned = self.turned.filter(|turned| *turned == Strategy::FailFast);
+            }
+            What::TaskFailed { .. } => self.fell(&place),
+            What::TaskInDoubt { policy, .. } if policy == "undo" => self.fell(&place),
+            What::UndoScheduled { n, inputs, .. } if inputs.value()["status"] == "done" => {
+                self.told.get_mut(&place).unwrap().informed.get_or_insert(*n);
+            }
+            _ => {}
+        }
+        let running = self.running(|seen| seen.forward == Forward::Running);
+        assert!(running <= self.tree.saga.max_parallel, "max_parallel: {running} tasks in flight");
+        // What an operator repeats is not counted.
+        let counts = |seen: &Seen| {
+            let anew = seen.forward == Forward::Done && seen.doubted;
+            !seen.repeated && (!anew || holds(Rule::StrictWhenLate))
+        };
+        let undoing = self.running(|seen| seen.back == Back::Running && counts(seen));
+        assert!(undoing <= self.tree.saga.max_parallel, "max_parallel: {undoing} undos in flight");
+    }
+
+    fn running(&self, is: impl Fn(&Seen) -> bool) -> usize {
+        let agents = self.view.tasks.iter().filter(|(_, seen)| is(seen));
+        agents.filter(|(id, _)| self.tree.find(id).is_some_and(|p| self.is_agent(&p))).count()
+    }
+
+    /// A task has failed; its fallback comes first.
+    fn fell(&mut self, place: &Place) {
+        // The failure of a fallback is that of its task, which follows.
+        let is_fallback = matches!(self.tree.nodes[place.node].role, Role::Fallback(_));
+        if !self.is_last(place) || is_fallback || self.is_loser(place) {
+            return;
+        }
+        match self.tree.reach(place) {
+            Reach::Caught(around) => _ = self.falling.insert(around),
+            Reach::Run(Strategy::Compensate) if self.past_pivot => {}
+            Reach::Accepted => self.accepted = true,
+            Reach::Run(Strategy::Pause) | Reach::Optional | Reach::Element => {}
+            Reach::Run(strategy) => self.turned = Some(strategy),
+        }
+    }
+
+    fn command(&mut self, record: &Outgoing) {
+        let Some(to) = agent(record) else { return };
+        let id = text(record, header::ID).to_owned();
+        let subject: Subject = text(record, header::SUBJECT).parse().unwrap();
+        let place = self.tree.find(subject.task.as_str()).unwrap();
+        assert!(self.ids.insert(id.clone()), "one id, one command: {id}");
+        assert_eq!(to, self.tree.nodes[place.node].task.id, "the agent of `{id}`");
+        let epoch: u32 = text(record, header::EPOCH).parse().unwrap();
+        assert_eq!(epoch, self.epoch, "the epoch of `{id}` rises with the compensation alone");
+        let key = text(record, header::IDEMPOTENCY_KEY).to_owned();
+        let (workflow, run) = (&subject.workflow, subject.run);
+        assert_eq!(key, format!("{workflow}/{}/{run}.1", subject.task), "the key of `{id}`");
+        let told = self.told.entry(place).or_default();
+        told.key = Some(key);
+        match text(record, header::TYPE) {
+            ce_type::DO_TASK => {
+                assert!(subject.kind == CommandKind::Do);
+                told.sent = subject.n;
+                told.open.insert(subject.n);
+            }
+            ce_type::UNDO_TASK => assert!(subject.kind == CommandKind::Undo),
+            // Only the commands that events speak of must follow them.
+            _ => return,
+        }
+        let events::Payload::Bytes(bytes) = &record.value else { panic!("a command has bytes") };
+        let (due, inputs) = self.due.take().expect("a do or an undo follows its event");
+        assert_eq!((due.as_str(), inputs.as_str().as_bytes()), (id.as_str(), &bytes[..]));
+    }
+
+    fn answer(&mut self, subject: &Subject, answer: &Answer) {
+        let place = self.tree.find(subject.task.as_str()).unwrap();
+        let lost = self.seen(&place).lost;
+        let told = self.told.entry(place).or_default();
+        match answer {
+            Answer::Completed(output) if subject.kind == CommandKind::Do => {
+                told.outputs.push(output.clone());
+            }
+            Answer::Status { status: Known::Done, output } => told.outputs.push(output.clone()),
+            Answer::Status { status: Known::NotDone, .. } => told.open.clear(),
+            Answer::Failed(failure) if subject.kind == CommandKind::Do => {
+                let speaks = !["superseded", "expired"].contains(&failure.code.as_str());
+                let is_last = subject.n == told.sent;
+                // The last answer speaks for all attempts.
+                if speaks && is_last && !lost && failure.effects == Effects::None {
+                    told.open.clear();
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// Whether it may have left something behind, by all that the engine was told.
+    pub(crate) fn possibly_done(&self, place: &Place) -> bool {
+        let Some(told) = self.told.get(place) else { return false };
+        !told.outputs.is_empty() || !told.open.is_empty()
+    }
+
+    /// Whether it has failed, as others see it: what was in doubt and is undone counts, even if it turned
+    /// out to be done.
+    pub(crate) fn has_failed(&self, place: &Place) -> bool {
+        let seen = self.seen(place);
+        let undone = seen.doubted && seen.back != Back::Nothing && !self.is_replaced(place);
+        matches!(seen.forward, Forward::Failed | Forward::InDoubt) || undone
+    }
+
+    /// Whether its fallback has done it in its place.
+    pub(crate) fn is_replaced(&self, place: &Place) -> bool {
+        let fallback = self.tree.fallback(place);
+        fallback.is_some_and(|fallback| {
+            self.seen(&fallback).forward == Forward::Done && !self.has_failed(&fallback)
+        })
+    }
+
+    /// Whether what others see of its output is not judged.
+    pub(crate) fn is_odd(&self, place: &Place) -> bool {
+        let fallback = self.tree.fallback(place);
+        let gave_way = fallback.is_some_and(|f| self.seen(&f).begun.is_some());
+        let seen = self.seen(place);
+        let undone = seen.forward == Forward::Done && seen.back != Back::Nothing;
+        !holds(Rule::OneOutput) && gave_way || !holds(Rule::UndoneIsNull) && undone
+    }
+
+    /// Whether there is no fallback that may still make good its failure.
+    pub(crate) fn is_last(&self, place: &Place) -> bool {
+        self.tree.fallback(place).is_none_or(|fallback| {
+            let forward = self.seen(&fallback).forward;
+            let passed = matches!(forward, Forward::Cancelled | Forward::Skipped);
+            passed || self.has_failed(&fallback)
+        })
+    }
+
+    /// Whether it is over, so that what waits for it may go on.
+    pub(crate) fn is_settled(&self, place: &Place) -> bool {
+        let seen = self.seen(place);
+        let is_back =
+            seen.was_back || !matches!(seen.back, Back::Running | Back::Retrying | Back::Blocked);
+        match seen.forward {
+            Forward::Done | Forward::Skipped | Forward::Cancelled => is_back,
+            Forward::Failed => {
+                let late = self.is_odd(place) && seen.failures > 1;
+                is_back && (self.is_last(place) || late || self.is_loser(place))
+            }
+            Forward::InDoubt => {
+                let over = seen.was_back || seen.back == Back::GivenUp;
+                over && (self.is_last(place) || self.is_loser(place))
+            }
+            Forward::Pending | Forward::Running | Forward::Retrying => false,
+        }
+    }
+
+    /// Whether a failure of it does not stop what depends on it.
+    pub(crate) fn is_forgiven(&self, place: &Place) -> bool {
+        self.tree.is_optional(place)
+    }
+
+    /// The output that others see.
+    pub(crate) fn output(&self, place: &Place) -> Value {
+        let seen = self.seen(place);
+        match seen.forward {
+            Forward::Done | Forward::Skipped
+                if seen.back != Back::Undone || self.is_replaced(place) =>
+            {
+                seen.output.map_or(Value::Null, |output| output.value())
+            }
+            _ => Value::Null,
+        }
+    }
+
+    /// Whether the `n`th case of that choice is taken.
+    pub(crate) fn is_taken(&self, choice: &Place, case: usize) -> bool {
+        taken(self.tree, choice.node).contains(&case)
+    }
+}
+
+/// The cases of a choice that are taken, by its conditions; all of them are constant.
+pub(crate) fn taken(tree: &Tree<'_>, choice: usize) -> Vec<usize> {
+    let crate::tree::Action::Choice { many, cases } = &tree.nodes[choice].task.action else {
+        return Vec::new();
+    };
+    let fits = (0..cases.len()).filter(|case| cases[*case].when.unwrap_or(true));
+    if *many { fits.collect() } else { fits.take(1).collect() }
+}
+
+/// A value without the fields that are null: whether something absent is left out or null is open.
+pub(crate) fn solid(value: &Value) -> Value {
+    match value {
+        Value::Object(map) => {
+            let kept = map.iter().filter(|(_, value)| !value.is_null());
+            Value::Object(kept.map(|(name, value)| (name.clone(), value.clone())).collect())
+        }
+        other => other.clone(),
+    }
+}
+
+/// An empty map, as `inputs: {}` gives it.
+pub(crate) fn nothing() -> Value {
+    json!({})
+}
+
+/// Whether the place is, or stands in, one of `then`.
+pub(crate) fn is_closing(tree: &Tree<'_>, place: &Place) -> bool {
+    tree.line(place).iter().any(|place| tree.nodes[place.node].role == Role::Closing)
+}

@@ -1,0 +1,309 @@
+//! A saga and its participants under a drawn schedule.
+
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use events::{Json, Outgoing, Subject, Timestamp, header};
+use saga::{Answer, Effects, Known, Outcome, Unsent, Verb};
+
+use crate::participants::{self, Participants, Reply};
+use crate::tree::{Place, Saga, Tree};
+use crate::view::{Back, Forward, View, task_of};
+use crate::world::{Entry, World, agent, text};
+use crate::written;
+
+/// What happens next, which of those that could, and how.
+pub(crate) type Step = (u8, u8, u8);
+
+pub(crate) struct Play<'a> {
+    pub(crate) tree: &'a Tree<'a>,
+    pub(crate) world: World,
+    pub(crate) participants: Participants,
+    answers: Vec<Reply>,
+    pub(crate) view: View,
+    /// What of the log was looked at.
+    seen: usize,
+    moods: u8,
+}
+
+impl<'a> Play<'a> {
+    pub(crate) fn new(saga: &Saga, tree: &'a Tree<'a>) -> Self {
+        let mut play = Self {
+            tree,
+            world: World::start(&saga.yaml(), "k", &written::given()),
+            participants: Participants::default(),
+            answers: Vec::new(),
+            view: View::default(),
+            seen: 0,
+            moods: 0,
+        };
+        play.settle();
+        play
+    }
+
+    /// After each step: what was sent is queued, what was said is read.
+    fn settle(&mut self) {
+        while self.world.acknowledge() {}
+        for entry in &self.world.log[self.seen..] {
+            match entry {
+                Entry::Event(sequence, what) => self.view.fold(*sequence, what),
+                Entry::Sent(record) => {
+                    if let Some(agent) = agent(record) {
+                        self.participants.take(agent, record.clone());
+                    }
+                }
+                _ => {}
+            }
+        }
+        self.seen = self.world.log.len();
+        let waits = self.world.wake_at().is_some();
+        let asks = self.view.paused || self.view.is_blocked();
+        assert!(waits || asks || self.view.end.is_some(), "never silent");
+    }
+
+    fn deliver(&mut self, which: usize) {
+        let replies = self.participants.handle(self.tree, which, self.world.now);
+        self.answers.extend(replies);
+    }
+
+    /// Answers that can be read by now.
+    fn due(&self) -> Vec<usize> {
+        let due = |k: &usize| self.answers[*k].due <= self.world.now;
+        (0..self.answers.len()).filter(due).collect()
+    }
+
+    fn answer(&mut self, which: usize, keep: bool) -> bool {
+        let due = self.due();
+        let Some(at) = due.get(which % due.len().max(1)) else { return false };
+        let (subject, answer) = {
+            let reply = &self.answers[*at];
+            (reply.subject.clone(), reply.answer.clone())
+        };
+        if !keep {
+            self.answers.remove(*at);
+        }
+        self.world.tell(subject, answer);
+        self.settle();
+        true
+    }
+
+    fn wake(&mut self) {
+        let limit = self.world.now.after(Duration::from_secs(3600));
+        if self.world.wake_at().is_some_and(|at| at < limit) {
+            self.world.wake();
+        }
+    }
+
+    /// The last command of some queue can not be sent.
+    fn unsent(&mut self, which: usize, never: bool) {
+        let Some(record) = self.participants.last_unseen(which) else { return };
+        if never {
+            self.participants.forget(&agent(&record).unwrap());
+        }
+        self.world.unsent(&record, if never { Unsent::Never } else { Unsent::InDoubt });
+    }
+
+    pub(crate) fn step(&mut self, (action, which, mood): Step) {
+        let which = usize::from(which);
+        match action % 32 {
+            0..=10 => self.deliver(which),
+            11 => self.participants.rewind(which, usize::from(mood % 4)),
+            12..=20 => _ = self.answer(which, false),
+            21 => _ = self.answer(which, true),
+            22..=25 => self.wake(),
+            26 => self.unsent(which, mood.is_multiple_of(2)),
+            27 if mood < 40 => _ = self.world.order(Verb::Cancel),
+            28 | 29 => self.operate(mood),
+            _ => {
+                self.world.now = self.world.now.after(Duration::from_millis(u64::from(mood) * 20));
+            }
+        }
+        self.settle();
+    }
+
+    /// Nothing happens but by the participants as they were drawn, in an order that is drawn; time passes
+    /// only when there is nothing else to do.
+    pub(crate) fn calmly(&mut self, steps: &[Step]) {
+        let mut steps = steps.iter().cycle();
+        for _ in 0..4000 {
+            let (action, which, _) = steps.next().copied().unwrap_or_default();
+            let (idle, due) = (self.participants.is_idle(), self.due());
+            match (idle, due.is_empty()) {
+                (true, true) if self.view.end.is_some() => return,
+                (true, true) if self.view.paused || self.view.is_blocked() => return,
+                (true, true) => _ = self.world.wake(),
+                (false, true) => self.deliver(usize::from(which)),
+                (false, false) if action % 2 == 0 => self.deliver(usize::from(which)),
+                _ => _ = self.answer(usize::from(which), false),
+            }
+            self.settle();
+        }
+        panic!("never ends: {}", self.view.status());
+    }
+
+    /// From here on nothing is lost, and operators tell the truth: the workflow must come to rest.
+    pub(crate) fn drain(&mut self) {
+        for round in 0..600 {
+            while !self.participants.is_idle() {
+                self.deliver(0);
+                self.settle();
+            }
+            while self.answer(0, false) {}
+            let moods = self.moods;
+            self.moods = moods.wrapping_add(1);
+            if self.view.paused || self.view.is_blocked() {
+                // In the end the simplest choice, which always lets go.
+                self.operate(if round < 200 { moods } else { 0 });
+                self.settle();
+            }
+            if !self.participants.is_idle() {
+                continue;
+            }
+            if self.view.end.is_some() && !self.view.is_blocked() && !self.view.is_undoing() {
+                let Some(last) = self.answers.iter().map(|reply| reply.due).max() else { return };
+                self.world.now = self.world.now.max(last);
+                continue;
+            }
+            // What comes late comes before the next timer, if it is due before.
+            let next = self.answers.iter().map(|reply| reply.due).min();
+            let wakes = self.world.wake_at();
+            match (next, wakes) {
+                (Some(at), Some(wake)) if at < wake => self.world.now = self.world.now.max(at),
+                (Some(at), None) => self.world.now = self.world.now.max(at),
+                _ => _ = self.world.wake(),
+            }
+            self.settle();
+        }
+        panic!("never ends: {}", self.view.status());
+    }
+
+    /// Someone looks at the workflow, and does what must be done.
+    fn operate(&mut self, mood: u8) {
+        let tasks: Vec<_> =
+            self.view.tasks.iter().map(|(id, seen)| (id.clone(), seen.clone())).collect();
+        for (id, seen) in tasks {
+            let place = self.tree.find(&id).unwrap();
+            let task = || id.as_str().into();
+            if seen.back == Back::Blocked {
+                match mood % 4 {
+                    0 | 1 => _ = self.world.order(Verb::Retry(task())),
+                    2 => _ = self.world.order(Verb::Skip { task: task(), output: None }),
+                    _ => {
+                        let verb =
+                            Verb::Resolve { task: task(), outcome: Outcome::Undone, output: None };
+                        if self.world.order(verb) {
+                            self.participants.write(&place, participants::Entry::Undone);
+                        }
+                    }
+                }
+                return;
+            }
+            if !self.view.paused {
+                continue;
+            }
+            if seen.forward == Forward::InDoubt && seen.back == Back::Nothing {
+                let verb =
+                    if mood % 4 == 1 { Verb::Retry(task()) } else { self.truth(&id, &place) };
+                if self.world.order(verb) {
+                    return;
+                }
+            }
+            if seen.forward == Forward::Failed {
+                let verb = match mood % 8 {
+                    1 | 2 => Verb::Retry(task()),
+                    3 => Verb::Skip { task: task(), output: None },
+                    4 => {
+                        let output = Some(Json::parse(b"{\"n\":5}").unwrap());
+                        Verb::Skip { task: task(), output }
+                    }
+                    5 => Verb::Cancel,
+                    _ => Verb::Continue,
+                };
+                if self.world.order(verb) {
+                    return;
+                }
+            }
+        }
+    }
+
+    fn truth(&mut self, id: &str, place: &Place) -> Verb {
+        let done = self.participants.book(place) == participants::Entry::Done;
+        if !done {
+            self.participants.write(place, participants::Entry::Refuses);
+        }
+        let outcome = if done { Outcome::Done } else { Outcome::NotDone };
+        let output = done.then(|| participants::output(self.tree, place));
+        Verb::Resolve { task: id.into(), outcome, output }
+    }
+
+    /// What happened, as a scenario with remarks.
+    pub(crate) fn story(&self) -> String {
+        story(&self.world.log)
+    }
+}
+
+pub(crate) fn story(log: &[Entry]) -> String {
+    let mut told = String::new();
+    for entry in log {
+        match entry {
+            Entry::Event(n, what) => {
+                let rest = format!("{what:?}");
+                let name = rest.split([' ', '{']).next().unwrap().to_owned();
+                let task = task_of(what).unwrap_or_default();
+                let more = match what {
+                    events::What::TaskCompleted { output, .. } => output.to_string(),
+                    events::What::TaskFailed { code, .. } => code.clone(),
+                    events::What::TaskSkipped { reason, .. } => reason.clone(),
+                    events::What::TaskInDoubt { policy, .. } => policy.clone(),
+                    events::What::TaskScheduled { attempt, .. } => attempt.to_string(),
+                    events::What::UndoScheduled { n, .. } => n.to_string(),
+                    events::What::WorkflowFailed { .. } => rest,
+                    events::What::CompensationStarted { problem, .. } => format!("{problem:?}"),
+                    _ => String::new(),
+                };
+                writeln!(told, "    # {n} {name} {task} {more}").unwrap();
+            }
+            Entry::Sent(record) => {
+                if agent(record).is_some() {
+                    writeln!(told, "    # -> {} {}", text(record, header::TYPE), command(record))
+                        .unwrap();
+                }
+            }
+            Entry::Told(subject, answer) => {
+                writeln!(told, "{}", line(subject, answer)).unwrap();
+            }
+            Entry::Ordered(verb) => writeln!(told, "{verb:?}").unwrap(),
+            Entry::Woken(at) => {
+                writeln!(told, "wait    # until {}", at.since(Timestamp::default()).as_secs_f32())
+                    .unwrap();
+            }
+            Entry::Unsent(record, how) => {
+                writeln!(told, "unsent {} {how:?}", command(record)).unwrap()
+            }
+        }
+    }
+    told
+}
+
+fn command(record: &Outgoing) -> String {
+    text(record, header::SUBJECT).split_once('/').unwrap().1.to_owned()
+}
+
+fn line(subject: &Subject, answer: &Answer) -> String {
+    let command = format!("{}.{}{}", subject.task, subject.kind.word(), subject.n);
+    match answer {
+        Answer::Completed(output) => format!("{command} done {output}"),
+        Answer::NothingToUndo => format!("{command} nothing"),
+        Answer::Progress { .. } => format!("{command} progress"),
+        Answer::Failed(failure) => {
+            let last = if failure.retryable { "" } else { " final" };
+            let unknown = if failure.effects == Effects::Unknown { " unknown" } else { "" };
+            format!("{command} failed {}{last}{unknown}", failure.code)
+        }
+        Answer::Status { status, output } => match status {
+            Known::Done => format!("{command} done {output}"),
+            Known::NotDone => format!("{command} not_done"),
+            Known::Unknown => format!("{command} unknown"),
+        },
+    }
+}
