@@ -85,7 +85,7 @@ impl Draft<'_> {
         true
     }
 
-    fn begin_wait(&mut self, slot: Slot, wait: &WaitPlan) {
+    pub(super) fn begin_wait(&mut self, slot: Slot, wait: &WaitPlan) {
         let until = match wait {
             WaitPlan::For(wait) => Ok(self.in_time(*wait)),
             WaitPlan::Until(template) => self.time_of(template, slot),

@@ -42,6 +42,10 @@ impl Draft<'_> {
             None => self.inputs(slot)?,
         };
         let plan = self.task_plan(slot);
+        if let Action::Wait(wait) = &plan.action {
+            self.begin_wait(slot, wait);
+            return Ok(());
+        }
         if matches!(plan.action, Action::Await(_)) {
             let due = self.due(slot)?;
             if self.open_with(slot, Begun::Await { due }, inputs) {

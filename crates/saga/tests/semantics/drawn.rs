@@ -357,7 +357,7 @@ fn strategy(drawn: u8) -> Option<OnFailure> {
         1 | 2 => Some(OnFailure::Continue),
         3 => Some(OnFailure::FailFast),
         4 => Some(OnFailure::Pause),
-        5 | 6 | 7 => Some(OnFailure::Compensate),
+        5..=7 => Some(OnFailure::Compensate),
         _ => None,
     }
 }

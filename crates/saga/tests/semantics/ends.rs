@@ -114,7 +114,10 @@ impl Judge<'_> {
             let line = self.tree.line(place);
             let around = line.iter().skip(1).any(|around| self.seen(around).failures > 0);
             let counts = !around && !self.is_loser(place);
-            counts && self.has_failed(place) && self.is_last(place) && self.tree.reach(place) == Reach::Accepted
+            counts
+                && self.has_failed(place)
+                && self.is_last(place)
+                && self.tree.reach(place) == Reach::Accepted
         })
     }
 

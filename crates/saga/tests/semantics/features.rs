@@ -47,7 +47,14 @@ pub(crate) const READ: &[Feature] = &[
 ];
 
 /// What the engine runs.
-pub(crate) const RUN: &[Feature] = &[Feature::Groups,Feature::When,Feature::Optional,Feature::Choice,Feature::Fallback,Feature::Alone,Feature::Strict,Feature::Wait,Feature::Strategies,Feature::Savepoints,Feature::Joins,Feature::ForEach];
+pub(crate) const RUN: &[Feature] = &[
+    Feature::Groups,
+    Feature::When,
+    Feature::Optional,
+    Feature::Choice,
+    Feature::Alone,
+    Feature::Wait,
+];
 
 /// A rule that the engine breaks, as is known; while it stands in [`BROKEN`] nothing is judged by it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -75,7 +82,18 @@ pub(crate) enum Rule {
     SkippedFirst,
 }
 
-pub(crate) const BROKEN: &[Rule] = &[Rule::PartialStays, Rule::LateSuccess, Rule::OneOutput, Rule::UndoneBeforeFallback, Rule::StrictWhenLate, Rule::UndoneIsNull, Rule::StrictAny, Rule::LosersDoNotCount, Rule::QuietAfterEnd, Rule::SkippedFirst];
+pub(crate) const BROKEN: &[Rule] = &[
+    Rule::PartialStays,
+    Rule::LateSuccess,
+    Rule::OneOutput,
+    Rule::UndoneBeforeFallback,
+    Rule::StrictWhenLate,
+    Rule::UndoneIsNull,
+    Rule::StrictAny,
+    Rule::LosersDoNotCount,
+    Rule::QuietAfterEnd,
+    Rule::SkippedFirst,
+];
 
 pub(crate) fn holds(rule: Rule) -> bool {
     !BROKEN.contains(&rule)

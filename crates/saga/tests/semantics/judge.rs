@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use crate::features::{Rule, holds};
 use crate::participants::Participants;
 use crate::reach::Reach;
-use crate::tree::{Act, Kind, Place, Role, Strategy, Tree};
+use crate::tree::{Kind, Place, Role, Strategy, Tree};
 use crate::view::{Back, End, Forward, Seen, View, task_of};
 use crate::world::{Entry, agent, text};
 
@@ -112,7 +112,9 @@ impl Judge<'_> {
                     self.view.tasks.get_mut(task.as_str()).unwrap().repeated = true;
                 }
             }
-            Entry::Unsent(record, Unsent::Never) if text(record, header::TYPE) == ce_type::DO_TASK => {
+            Entry::Unsent(record, Unsent::Never)
+                if text(record, header::TYPE) == ce_type::DO_TASK =>
+            {
                 let subject: Subject = text(record, header::SUBJECT).parse().unwrap();
                 let place = self.tree.find(subject.task.as_str()).unwrap();
                 let in_time = self.seen(&place).forward == Forward::Running;

@@ -165,7 +165,11 @@ impl Model<'_> {
             }
             Some(n) if done >= n => {
                 // Whoever is not among the first is stopped, wherever it is by then.
-                if open || join.cancels() && deps.len() > n { Err(Open) } else { Ok(Some(Begins::Now)) }
+                if open || join.cancels() && deps.len() > n {
+                    Err(Open)
+                } else {
+                    Ok(Some(Begins::Now))
+                }
             }
             Some(_) if open => Ok(None),
             Some(_) => Ok(Some(Begins::Impossible)),

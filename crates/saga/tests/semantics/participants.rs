@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use events::{CommandKind, Json, Outgoing, Subject, Timestamp, ce_type, header};
+use events::{Json, Outgoing, Subject, Timestamp, ce_type, header};
 use saga::{Answer, Effects, Failure, Known};
 use serde_json::json;
 

@@ -84,9 +84,11 @@ impl Judge<'_> {
         assert!(self.wanted(place), "`{name}` begins though its `when` is false");
         self.exclusive(place);
         if let (true, Some(each)) = (is_root, node.task.for_each) {
-            let at_work = self.tree.inside(parent.as_ref().unwrap()).into_iter().filter(|other| {
-                self.is_at_work(other)
-            });
+            let at_work = self
+                .tree
+                .inside(parent.as_ref().unwrap())
+                .into_iter()
+                .filter(|other| self.is_at_work(other));
             assert!(at_work.count() < each.concurrency, "`{name}`: concurrency");
         }
     }
@@ -104,7 +106,12 @@ impl Judge<'_> {
             let seen = self.seen(&place);
             let open = matches!(seen.forward, Forward::Running | Forward::Retrying);
             let open = open || seen.forward == Forward::Pending && !fast;
-            assert!(!open, "`{name}` begins while `{}` is {}", self.tree.name(&place), seen.status());
+            assert!(
+                !open,
+                "`{name}` begins while `{}` is {}",
+                self.tree.name(&place),
+                seen.status()
+            );
         }
     }
 
@@ -112,8 +119,8 @@ impl Judge<'_> {
     fn may_fall_back(&self, base: &Place) {
         let name = self.tree.name(base);
         let seen = self.seen(base);
-        let has_failed = seen.forward == Forward::Failed
-            || seen.doubted && seen.back == Back::Undone;
+        let has_failed =
+            seen.forward == Forward::Failed || seen.doubted && seen.back == Back::Undone;
         assert!(has_failed, "the fallback of `{name}` begins while it is {}", seen.status());
         self.nothing_stands(base);
     }
@@ -159,9 +166,7 @@ impl Judge<'_> {
         let settled = all.clone().all(|k| self.is_settled(&deps[k]));
         let skipped = |k: &usize| seen[*k].forward == Forward::Skipped && !by_hand(*k);
         let done = |k: &usize| self.counts_as_done(&deps[*k]);
-        let failed = |k: &usize| {
-            self.has_failed(&deps[*k]) && !self.is_forgiven(&deps[*k])
-        };
+        let failed = |k: &usize| self.has_failed(&deps[*k]) && !self.is_forgiven(&deps[*k]);
         if all.clone().all(|k| skipped(&k)) {
             return Verdict::Skipped;
         }
@@ -230,9 +235,13 @@ impl Judge<'_> {
         let (found, name) = (found.value(), self.tree.name(place));
         let node = &self.tree.nodes[place.node];
         let outer = Place { node: place.node, at: place.at[..node.depth].to_vec() };
-        if self.tree.line(place).iter().any(|part| {
-            self.tree.deps(part).iter().chain([&outer]).any(|dep| self.is_odd(dep))
-        }) || self.tree.deps(&outer).iter().any(|dep| self.is_odd(dep)) {
+        if self
+            .tree
+            .line(place)
+            .iter()
+            .any(|part| self.tree.deps(part).iter().chain([&outer]).any(|dep| self.is_odd(dep)))
+            || self.tree.deps(&outer).iter().any(|dep| self.is_odd(dep))
+        {
             return;
         }
         let line = self.tree.line(place);

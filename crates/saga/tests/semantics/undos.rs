@@ -49,7 +49,13 @@ impl Judge<'_> {
             .line(place)
             .iter()
             .any(|around| self.falling.contains(around) || self.is_given_up(around));
-        in_doubt || seen.doubted || fell || self.is_short(place) || self.is_loser(place) || seen.undo > 0 || self.stood_in_failed(place)
+        in_doubt
+            || seen.doubted
+            || fell
+            || self.is_short(place)
+            || self.is_loser(place)
+            || seen.undo > 0
+            || self.stood_in_failed(place)
     }
 
     /// An element, or another container, that has failed with what stands in it.
@@ -161,7 +167,7 @@ impl Judge<'_> {
             // A late success makes its undo begin anew; the one that is out counts all the same.
             let anew = other.forward == Forward::Done
                 && self.told.get(&there).is_some_and(|told| told.informed.is_none());
-            let under_way = under_way && !(anew && !holds(Rule::StrictWhenLate));
+            let under_way = under_way && (!anew || holds(Rule::StrictWhenLate));
             assert!(!under_way, "strict: `{name}` is undone while `{id}` is");
             let stands = other.back == Back::Nothing
                 && other.forward == Forward::Done

@@ -4,9 +4,7 @@ use std::fmt::{self, Write as _};
 
 use serde_json::{Value, json};
 
-use crate::tree::{
-    Action, AtLeast, InDoubt, Inputs, Join, Kind, Role, Saga, Strategy, Task, Tree, When,
-};
+use crate::tree::{Action, AtLeast, InDoubt, Inputs, Join, Kind, Saga, Strategy, Task, Tree, When};
 
 const HEAD: &str = r#"version: "2.0"
 name: drawn
