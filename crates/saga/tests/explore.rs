@@ -276,7 +276,7 @@ fn the_sagas_of_this_tree_keep_their_promises() {
 #[test]
 fn every_shape_keeps_its_promises() {
     for source in include_str!("shapes.txt").split("---\n") {
-        let explored = tried(source, 150);
+        let explored = tried(source, 400);
         let wrong = explored.findings.iter().find(|found| found.gravity == Gravity::Error);
         assert!(wrong.is_none(), "{source}\n{}", wrong.unwrap());
     }

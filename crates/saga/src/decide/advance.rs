@@ -109,7 +109,8 @@ impl Draft<'_> {
 
     fn stop_all(&mut self) {
         for slot in self.slots() {
-            if !self.is_closing(slot) {
+            // What is under `then` may yet run, but for what runs already.
+            if !self.is_closing(slot) || self.task(slot).phase != Phase::Pending {
                 self.stop(slot);
             }
         }
@@ -211,7 +212,8 @@ impl Draft<'_> {
         self.start_ready();
         self.complete_groups();
         let Stage::Closing { owners, .. } = self.head.stage.clone() else { return };
-        if self.closings(&owners).into_iter().all(|slot| self.is_settled(slot)) {
+        let is_late = self.undos_out() > 0 || self.is_blocked();
+        if self.closings(&owners).into_iter().all(|slot| self.is_settled(slot)) && !is_late {
             self.end(trouble, end);
         }
     }

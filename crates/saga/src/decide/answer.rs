@@ -3,7 +3,7 @@
 
 use events::{CommandKind, Json, Subject};
 
-use super::late::{after_end, broken, covered_late, too_late, undone_late};
+use super::late::{after_end, broken, covered_late, too_late, undone_late, while_closing};
 use super::{Draft, Stop, invalid};
 use crate::event::Body;
 use crate::input::{Answer, Effects, Failure, Known};
@@ -138,6 +138,9 @@ pub(super) fn completed(draft: &mut Draft<'_>, slot: Slot, output: &Json) -> Res
         (Stage::Ended { .. }, phase) => return after_end(draft, slot, phase, output),
         (Stage::Failing(_), phase) if !phase.in_flight() => {
             return Err(Stop::Ignored("late_success"));
+        }
+        (Stage::Closing { .. }, _) if !draft.is_closing(slot) => {
+            return while_closing(draft, slot, output);
         }
         (Stage::Forward | Stage::Deferred(_) | Stage::Closing { .. }, _)
             if draft.is_reverted(slot) =>

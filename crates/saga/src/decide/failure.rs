@@ -231,7 +231,14 @@ impl Draft<'_> {
 
     /// Whether a group around it is stopped and undone.
     pub(super) fn is_in_reverting(&self, slot: Slot) -> bool {
-        self.around(slot).any(|group| self.is_reverting(group))
+        let mut inner = slot;
+        self.around(slot).any(|group| {
+            // What takes a group's place waits until the group is undone.
+            let takes_its_place = matches!(self.task_plan(inner).role, Role::Fallback(_));
+            inner = group;
+            self.is_reverting(group)
+                && !(takes_its_place && self.task(group).after != After::Cancel)
+        })
     }
 
     /// Whether a pivot in a group has been done: there is no way back in it.

@@ -104,3 +104,14 @@ pub(super) fn too_late(draft: &Draft<'_>, attempt: u32) -> Result<(), Stop> {
     );
     invalid("late_success", message)
 }
+
+/// A success while what is under `then` runs: what was undone without it is undone once more, with the output.
+pub(super) fn while_closing(draft: &mut Draft<'_>, slot: Slot, output: &Json) -> Result<(), Stop> {
+    let task = draft.task(slot);
+    let was_undone = draft.head.epoch > 0 && draft.task_plan(slot).undo.is_some();
+    if task.output.is_some() || !was_undone || task.attempt == 0 {
+        return Err(Stop::Ignored("late_success"));
+    }
+    draft.schedule_undo(slot, Why::Late(output.clone()));
+    Ok(())
+}

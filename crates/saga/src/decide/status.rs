@@ -25,6 +25,8 @@ impl Draft<'_> {
     pub(crate) fn loss(&self, slot: Slot) -> Option<Loss> {
         let task = self.task(slot);
         match (task.phase, task.after) {
+            // Nobody wants it any more.
+            (_, After::Cancel) => None,
             (_, After::Tolerated) => Some(Loss::Tolerated),
             (_, After::Accepted) => Some(Loss::Accepted),
             (Phase::Failed { loss }, _) => Some(loss),
@@ -111,10 +113,15 @@ impl Draft<'_> {
 
     /// Whether a group around it is no longer under way: what has failed in it is the group's matter.
     pub(crate) fn is_moot(&self, slot: Slot) -> bool {
+        let mut inner = slot;
         self.around(slot).any(|group| {
+            let takes_its_place = matches!(self.task_plan(inner).role, Role::Fallback(_));
+            inner = group;
             let phase = self.task(group).phase;
-            let is_open =
-                matches!(phase, Phase::Open { .. } | Phase::Racing { .. } | Phase::Covering);
+            let is_open = match takes_its_place {
+                true => phase == Phase::Covering,
+                false => matches!(phase, Phase::Open { .. } | Phase::Racing { .. }),
+            };
             !is_open || self.is_reverting(group)
         })
     }

@@ -9,7 +9,8 @@ impl Draft<'_> {
     /// Tells a task that it is no longer wanted.
     pub(super) fn stop(&mut self, slot: Slot) {
         let task = self.task(slot);
-        let (attempt, may_have_worked) = (task.attempt, self.may_be_in_doubt(slot));
+        let may_have_worked = self.may_be_in_doubt(slot) && !self.is_closing(slot);
+        let attempt = task.attempt;
         let (reason, is_out) = match task.phase {
             Phase::Pending => ("not started", false),
             Phase::Retrying { doubt: false, .. } => ("not repeated", false),

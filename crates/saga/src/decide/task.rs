@@ -129,7 +129,7 @@ impl Draft<'_> {
             InDoubt::Undo
                 if plan.undo.is_some()
                     && plan.kind != Kind::Pivot
-                    && (!self.is_forward() || self.can_turn(slot)) =>
+                    && (!self.is_forward() || self.is_reverted(slot) || self.can_turn(slot)) =>
             {
                 InDoubt::Undo
             }

@@ -172,7 +172,7 @@ impl Draft<'_> {
         self.undos_out() > 0 || self.is_blocked() || self.slots().any(|slot| self.is_owed(slot))
     }
 
-    fn undos_out(&self) -> usize {
+    pub(super) fn undos_out(&self) -> usize {
         let is_out = |slot: &Slot| {
             matches!(self.task(*slot).phase, Phase::Undoing { .. } | Phase::UndoRetrying { .. })
         };
