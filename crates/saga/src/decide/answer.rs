@@ -172,7 +172,8 @@ pub(super) fn failed(
     failure: &Failure,
     is_last: bool,
 ) -> Result<(), Stop> {
-    if !is_last {
+    // After the end only undo events may follow, and a failure asks for none.
+    if !is_last || matches!(draft.head.stage, Stage::Ended { .. }) {
         return Err(Stop::Ignored("late_failure"));
     }
     let failure = &speaking(draft, slot, failure);
@@ -341,6 +342,9 @@ fn known(
 ) -> Result<(), Stop> {
     match (status, draft.task(slot).phase) {
         (Known::Done, _) => completed(draft, slot, output),
+        (Known::NotDone | Known::Unknown, _) if matches!(draft.head.stage, Stage::Ended { .. }) => {
+            Err(Stop::Ignored("late_status"))
+        }
         (Known::NotDone, Phase::Asking { .. }) if is_last => {
             draft.not_done(slot, None);
             Ok(())

@@ -201,7 +201,8 @@ fn resolve(
     by: &By,
 ) -> Result<(), Stop> {
     let phase = draft.task(slot).phase;
-    let is_doubt = matches!(phase, Phase::Held | Phase::Asking { .. } | Phase::AskAgain { .. });
+    let is_doubt = matches!(phase, Phase::Held | Phase::Asking { .. } | Phase::AskAgain { .. })
+        && !matches!(draft.head.stage, Stage::Ended { .. });
     match (outcome, phase) {
         (Outcome::Undone, Phase::UndoBlocked) => {
             let n = draft.task(slot).undos;

@@ -4,6 +4,7 @@ use super::Draft;
 use crate::event::Body;
 use crate::phase::{After, Command, Phase, Via};
 use crate::plan::{Action, Kind, Slot};
+use crate::workflow::Stage;
 
 impl Draft<'_> {
     /// Tells a task that it is no longer wanted.
@@ -22,6 +23,13 @@ impl Draft<'_> {
             }
             Phase::Open { .. } | Phase::Waiting { .. } | Phase::Racing { .. } | Phase::Covering => {
                 ("stopped", false)
+            }
+            // Where nothing is undone nobody asks any longer: it is left in doubt.
+            Phase::Asking { .. } | Phase::AskAgain { .. }
+                if matches!(self.head.stage, Stage::Failing(_)) =>
+            {
+                let why = task.error.clone().unwrap_or_else(Self::silence);
+                return self.hold(slot, why);
             }
             Phase::Asking { .. }
             | Phase::AskAgain { .. }

@@ -140,7 +140,9 @@ impl Draft<'_> {
             }
             let waits = self.waiting();
             let strict = self.plan.compensation.strict;
-            let last = owed.iter().copied().max_by_key(|slot| self.finished(*slot));
+            // What the graph lets through, of that the last: a join need not have waited for what it depends on.
+            let free = |slot: &Slot| !waits.get(*slot).copied().unwrap_or(true);
+            let last = owed.iter().copied().filter(free).max_by_key(|slot| self.finished(*slot));
             let bound = if strict { 1 } else { self.plan.max_parallel.max(1) };
             for slot in owed {
                 let waits = waits.get(slot).copied().unwrap_or(true);

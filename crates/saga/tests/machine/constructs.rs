@@ -612,3 +612,60 @@ fn a_child_is_a_task_of_its_parent_and_is_undone_with_it() {
     "#
     ));
 }
+
+#[test]
+fn strict_order_comes_to_an_end_where_a_join_has_not_waited_for_the_last() {
+    let file = r#"
+version: "2.0"
+name: s
+compensation: {order: strict}
+tasks:
+  - {id: a, agent: a, compensate: u}
+  - {id: b, agent: b}
+  - {id: c, agent: c, compensate: u, depends_on: {any: [a, b]}, inputs: {}}
+  - {id: d, agent: d, depends_on: [a, c]}
+"#;
+    assert_snapshot!(tell(
+        file,
+        r#"
+        start s k {}
+        b done
+        c done
+        a done
+        d failed no final
+        c.undo done
+        a.undo done
+    "#
+    ));
+}
+
+#[test]
+fn a_wait_that_could_not_be_computed_can_be_retried_and_says_so_again() {
+    assert_snapshot!(story_of(
+        "on_failure: pause",
+        "  - {id: w, wait: {until: \"${inputs.at}\"}}",
+        "start s k {\"k\":\"k\",\"at\":\"soon\"}\nretry w\nskip w"
+    ));
+}
+
+#[test]
+fn after_the_end_only_undos_may_follow() {
+    assert_snapshot!(tell(
+        r#"
+version: "2.0"
+name: s
+compensation: {grace: 5s}
+tasks:
+  - {id: a, agent: a, retry: 1, on_failure: fail_fast, timeout: 20s}
+  - {id: b, agent: b, in_doubt: query, retry: 1, timeout: 10s, compensate: u}
+"#,
+        r#"
+        start s k {}
+        wait 10s
+        a failed x final
+        b failed x final
+        b.query status not_done
+        resolve b done
+    "#
+    ));
+}
