@@ -75,12 +75,6 @@ impl Action {
     pub fn emits(&self) -> Option<&EmitPlan> {
         if let Self::Emit(emit) | Self::Request(emit, _) = self { Some(emit) } else { None }
     }
-
-    /// What is waited for.
-    #[must_use]
-    pub fn awaits(&self) -> Option<&AwaitPlan> {
-        if let Self::Await(waits) | Self::Request(_, waits) = self { Some(waits) } else { None }
-    }
 }
 
 /// An event to send.
