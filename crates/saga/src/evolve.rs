@@ -7,7 +7,7 @@ mod undo;
 use events::{How, Timestamp};
 
 use crate::event::{About, Body, Event, Rest, WorkflowEvent};
-use crate::phase::{Phase, Task, TaskRef};
+use crate::phase::{Task, TaskRef};
 use crate::plan::Slot;
 use crate::state::{Definition, State};
 use crate::workflow::{End, Head, Stage, Workflow};
@@ -152,7 +152,7 @@ pub(crate) fn fold(into: &mut impl Fold, event: &WorkflowEvent) {
         | Body::DeferralDropped
         | Body::FailingStarted { .. }
         | Body::ClosingStarted { .. }
-        | Body::UnwindStarted { .. }
+        | Body::UnwindStarted(_)
         | Body::Unwound { .. }
         | Body::ParentAsks { .. }
         | Body::Postponed { .. }
@@ -162,7 +162,7 @@ pub(crate) fn fold(into: &mut impl Fold, event: &WorkflowEvent) {
             head.early.extend(kept.clone());
         }
         Body::EventLeft { kept, .. } => head.early.retain(|other| other.record != kept.record),
-        Body::Expanded { expansion } => head.expansions.push(expansion.clone()),
+        Body::Expanded(expansion) => head.expansions.push(expansion.clone()),
         Body::TaskScheduled { .. }
         | Body::TaskBegun { .. }
         | Body::TaskStarted { .. }
@@ -178,7 +178,7 @@ pub(crate) fn fold(into: &mut impl Fold, event: &WorkflowEvent) {
         | Body::CasesTaken { .. }
         | Body::Reverting { .. }
         | Body::FailureTaken { .. }
-        | Body::FellBack { .. } => task::fold(into, event),
+        | Body::Fallback { .. } => task::fold(into, event),
         Body::UndoScheduled { .. } | Body::UndoCompleted { .. } | Body::UndoFailed { .. } => {
             undo::fold(into, &event.body);
         }
@@ -189,7 +189,10 @@ fn fold_stage(into: &mut impl Fold, time: Timestamp, body: &Body) {
     let head = into.head();
     #[allow(clippy::wildcard_enum_match_arm, reason = "`fold` has chosen among all events")]
     match body {
-        Body::WorkflowCompleted { .. } => end(into, time, End::Completed, &Rest::default()),
+        Body::WorkflowCompleted { late, .. } => {
+            let rest = Rest { late: late.clone(), ..Rest::default() };
+            end(into, time, End::Completed, &rest);
+        }
         Body::WorkflowFailed { how, rest, .. } => {
             let how = match how {
                 How::Failed => End::Failed,
@@ -208,8 +211,7 @@ fn fold_stage(into: &mut impl Fold, time: Timestamp, body: &Body) {
                 head.timeout_at = head.timeout_at.after(time.since(since));
             }
             for task in accepted {
-                let task = into.task(task.index());
-                task.phase = Phase::Failed { loss: crate::phase::Loss::Accepted };
+                task::taken(into.task(task.index()), crate::phase::Loss::Accepted);
             }
         }
         Body::CompensationStarted { trouble } => head.stage = Stage::Compensating(trouble.clone()),
@@ -220,7 +222,7 @@ fn fold_stage(into: &mut impl Fold, time: Timestamp, body: &Body) {
             let (trouble, owners) = (trouble.clone(), owners.clone());
             head.stage = Stage::Closing { trouble, end: *end, owners };
         }
-        Body::UnwindStarted { command } => {
+        Body::UnwindStarted(command) => {
             if let Stage::Ended { unwinding, .. } = &mut head.stage {
                 *unwinding = Some(command.clone());
             }

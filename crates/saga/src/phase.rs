@@ -1,6 +1,7 @@
 //! One task of a workflow, and where it is.
 
 mod command;
+mod outcome;
 
 use events::{Json, TaskId, Timestamp};
 use minicbor::{Decode, Encode};
@@ -8,6 +9,7 @@ use minicbor::{Decode, Encode};
 use crate::plan::Slot;
 
 pub(crate) use command::{Command, Pair, Via};
+pub(crate) use outcome::{After, Cover, Loss, Passed};
 
 /// A task by its place in the plan, and its id for whoever reads.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
@@ -81,54 +83,12 @@ pub(crate) struct Task {
     /// What it comes to once it is undone, where that does not follow from the whole workflow.
     #[n(17)]
     pub(crate) after: After,
-    /// Its fallback has been called.
+    /// What has become of its fallback.
     #[n(18)]
-    pub(crate) fell_back: bool,
+    pub(crate) cover: Cover,
     /// The number of the event that it was done with, for `order: strict`.
     #[n(19)]
     pub(crate) finished: u64,
-}
-
-/// What a task comes to that is undone while the workflow goes on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
-#[cbor(index_only)]
-pub(crate) enum After {
-    /// It is not.
-    #[n(0)]
-    Nothing,
-    /// It has failed then.
-    #[n(1)]
-    Fail,
-    /// It is cancelled then.
-    #[n(2)]
-    Cancel,
-    /// It has failed, and that counts as if it were done without an output.
-    #[n(3)]
-    Tolerated,
-    /// It has failed, and what depends on it is skipped.
-    #[n(4)]
-    Accepted,
-    /// Its fallback has taken its place.
-    #[n(5)]
-    Covered,
-    /// It has failed then, and nothing in it is undone.
-    #[n(6)]
-    Drop,
-}
-
-/// How a failure is taken.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
-#[cbor(index_only)]
-pub(crate) enum Loss {
-    /// Nobody has dealt with it yet.
-    #[n(0)]
-    Open,
-    /// What depends on it is skipped: `continue`, of the file or of an operator.
-    #[n(1)]
-    Accepted,
-    /// It counts as if it were done without an output: `optional`, `at_least`.
-    #[n(2)]
-    Tolerated,
 }
 
 /// Why a task's last attempt, or its undo's, has failed.
@@ -192,12 +152,8 @@ pub(crate) enum Phase {
     /// While compensating: to be undone, if it can be.
     #[n(8)]
     Done,
-    /// `spreads`: what depends on nothing else is skipped too.
     #[n(9)]
-    Skipped {
-        #[n(0)]
-        spreads: bool,
-    },
+    Skipped(#[n(0)] Passed),
     #[n(10)]
     Failed {
         #[n(0)]
@@ -243,12 +199,6 @@ pub(crate) enum Phase {
         #[n(0)]
         until: Option<Timestamp>,
     },
-    /// Its fallback is under way.
-    #[n(20)]
-    Covering,
-    /// Its fallback has done it.
-    #[n(21)]
-    Covered,
 }
 
 impl Task {
@@ -272,26 +222,36 @@ impl Task {
         via: Via::Agent,
         cases: Vec::new(),
         after: After::Nothing,
-        fell_back: false,
+        cover: Cover::Uncalled,
         finished: 0,
     };
 }
 
-impl Phase {
+impl Task {
     /// The public status: docs/reference/saga-file.md.
-    pub(crate) const fn word(self) -> &'static str {
+    pub(crate) const fn word(&self) -> &'static str {
+        match self.cover {
+            Cover::Working => "running",
+            Cover::Worked => "done",
+            Cover::Uncalled | Cover::Spent => self.phase.word(),
+        }
+    }
+}
+
+impl Phase {
+    /// The public status of a task that has no fallback.
+    const fn word(self) -> &'static str {
         match self {
             Self::Pending => "pending",
             Self::Running { .. }
             | Self::Stopping { .. }
             | Self::Open { .. }
             | Self::Waiting { .. }
-            | Self::Racing { .. }
-            | Self::Covering => "running",
+            | Self::Racing { .. } => "running",
             Self::Retrying { .. } => "retrying",
             Self::Asking { .. } | Self::AskAgain { .. } | Self::Held | Self::Doubtful => "in_doubt",
-            Self::Done | Self::Kept | Self::Covered => "done",
-            Self::Skipped { .. } => "skipped",
+            Self::Done | Self::Kept => "done",
+            Self::Skipped(_) => "skipped",
             Self::Failed { .. } => "failed",
             Self::Cancelled => "cancelled",
             Self::Undoing { .. } | Self::UndoRetrying { .. } => "undoing",
@@ -315,14 +275,12 @@ impl Phase {
             | Self::Held
             | Self::Doubtful
             | Self::Done
-            | Self::Skipped { .. }
+            | Self::Skipped(_)
             | Self::Failed { .. }
             | Self::Cancelled
             | Self::UndoBlocked
             | Self::Undone
-            | Self::Kept
-            | Self::Covering
-            | Self::Covered => None,
+            | Self::Kept => None,
         }
     }
 
@@ -339,7 +297,7 @@ impl Phase {
             Self::Pending
             | Self::Doubtful
             | Self::Done
-            | Self::Skipped { .. }
+            | Self::Skipped(_)
             | Self::Failed { .. }
             | Self::Cancelled
             | Self::Undoing { .. }
@@ -348,9 +306,7 @@ impl Phase {
             | Self::Undone
             | Self::Kept
             | Self::Open { .. }
-            | Self::Racing { .. }
-            | Self::Covering
-            | Self::Covered => false,
+            | Self::Racing { .. } => false,
         }
     }
 }

@@ -124,15 +124,15 @@ impl WorkflowEvent {
             | Body::Postponed { .. }
             | Body::Shrunk
             | Body::CasesTaken { .. }
-            | Body::Expanded { .. }
+            | Body::Expanded(_)
             | Body::Reverting { .. }
             | Body::FailureTaken { .. }
-            | Body::FellBack { .. }
+            | Body::Fallback { .. }
             | Body::EventSeen { .. }
             | Body::EventLeft { .. }
             | Body::FailingStarted { .. }
             | Body::ClosingStarted { .. }
-            | Body::UnwindStarted { .. }
+            | Body::UnwindStarted(_)
             | Body::Unwound { .. }
             | Body::ParentAsks { .. }
             | Body::Forgotten => return None,
@@ -247,15 +247,15 @@ impl WorkflowEvent {
             | Body::Postponed { .. }
             | Body::Shrunk
             | Body::CasesTaken { .. }
-            | Body::Expanded { .. }
+            | Body::Expanded(_)
             | Body::Reverting { .. }
             | Body::FailureTaken { .. }
-            | Body::FellBack { .. }
+            | Body::Fallback { .. }
             | Body::EventSeen { .. }
             | Body::EventLeft { .. }
             | Body::FailingStarted { .. }
             | Body::ClosingStarted { .. }
-            | Body::UnwindStarted { .. }
+            | Body::UnwindStarted(_)
             | Body::Unwound { .. }
             | Body::ParentAsks { .. }
             | Body::Forgotten => false,
@@ -286,7 +286,7 @@ fn task_of(body: &Body) -> Option<&TaskId> {
         | Body::CasesTaken { task, .. }
         | Body::Reverting { task, .. }
         | Body::FailureTaken { task, .. }
-        | Body::FellBack { task } => Some(&task.id),
+        | Body::Fallback { task, .. } => Some(&task.id),
         Body::WorkflowStarted { .. }
         | Body::WorkflowCompleted { .. }
         | Body::WorkflowFailed { .. }
@@ -301,12 +301,12 @@ fn task_of(body: &Body) -> Option<&TaskId> {
         | Body::Postponed { .. }
         | Body::Shrunk
         | Body::SignalReceived { task: None, .. }
-        | Body::Expanded { .. }
+        | Body::Expanded(_)
         | Body::EventSeen { .. }
         | Body::EventLeft { .. }
         | Body::FailingStarted { .. }
         | Body::ClosingStarted { .. }
-        | Body::UnwindStarted { .. }
+        | Body::UnwindStarted(_)
         | Body::Unwound { .. }
         | Body::ParentAsks { .. }
         | Body::Forgotten => None,

@@ -91,7 +91,7 @@ impl WorkflowScope<'_, '_> {
         );
         json!({
             "output": self.draft.output(slot),
-            "status": task.phase.word(),
+            "status": task.word(),
             "error": error,
             "attempts": task.attempt,
         })

@@ -121,9 +121,10 @@ tasks:
            WorkflowStarted
            TaskScheduled left
            TaskScheduled right
+      2. left answers: done
+           TaskCompleted left
            TaskFailed both: join_impossible
            CompensationStarted both: join_impossible
-           TaskCancelled left: changes nothing
            TaskCancelled right: changes nothing
            CompensationCompleted: nothing was to be undone
            WorkflowFailed: compensated, join_impossible
@@ -147,9 +148,10 @@ tasks:
            WorkflowStarted
            TaskSkipped card: when
            TaskScheduled invoice
+      2. invoice answers: done
+           TaskCompleted invoice
            TaskFailed ship: join_impossible
            CompensationStarted ship: join_impossible
-           TaskCancelled invoice: changes nothing
            CompensationCompleted: nothing was to be undone
            WorkflowFailed: compensated, join_impossible
     "#);

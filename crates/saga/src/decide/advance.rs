@@ -5,7 +5,7 @@ use events::{How, Problem};
 use super::Draft;
 use super::task::error;
 use crate::event::{Body, Rest};
-use crate::phase::{After, Loss, Phase, TaskError};
+use crate::phase::{After, Loss, Passed, Phase, TaskError};
 use crate::plan::{Kind, Slot};
 use crate::react::by_itself;
 use crate::workflow::{End, Origin, Owners, Stage, Trouble};
@@ -136,7 +136,7 @@ impl Draft<'_> {
             | Phase::Held
             | Phase::Stopping { .. }
             | Phase::Doubtful
-            | Phase::Skipped { .. }
+            | Phase::Skipped(_)
             | Phase::Failed { .. }
             | Phase::Cancelled
             | Phase::Undoing { .. }
@@ -145,9 +145,7 @@ impl Draft<'_> {
             | Phase::Undone
             | Phase::Open { .. }
             | Phase::Waiting { .. }
-            | Phase::Racing { .. }
-            | Phase::Covering
-            | Phase::Covered => false,
+            | Phase::Racing { .. } => false,
         });
         let end = match &trouble.origin {
             Origin::Cancel(_) => End::Cancelled,
@@ -158,6 +156,9 @@ impl Draft<'_> {
     }
 
     fn let_go(&mut self, trouble: Trouble) {
+        if self.resolves_doubt() {
+            self.undo_doubtful();
+        }
         let is_still = |slot: Slot| match self.task(slot).phase {
             Phase::Running { .. }
             | Phase::Retrying { .. }
@@ -166,30 +167,46 @@ impl Draft<'_> {
             | Phase::Undoing { .. }
             | Phase::UndoRetrying { .. }
             | Phase::UndoBlocked => false,
+            Phase::Asking { .. } | Phase::AskAgain { .. } | Phase::Held | Phase::Doubtful => {
+                !self.resolves_doubt()
+            }
             Phase::Pending
-            | Phase::Asking { .. }
-            | Phase::AskAgain { .. }
-            | Phase::Held
-            | Phase::Doubtful
             | Phase::Done
-            | Phase::Skipped { .. }
+            | Phase::Skipped(_)
             | Phase::Failed { .. }
             | Phase::Cancelled
             | Phase::Undone
             | Phase::Kept
             | Phase::Open { .. }
-            | Phase::Racing { .. }
-            | Phase::Covering
-            | Phase::Covered => true,
+            | Phase::Racing { .. } => true,
         };
         if self.slots().all(is_still) {
             let end = match trouble.origin {
                 Origin::Cancel(_) => End::Cancelled,
-                Origin::Timeout if self.goes_on_by_default() => End::Partial,
+                Origin::Timeout if self.resolves_doubt() => End::Partial,
                 Origin::Failure | Origin::Timeout => End::Failed,
             };
             self.finish_with(trouble, end);
         }
+    }
+
+    /// Out of time under `continue`: nothing starts any more, and what stands stays; but what is in doubt is
+    /// resolved, since only `fail_fast` may leave it so.
+    pub(super) fn resolves_doubt(&self) -> bool {
+        let Stage::Failing(trouble) = &self.head.stage else { return false };
+        trouble.origin == Origin::Timeout && self.goes_on_by_default()
+    }
+
+    fn undo_doubtful(&mut self) {
+        for slot in self.slots() {
+            let task = self.task(slot);
+            if task.phase == Phase::Doubtful && task.after == After::Nothing {
+                let (task, after) = (self.name(slot), After::Fail);
+                self.push(Body::Reverting { task, after, error: None });
+            }
+        }
+        self.undo_ready();
+        self.settle_pause();
     }
 
     /// The failure is dealt with: `then` runs, or it has ended.
@@ -256,44 +273,61 @@ impl Draft<'_> {
         Rest {
             stands: ids(&|slot| {
                 matches!(phase(slot), Phase::Done | Phase::Kept)
+                    && !self.is_unknown(slot)
                     && self.task_plan(slot).kind != Kind::ReadOnly
                     && !self.is_closing(slot)
             }),
-            undone: ids(&|slot| {
-                // It was in doubt and undone, and has failed with what took its place.
-                let before = matches!(phase(slot), Phase::Failed { .. })
-                    && self.task(slot).after == After::Fail
-                    && self.task(slot).undos > 0;
-                before || phase(slot) == Phase::Undone
-            }),
+            undone: ids(&|slot| phase(slot) == Phase::Undone),
             in_doubt: ids(&|slot| {
-                matches!(
+                let is_asked = matches!(
                     phase(slot),
                     Phase::Doubtful | Phase::Held | Phase::Asking { .. } | Phase::AskAgain { .. }
-                )
+                );
+                is_asked || self.is_unknown(slot)
             }),
             late: self.slots().filter(may_be_late).map(|slot| self.name(slot)).collect(),
         }
     }
 
+    /// Its undo was given up before anybody knew whether there was anything to undo.
+    fn is_unknown(&self, slot: Slot) -> bool {
+        let task = self.task(slot);
+        task.phase == Phase::Kept && task.output.is_none()
+    }
+
+    /// The task that failed and was gone on without: this one, or what it was skipped behind, whatever became of
+    /// that since. What a group that was undone is about is the group's.
+    fn went_on_without(&self, slot: Slot) -> Option<Slot> {
+        let is_lost = self.loss(slot) == Some(Loss::Accepted);
+        let is_behind = self.task(slot).phase == Phase::Skipped(Passed::Behind);
+        let is_the_groups =
+            || self.around(slot).any(|group| self.task(group).after != After::Nothing);
+        if !(is_lost || is_behind) || is_the_groups() {
+            return None;
+        }
+        let has_failed = |before: &Slot| self.task(*before).error.is_some();
+        let failed = if is_lost { None } else { self.before(slot).find(has_failed) };
+        Some(failed.unwrap_or(slot))
+    }
+
     /// The forward work is over.
     fn complete(&mut self) {
-        let accepted: Vec<Slot> =
-            self.slots().filter(|slot| self.loss(*slot) == Some(Loss::Accepted)).collect();
+        let lost: Vec<Slot> = self.slots().filter_map(|slot| self.went_on_without(slot)).collect();
         let outputs = self.outputs();
-        let problem = match (accepted.first().copied(), &outputs) {
+        let problem = match (lost.first().copied(), &outputs) {
             (None, Ok(outputs)) => {
-                let (outputs, rest) = (outputs.clone(), Rest::default());
+                let (outputs, late) = (outputs.clone(), self.rest().late);
                 let nothing = Problem { task: None, code: String::new(), message: String::new() };
+                let rest = Rest::default();
                 let replies = self.replies(End::Completed, &nothing, &rest, Some(&outputs));
-                return self.push(Body::WorkflowCompleted { outputs, replies });
+                return self.push(Body::WorkflowCompleted { outputs, replies, late });
             }
             (Some(slot), _) => self.problem(slot),
             (None, Err(TaskError { code, message })) => {
                 Problem { task: None, code: code.clone(), message: message.clone() }
             }
         };
-        let owners = Owners::of(accepted.iter().map(|slot| self.decider(*slot)));
+        let owners = Owners::of(lost.iter().map(|slot| self.decider(*slot)));
         let trouble = Trouble { origin: Origin::Failure, problem, decided_by: None };
         self.close_or_end(trouble, End::Partial, owners);
     }

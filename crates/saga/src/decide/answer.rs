@@ -7,7 +7,7 @@ use super::late::{after_end, broken, covered_late, too_late, undone_late, while_
 use super::{Draft, Stop, invalid};
 use crate::event::Body;
 use crate::input::{Answer, Effects, Failure, Known};
-use crate::phase::{Phase, Via};
+use crate::phase::{Cover, Phase, Via};
 use crate::plan::{Kind, Slot};
 use crate::workflow::Stage;
 
@@ -131,16 +131,21 @@ pub(super) fn completed(draft: &mut Draft<'_>, slot: Slot, output: &Json) -> Res
     let phase = draft.task(slot).phase;
     match (&draft.head.stage, phase) {
         (_, Phase::Done | Phase::Kept) => return Err(Stop::Ignored("duplicate")),
-        (_, Phase::Covered) if has_undo => return covered_late(draft, slot, output),
-        (_, Phase::Pending | Phase::Skipped { .. } | Phase::Covering | Phase::Covered) => {
-            return Err(Stop::Ignored("late_success"));
-        }
+        (_, Phase::Pending | Phase::Skipped(_)) => return Err(Stop::Ignored("late_success")),
         (Stage::Ended { .. }, phase) => return after_end(draft, slot, phase, output),
+        (Stage::Failing(_), _) if draft.resolves_doubt() && draft.is_reverted(slot) => {
+            undone_late(draft, slot)?;
+        }
         (Stage::Failing(_), phase) if !phase.in_flight() => {
             return Err(Stop::Ignored("late_success"));
         }
         (Stage::Closing { .. }, _) if !draft.is_closing(slot) => {
             return while_closing(draft, slot, output);
+        }
+        (Stage::Forward | Stage::Deferred(_) | Stage::Closing { .. }, _)
+            if matches!(draft.task(slot).cover, Cover::Working | Cover::Worked) =>
+        {
+            return covered_late(draft, slot, output);
         }
         (Stage::Forward | Stage::Deferred(_) | Stage::Closing { .. }, _)
             if draft.is_reverted(slot) =>
@@ -205,7 +210,7 @@ pub(super) fn failed(
             | Phase::Retrying { doubt: false, .. }
             | Phase::Doubtful
             | Phase::Done
-            | Phase::Skipped { .. }
+            | Phase::Skipped(_)
             | Phase::Failed { .. }
             | Phase::Cancelled
             | Phase::Undoing { .. }
@@ -215,9 +220,7 @@ pub(super) fn failed(
             | Phase::Kept
             | Phase::Open { .. }
             | Phase::Waiting { .. }
-            | Phase::Racing { .. }
-            | Phase::Covering
-            | Phase::Covered,
+            | Phase::Racing { .. },
             _,
         ) => return Err(Stop::Ignored("late_failure")),
     }
@@ -285,16 +288,14 @@ pub(super) fn undone(draft: &mut Draft<'_>, slot: Slot, n: u32, nothing: bool) -
         | Phase::Stopping { .. }
         | Phase::Doubtful
         | Phase::Done
-        | Phase::Skipped { .. }
+        | Phase::Skipped(_)
         | Phase::Failed { .. }
         | Phase::Cancelled
         | Phase::Undone
         | Phase::Kept
         | Phase::Open { .. }
         | Phase::Waiting { .. }
-        | Phase::Racing { .. }
-        | Phase::Covering
-        | Phase::Covered => Err(Stop::Ignored("duplicate")),
+        | Phase::Racing { .. } => Err(Stop::Ignored("duplicate")),
     }
 }
 
@@ -319,16 +320,14 @@ pub(super) fn undo_failed(
         | Phase::Stopping { .. }
         | Phase::Doubtful
         | Phase::Done
-        | Phase::Skipped { .. }
+        | Phase::Skipped(_)
         | Phase::Failed { .. }
         | Phase::Cancelled
         | Phase::Undone
         | Phase::Kept
         | Phase::Open { .. }
         | Phase::Waiting { .. }
-        | Phase::Racing { .. }
-        | Phase::Covering
-        | Phase::Covered => Err(Stop::Ignored("late_failure")),
+        | Phase::Racing { .. } => Err(Stop::Ignored("late_failure")),
     }
 }
 

@@ -139,7 +139,7 @@ pub(super) fn unwind(draft: &mut Draft<'_>, command: &Subject) -> Result<(), Sto
         Stage::Ended {
             end: End::Completed | End::Partial | End::Failed, unwinding: None, ..
         } if is_undo => {
-            draft.push(Body::UnwindStarted { command: text });
+            draft.push(Body::UnwindStarted(text));
             return Ok(());
         }
         Stage::Ended { unwinding: None, .. } if is_undo => {

@@ -3,7 +3,7 @@
 use super::Draft;
 use super::task::error;
 use crate::event::Body;
-use crate::phase::{After, Loss, Phase, TaskError};
+use crate::phase::{After, Cover, Loss, Phase, TaskError};
 use crate::plan::{AtLeast, Kind, Role, Slot, Strategy};
 use crate::workflow::{Origin, Owners, Stage, Trouble};
 
@@ -56,7 +56,7 @@ impl Draft<'_> {
             {
                 self.push(undo_first);
             }
-            Fate::FallsBack => self.push(Body::FellBack { task }),
+            Fate::FallsBack => self.push(Body::Fallback { task, cover: Cover::Working }),
             Fate::Tolerated => self.push(Body::FailureTaken { task, loss: Loss::Tolerated }),
             Fate::Accepted => self.push(Body::FailureTaken { task, loss: Loss::Accepted }),
             Fate::Uncovers(of) => {
@@ -105,7 +105,7 @@ impl Draft<'_> {
 
     fn fate(&self, slot: Slot) -> Fate {
         let plan = self.task_plan(slot);
-        if plan.fallback.is_some() && !self.task(slot).fell_back {
+        if plan.fallback.is_some() && self.task(slot).cover == Cover::Uncalled {
             return Fate::FallsBack;
         }
         if plan.optional || plan.role == Role::Closing || self.is_spare(slot) {
@@ -186,7 +186,7 @@ impl Draft<'_> {
     /// Whether a failure in a group is the group's own: it may fail, or something else takes its place.
     fn catches(&self, group: Slot) -> bool {
         let plan = self.task_plan(group);
-        let falls_back = plan.fallback.is_some() && !self.task(group).fell_back;
+        let falls_back = plan.fallback.is_some() && self.task(group).cover == Cover::Uncalled;
         plan.optional
             || falls_back
             || matches!(plan.role, Role::Fallback(_))

@@ -7,7 +7,7 @@ use super::Draft;
 use super::task::error;
 use crate::event::{Begun, Body};
 use crate::limits::{COMMAND_BYTES_MAX, SLOTS_MAX};
-use crate::phase::{Loss, Phase, TaskError};
+use crate::phase::{Cover, Loss, Phase, TaskError};
 use crate::plan::{Action, AtLeast, ForEachPlan, OutputPlan, RaceOn, Role, Slot, WaitPlan};
 use crate::scope::WorkflowScope;
 use crate::workflow::Expansion;
@@ -149,7 +149,7 @@ impl Draft<'_> {
                 width: number(width),
                 count: number(count),
             };
-            self.push(Body::Expanded { expansion });
+            self.push(Body::Expanded(expansion));
         }
     }
 
@@ -173,13 +173,13 @@ impl Draft<'_> {
     /// Ends every group of which nothing more will come, the inner ones first.
     pub(super) fn complete_groups(&mut self) {
         for slot in self.slots().rev() {
-            let phase = self.task(slot).phase;
+            let (phase, cover) = (self.task(slot).phase, self.task(slot).cover);
             if self.is_moot(slot) || self.is_reverting(slot) {
                 continue;
             }
             if matches!(phase, Phase::Open { .. }) {
                 self.complete_group(slot);
-            } else if phase == Phase::Covering {
+            } else if cover == Cover::Working {
                 self.cover(slot);
             }
         }
@@ -211,7 +211,7 @@ impl Draft<'_> {
         clippy::cast_sign_loss,
         reason = "at most ten thousand elements, and a share from 0 to 1"
     )]
-    fn shortfall(&self, slot: Slot, at_least: AtLeast) -> Option<TaskError> {
+    pub(super) fn shortfall(&self, slot: Slot, at_least: AtLeast) -> Option<TaskError> {
         let count = self.children(slot).count();
         let lost = self
             .children(slot)
@@ -262,15 +262,14 @@ impl Draft<'_> {
         }
     }
 
-    /// What a task gives to those behind it: nothing where it was skipped or has failed.
+    /// What a task gives to those behind it: nothing where it was skipped, has failed or is undone.
     pub(crate) fn output(&self, slot: Slot) -> Value {
-        if self.task(slot).fell_back
-            && let Some(fallback) = self.fallback(slot)
-        {
-            return self.output(fallback);
+        let task = self.task(slot);
+        if task.cover == Cover::Worked {
+            return self.fallback(slot).map_or(Value::Null, |fallback| self.output(fallback));
         }
-        let is_lost = self.loss(slot).is_some();
-        let output = self.task(slot).output.as_ref().filter(|_| !is_lost);
+        let is_gone = self.loss(slot).is_some() || task.phase == Phase::Undone;
+        let output = task.output.as_ref().filter(|_| !is_gone);
         output.map_or(Value::Null, Json::value)
     }
 

@@ -43,10 +43,19 @@ pub(super) fn broken(draft: &mut Draft<'_>, slot: Slot, why: TaskError) -> Resul
     Ok(())
 }
 
-/// A success of what its fallback has done meanwhile: it is undone, and the fallback's stays.
+/// A success of what its fallback does, or has done: it is undone, and the fallback's counts.
 pub(super) fn covered_late(draft: &mut Draft<'_>, slot: Slot, output: &Json) -> Result<(), Stop> {
-    let (task, after) = (draft.name(slot), After::Covered);
-    draft.push(Body::Reverting { task, after, error: None });
+    let task = draft.task(slot);
+    if draft.task_plan(slot).undo.is_none() {
+        return Err(Stop::Ignored("late_success"));
+    }
+    if task.output.is_some() {
+        return Err(Stop::Ignored("duplicate"));
+    }
+    if task.after == After::Nothing {
+        let (task, after) = (draft.name(slot), After::Fail);
+        draft.push(Body::Reverting { task, after, error: None });
+    }
     draft.schedule_undo(slot, Why::Late(output.clone()));
     Ok(())
 }
@@ -87,13 +96,11 @@ pub(super) fn after_end(
         | Phase::Stopping { .. }
         | Phase::Doubtful
         | Phase::Done
-        | Phase::Skipped { .. }
+        | Phase::Skipped(_)
         | Phase::Kept
         | Phase::Open { .. }
         | Phase::Waiting { .. }
-        | Phase::Racing { .. }
-        | Phase::Covering
-        | Phase::Covered => Err(Stop::Ignored("late_success")),
+        | Phase::Racing { .. } => Err(Stop::Ignored("late_success")),
     }
 }
 

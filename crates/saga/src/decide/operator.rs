@@ -6,7 +6,7 @@ use super::undo::Why;
 use super::{Draft, Stop, invalid};
 use crate::event::{Body, Skip};
 use crate::input::{Outcome, Verb};
-use crate::phase::{Phase, TaskRef};
+use crate::phase::{Loss, Phase, TaskRef};
 use crate::plan::Slot;
 use crate::workflow::{Origin, Stage, Trouble};
 
@@ -70,14 +70,13 @@ fn go_on(draft: &mut Draft<'_>, by: &By) -> Result<(), Stop> {
 /// Whether the workflow waits for an operator because this task has failed.
 fn is_paused_on(draft: &Draft<'_>, slot: Slot) -> bool {
     draft.head.paused_at.is_some()
-        && matches!(draft.task(slot).phase, Phase::Failed { .. })
+        && draft.loss(slot) == Some(Loss::Open)
         && draft.waits_for_a_person(slot)
 }
 
 fn not_waiting<T>(draft: &Draft<'_>, slot: Slot) -> Result<T, Stop> {
-    let phase = draft.task(slot).phase;
-    let task = &draft.task_plan(slot).id;
-    let message = format!("`{task}` is {}; no operator is waited for", phase.word());
+    let (task, word) = (&draft.task_plan(slot).id, draft.task(slot).word());
+    let message = format!("`{task}` is {word}; no operator is waited for");
     let code = match &draft.head.stage {
         Stage::Ended { .. } => "ended",
         Stage::Compensating(_) | Stage::Failing(_) | Stage::Closing { .. } => "not_blocked",
@@ -106,14 +105,14 @@ fn retry(draft: &mut Draft<'_>, slot: Slot, by: &By) -> Result<(), Stop> {
                 draft.name(slot).id
             ),
         ),
-        Phase::Failed { .. } if is_paused_on(draft, slot) && draft.is_group(slot) => {
+        _ if is_paused_on(draft, slot) && draft.is_group(slot) => {
             let message = format!(
                 "`{}` is a group, which is not begun again; skip it or go on without it",
                 draft.name(slot).id
             );
             invalid("group", message)
         }
-        Phase::Failed { .. } if is_paused_on(draft, slot) => {
+        _ if is_paused_on(draft, slot) => {
             do_again(draft, slot, false);
             Ok(())
         }
@@ -126,7 +125,7 @@ fn retry(draft: &mut Draft<'_>, slot: Slot, by: &By) -> Result<(), Stop> {
         | Phase::Stopping { .. }
         | Phase::Doubtful
         | Phase::Done
-        | Phase::Skipped { .. }
+        | Phase::Skipped(_)
         | Phase::Cancelled
         | Phase::Undoing { .. }
         | Phase::UndoRetrying { .. }
@@ -134,9 +133,7 @@ fn retry(draft: &mut Draft<'_>, slot: Slot, by: &By) -> Result<(), Stop> {
         | Phase::Kept
         | Phase::Open { .. }
         | Phase::Waiting { .. }
-        | Phase::Racing { .. }
-        | Phase::Covering
-        | Phase::Covered => not_waiting(draft, slot),
+        | Phase::Racing { .. } => not_waiting(draft, slot),
     }
 }
 
@@ -151,7 +148,7 @@ fn do_again(draft: &mut Draft<'_>, slot: Slot, doubt: bool) {
 fn skip(draft: &mut Draft<'_>, slot: Slot, output: Option<Json>, by: &By) -> Result<(), Stop> {
     let why = match draft.task(slot).phase {
         Phase::UndoBlocked => Skip::Undo,
-        Phase::Failed { .. } if is_paused_on(draft, slot) => Skip::Operator,
+        _ if is_paused_on(draft, slot) => Skip::Operator,
         Phase::Held => {
             let message = format!("`{}` is in doubt; resolve or retry it", draft.name(slot).id);
             return invalid("in_doubt", message);
@@ -165,7 +162,7 @@ fn skip(draft: &mut Draft<'_>, slot: Slot, output: Option<Json>, by: &By) -> Res
         | Phase::Stopping { .. }
         | Phase::Doubtful
         | Phase::Done
-        | Phase::Skipped { .. }
+        | Phase::Skipped(_)
         | Phase::Cancelled
         | Phase::Undoing { .. }
         | Phase::UndoRetrying { .. }
@@ -173,9 +170,7 @@ fn skip(draft: &mut Draft<'_>, slot: Slot, output: Option<Json>, by: &By) -> Res
         | Phase::Kept
         | Phase::Open { .. }
         | Phase::Waiting { .. }
-        | Phase::Racing { .. }
-        | Phase::Covering
-        | Phase::Covered => return not_waiting(draft, slot),
+        | Phase::Racing { .. } => return not_waiting(draft, slot),
     };
     let output = output.filter(|_| why == Skip::Operator);
     if let Some(output) = &output {
@@ -217,12 +212,12 @@ fn resolve(
         }
         (Outcome::NotDone, _) if is_doubt => draft.not_done(slot, Some(by.clone())),
         (Outcome::Undone, _) => {
-            let word = phase.word();
+            let word = draft.task(slot).word();
             let message = format!("`{}` is {word}; no undo of it is blocked", draft.name(slot).id);
             return invalid("not_blocked", message);
         }
         (Outcome::Done | Outcome::NotDone, _) => {
-            let word = phase.word();
+            let word = draft.task(slot).word();
             let message = format!("`{}` is {word}, not in doubt", draft.name(slot).id);
             return invalid("not_in_doubt", message);
         }

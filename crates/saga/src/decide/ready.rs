@@ -6,7 +6,7 @@ use serde_json::Value;
 use super::Draft;
 use super::task::error;
 use crate::event::{Body, Skip};
-use crate::phase::{After, Loss, Phase};
+use crate::phase::{After, Cover, Loss, Phase};
 use crate::plan::{Join, Rest, Role, Slot};
 use crate::workflow::Stage;
 
@@ -95,6 +95,10 @@ impl Draft<'_> {
         if self.is_in_reverting(slot) && !self.is_closing(slot) {
             return Called::No;
         }
+        if let Role::Fallback(_) = role {
+            let is_called = self.task(parent).cover == Cover::Working;
+            return if is_called { Called::Yes } else { Called::No };
+        }
         match (self.task(parent).phase, role) {
             (Phase::Open { .. }, Role::Child | Role::Closing) => Called::Yes,
             (Phase::Open { .. }, Role::Case(case)) => {
@@ -105,12 +109,10 @@ impl Draft<'_> {
                 }
             }
             (Phase::Open { .. }, Role::Item) => self.called_element(parent),
-            (Phase::Covering, Role::Fallback(_)) => Called::Yes,
-            (Phase::Skipped { .. }, Role::Child | Role::Case(_)) => Called::Skips(Skip::Upstream),
+            (Phase::Skipped(_), Role::Child | Role::Case(_)) => Called::Skips(Skip::Upstream),
             (
                 Phase::Open { .. }
-                | Phase::Skipped { .. }
-                | Phase::Covering
+                | Phase::Skipped(_)
                 | Phase::Pending
                 | Phase::Running { .. }
                 | Phase::Retrying { .. }
@@ -128,8 +130,7 @@ impl Draft<'_> {
                 | Phase::Undone
                 | Phase::Kept
                 | Phase::Waiting { .. }
-                | Phase::Racing { .. }
-                | Phase::Covered,
+                | Phase::Racing { .. },
                 _,
             ) => Called::No,
         }
@@ -141,7 +142,8 @@ impl Draft<'_> {
         let begun = |slot: &Slot| self.task(*slot).phase != Phase::Pending;
         let out =
             self.children(of).filter(|other| begun(other) && !self.is_settled(*other)).count();
-        if out < each.concurrency { Called::Yes } else { Called::No }
+        let is_lost = self.shortfall(of, each.at_least).is_some();
+        if out < each.concurrency && !is_lost { Called::Yes } else { Called::No }
     }
 
     fn is_called_to_close(&self, slot: Slot) -> bool {
@@ -183,11 +185,16 @@ impl Draft<'_> {
         let open = before.iter().filter(|before| !self.is_settled(**before)).count();
         if done >= wanted {
             Joined::Starts
-        } else if done + open < wanted {
+        } else if done + open < wanted && !self.may_all_be_skipped(&before) {
             Joined::Impossible
         } else {
             Joined::Waits
         }
+    }
+
+    /// Whether those before a task may yet turn out to be skipped, all of them.
+    fn may_all_be_skipped(&self, before: &[Slot]) -> bool {
+        before.iter().all(|one| self.is_skipped(*one) || !self.is_settled(*one))
     }
 
     /// What a join waits for no longer is cancelled, and undone if it had begun.

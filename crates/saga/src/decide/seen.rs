@@ -178,10 +178,7 @@ impl Draft<'_> {
     /// It is over, its success was never heard of, and it would have to be undone.
     fn may_be_late(&self, slot: Slot) -> bool {
         let task = self.task(slot);
-        let is_over = matches!(
-            task.phase,
-            Phase::Undone | Phase::Cancelled | Phase::Failed { .. } | Phase::Covered
-        );
+        let is_over = matches!(task.phase, Phase::Undone | Phase::Cancelled | Phase::Failed { .. });
         is_over && task.attempt > 0 && task.output.is_none() && self.task_plan(slot).undo.is_some()
     }
 

@@ -1,7 +1,7 @@
 //! What a task's phase means for those around it.
 
 use super::Draft;
-use crate::phase::{After, Loss, Phase};
+use crate::phase::{After, Cover, Loss, Passed, Phase};
 use crate::plan::{Action, Role, Slot};
 
 impl Draft<'_> {
@@ -24,6 +24,9 @@ impl Draft<'_> {
     /// How it has failed, whether or not it was undone then.
     pub(crate) fn loss(&self, slot: Slot) -> Option<Loss> {
         let task = self.task(slot);
+        if matches!(task.cover, Cover::Working | Cover::Worked) {
+            return None;
+        }
         match (task.phase, task.after) {
             // Nobody wants it any more.
             (_, After::Cancel) => None,
@@ -35,20 +38,20 @@ impl Draft<'_> {
         }
     }
 
-    /// Nothing more will come of it, and nobody need deal with it.
+    /// Nothing more will come of it, and nobody need deal with it. What is undone is so once that is over.
     pub(crate) fn is_settled(&self, slot: Slot) -> bool {
-        match self.loss(slot) {
-            Some(Loss::Open) => return false,
-            Some(Loss::Accepted | Loss::Tolerated) => return true,
-            None => {}
+        let task = self.task(slot);
+        match task.cover {
+            Cover::Working => return false,
+            Cover::Worked => return true,
+            Cover::Uncalled | Cover::Spent => {}
         }
-        if self.task(slot).after == After::Covered {
-            return true;
+        if self.loss(slot) == Some(Loss::Open) {
+            return false;
         }
-        match self.task(slot).phase {
-            Phase::Done
-            | Phase::Covered
-            | Phase::Skipped { .. }
+        match task.phase {
+            Phase::Done => task.after == After::Nothing || self.is_over(slot),
+            Phase::Skipped(_)
             | Phase::Failed { .. }
             | Phase::Cancelled
             | Phase::Undone
@@ -66,21 +69,21 @@ impl Draft<'_> {
             | Phase::UndoBlocked
             | Phase::Open { .. }
             | Phase::Waiting { .. }
-            | Phase::Racing { .. }
-            | Phase::Covering => false,
+            | Phase::Racing { .. } => false,
         }
     }
 
     /// It has worked, by itself or by its fallback.
     pub(crate) fn is_done(&self, slot: Slot) -> bool {
         let task = self.task(slot);
-        let kept = matches!(task.phase, Phase::Done | Phase::Kept) && task.after == After::Nothing;
-        kept || task.phase == Phase::Covered || task.after == After::Covered
+        let stands =
+            matches!(task.phase, Phase::Done | Phase::Kept) && task.after == After::Nothing;
+        stands || task.cover == Cover::Worked
     }
 
     /// It was passed over, and so is what depends on nothing else.
     pub(crate) fn is_skipped(&self, slot: Slot) -> bool {
-        self.task(slot).phase == Phase::Skipped { spreads: true }
+        matches!(self.task(slot).phase, Phase::Skipped(Passed::Unneeded | Passed::Behind))
     }
 
     /// Whether it, or a group around it, is undone, or was, while the workflow goes on.
@@ -94,11 +97,7 @@ impl Draft<'_> {
             match self.task(group).after {
                 After::Cancel => true,
                 After::Fail => !takes_its_place,
-                After::Nothing
-                | After::Tolerated
-                | After::Accepted
-                | After::Covered
-                | After::Drop => false,
+                After::Nothing | After::Tolerated | After::Accepted | After::Drop => false,
             }
         })
     }
@@ -108,7 +107,7 @@ impl Draft<'_> {
         let task = self.task(group);
         let is_open = matches!(task.phase, Phase::Open { .. } | Phase::Racing { .. });
         is_open && matches!(task.after, After::Fail | After::Cancel | After::Drop)
-            || task.phase == Phase::Covering && task.after == After::Cancel
+            || task.cover == Cover::Working && task.after == After::Cancel
     }
 
     /// Whether a group around it is no longer under way: what has failed in it is the group's matter.
@@ -117,10 +116,10 @@ impl Draft<'_> {
         self.around(slot).any(|group| {
             let takes_its_place = matches!(self.task_plan(inner).role, Role::Fallback(_));
             inner = group;
-            let phase = self.task(group).phase;
+            let task = self.task(group);
             let is_open = match takes_its_place {
-                true => phase == Phase::Covering,
-                false => matches!(phase, Phase::Open { .. } | Phase::Racing { .. }),
+                true => task.cover == Cover::Working,
+                false => matches!(task.phase, Phase::Open { .. } | Phase::Racing { .. }),
             };
             !is_open || self.is_reverting(group)
         })

@@ -2,7 +2,7 @@
 
 use super::Draft;
 use crate::event::Body;
-use crate::phase::{After, Command, Phase, Via};
+use crate::phase::{After, Command, Cover, Phase, Via};
 use crate::plan::{Action, Kind, Slot};
 use crate::workflow::Stage;
 
@@ -12,6 +12,9 @@ impl Draft<'_> {
         let task = self.task(slot);
         let may_have_worked = self.may_be_in_doubt(slot) && !self.is_closing(slot);
         let attempt = task.attempt;
+        if task.cover == Cover::Working {
+            return self.give_up_fallback(slot);
+        }
         let (reason, is_out) = match task.phase {
             Phase::Pending => ("not started", false),
             Phase::Retrying { doubt: false, .. } => ("not repeated", false),
@@ -21,12 +24,10 @@ impl Draft<'_> {
             Phase::Running { .. } | Phase::Retrying { doubt: true, .. } => {
                 ("changes nothing", true)
             }
-            Phase::Open { .. } | Phase::Waiting { .. } | Phase::Racing { .. } | Phase::Covering => {
-                ("stopped", false)
-            }
+            Phase::Open { .. } | Phase::Waiting { .. } | Phase::Racing { .. } => ("stopped", false),
             // Where nothing is undone nobody asks any longer: it is left in doubt.
             Phase::Asking { .. } | Phase::AskAgain { .. }
-                if matches!(self.head.stage, Stage::Failing(_)) =>
+                if matches!(self.head.stage, Stage::Failing(_)) && !self.resolves_doubt() =>
             {
                 let why = task.error.clone().unwrap_or_else(Self::silence);
                 return self.hold(slot, why);
@@ -37,19 +38,29 @@ impl Draft<'_> {
             | Phase::Stopping { .. }
             | Phase::Doubtful
             | Phase::Done
-            | Phase::Skipped { .. }
+            | Phase::Skipped(_)
             | Phase::Failed { .. }
             | Phase::Cancelled
             | Phase::Undoing { .. }
             | Phase::UndoRetrying { .. }
             | Phase::UndoBlocked
             | Phase::Undone
-            | Phase::Kept
-            | Phase::Covered => return,
+            | Phase::Kept => return,
         };
         let stop = if is_out { self.stop_command(slot) } else { None };
         let (task, reason) = (self.name(slot), reason.to_owned());
         self.push(Body::TaskCancelled { task, attempt, reason, stop });
+    }
+
+    /// A task whose fallback is stopped: what it did itself, or was undone of it, stays so.
+    fn give_up_fallback(&mut self, slot: Slot) {
+        let (task, attempt) = (self.name(slot), self.task(slot).attempt);
+        if matches!(self.task(slot).phase, Phase::Failed { .. }) {
+            let reason = "stopped".to_owned();
+            self.push(Body::TaskCancelled { task, attempt, reason, stop: None });
+        } else {
+            self.push(Body::Fallback { task, cover: Cover::Spent });
+        }
     }
 
     fn order_stop(&mut self, slot: Slot) {
@@ -119,7 +130,7 @@ impl Draft<'_> {
         loop {
             let decided = self.len();
             for slot in self.slots() {
-                let is_root = self.is_reverting(slot) || self.task(slot).phase == Phase::Covering;
+                let is_root = self.is_reverting(slot) || self.task(slot).cover == Cover::Working;
                 let is_told = matches!(self.task(slot).after, After::Fail | After::Cancel);
                 let within = self.is_in_reverting(slot);
                 if (is_told && !is_root || within) && !self.is_closing(slot) {
@@ -162,7 +173,7 @@ impl Draft<'_> {
             | Phase::Running { .. }
             | Phase::Retrying { .. }
             | Phase::Stopping { .. }
-            | Phase::Skipped { .. }
+            | Phase::Skipped(_)
             | Phase::Failed { .. }
             | Phase::Cancelled
             | Phase::Undoing { .. }
@@ -172,9 +183,7 @@ impl Draft<'_> {
             | Phase::Kept
             | Phase::Open { .. }
             | Phase::Waiting { .. }
-            | Phase::Racing { .. }
-            | Phase::Covering
-            | Phase::Covered => false,
+            | Phase::Racing { .. } => false,
         }
     }
 
@@ -182,6 +191,9 @@ impl Draft<'_> {
     fn close_group(&mut self, group: Slot) {
         let task = self.task(group);
         let (after, attempt) = (task.after, task.attempt);
+        if task.cover == Cover::Working {
+            return self.give_up_fallback(group);
+        }
         if after == After::Cancel {
             let (task, reason) = (self.name(group), "stopped".to_owned());
             return self.push(Body::TaskCancelled { task, attempt, reason, stop: None });

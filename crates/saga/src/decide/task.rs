@@ -122,7 +122,7 @@ impl Draft<'_> {
     /// What follows from doubt about this task, as things stand.
     fn policy(&self, slot: Slot) -> InDoubt {
         let plan = self.task_plan(slot);
-        if matches!(self.head.stage, Stage::Failing(_)) {
+        if matches!(self.head.stage, Stage::Failing(_)) && !self.resolves_doubt() {
             return InDoubt::Hold;
         }
         match plan.in_doubt {

@@ -91,14 +91,12 @@ fn task(draft: &mut Draft<'_>, slot: Slot) {
         | Phase::Held
         | Phase::Doubtful
         | Phase::Done
-        | Phase::Skipped { .. }
+        | Phase::Skipped(_)
         | Phase::Failed { .. }
         | Phase::Cancelled
         | Phase::UndoBlocked
         | Phase::Undone
-        | Phase::Kept
-        | Phase::Covering
-        | Phase::Covered => {}
+        | Phase::Kept => {}
     }
 }
 

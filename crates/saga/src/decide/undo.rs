@@ -37,7 +37,8 @@ impl Draft<'_> {
                 let dropped = dropped.is_some_and(|group| self.task(group).after == After::Drop);
                 !dropped && self.is_reverted(slot)
             }
-            Stage::Failing(_) | Stage::Closing { .. } | Stage::Ended { .. } => false,
+            Stage::Failing(_) => self.resolves_doubt() && self.is_reverted(slot),
+            Stage::Closing { .. } | Stage::Ended { .. } => false,
         }
     }
 
@@ -52,7 +53,7 @@ impl Draft<'_> {
             | Phase::AskAgain { .. }
             | Phase::Held
             | Phase::Stopping { .. }
-            | Phase::Skipped { .. }
+            | Phase::Skipped(_)
             | Phase::Failed { .. }
             | Phase::Cancelled
             | Phase::Undoing { .. }
@@ -62,9 +63,7 @@ impl Draft<'_> {
             | Phase::Kept
             | Phase::Open { .. }
             | Phase::Waiting { .. }
-            | Phase::Racing { .. }
-            | Phase::Covering
-            | Phase::Covered => false,
+            | Phase::Racing { .. } => false,
         };
         may_stand && self.task_plan(slot).undo.is_some() && self.is_in_scope(slot)
     }
@@ -73,16 +72,14 @@ impl Draft<'_> {
     fn is_clear(&self, slot: Slot) -> bool {
         match self.task(slot).phase {
             Phase::Pending
-            | Phase::Skipped { .. }
+            | Phase::Skipped(_)
             | Phase::Failed { .. }
             | Phase::Cancelled
             | Phase::Undone
             | Phase::Kept
             // Groups: by what stands in them.
             | Phase::Open { .. }
-            | Phase::Racing { .. }
-            | Phase::Covering
-            | Phase::Covered => true,
+            | Phase::Racing { .. } => true,
             Phase::Done => self.task_plan(slot).undo.is_none() || !self.is_in_scope(slot),
             Phase::UndoBlocked => self.plan.compensation.on_blocked == OnBlocked::GoOn,
             Phase::Running { .. }

@@ -4,7 +4,7 @@ use events::{By, How, Json, Problem, Timestamp};
 use minicbor::{Decode, Encode};
 
 use super::{Begun, Doubt, Reply, Rest, Skip};
-use crate::phase::{After, Command, Loss, TaskError, TaskRef};
+use crate::phase::{After, Command, Cover, Loss, TaskError, TaskRef};
 use crate::workflow::{End, Expansion, Kept, Owners, ParentRef, Trouble};
 
 /// What happened. Public ones are named as in [`events::What`].
@@ -21,13 +21,15 @@ pub(crate) enum Body {
         #[n(3)]
         parent: Option<ParentRef>,
     },
-    /// `replies`: to its parent's commands.
+    /// `replies`: to its parent's commands. `late`: as in [`Rest`].
     #[n(1)]
     WorkflowCompleted {
         #[n(0)]
         outputs: Json,
         #[n(1)]
         replies: Vec<Reply>,
+        #[n(2)]
+        late: Vec<TaskRef>,
     },
     #[n(2)]
     WorkflowFailed {
@@ -317,10 +319,7 @@ pub(crate) enum Body {
     },
     /// A `for_each` has its elements.
     #[n(33)]
-    Expanded {
-        #[n(0)]
-        expansion: Expansion,
-    },
+    Expanded(#[n(0)] Expansion),
     /// What stands in it, or it itself, is stopped and undone; then it has failed or is cancelled.
     #[n(34)]
     Reverting {
@@ -339,11 +338,13 @@ pub(crate) enum Body {
         #[n(1)]
         loss: Loss,
     },
-    /// The task's fallback takes its place.
+    /// What has become of the task's fallback.
     #[n(36)]
-    FellBack {
+    Fallback {
         #[n(0)]
         task: TaskRef,
+        #[n(1)]
+        cover: Cover,
     },
     /// An event is known from here on; `kept`: nothing waits for it yet.
     #[n(37)]
@@ -381,10 +382,7 @@ pub(crate) enum Body {
     },
     /// At rest, it is undone for its parent.
     #[n(41)]
-    UnwindStarted {
-        #[n(0)]
-        command: String,
-    },
+    UnwindStarted(#[n(0)] String),
     /// It is, and the parent is told.
     #[n(42)]
     Unwound {

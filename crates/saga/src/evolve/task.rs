@@ -4,7 +4,7 @@ use events::Timestamp;
 
 use super::Fold;
 use crate::event::{Begun, Body, Doubt, Skip, WorkflowEvent};
-use crate::phase::{After, Loss, Phase, Task, TaskError, TaskRef, Via};
+use crate::phase::{After, Cover, Loss, Passed, Phase, Task, TaskError, TaskRef, Via};
 
 pub(super) fn fold(into: &mut impl Fold, event: &WorkflowEvent) {
     let time = event.time;
@@ -18,19 +18,32 @@ pub(super) fn fold(into: &mut impl Fold, event: &WorkflowEvent) {
                 *heard = true;
             }
         }
-        Body::TaskCompleted { task, output, pivot, .. } => {
+        Body::TaskCompleted { task, output, pivot, by, .. } => {
             into.head().past_pivot |= *pivot;
-            adopt(into.task(task.index()), output, event.sequence);
+            let task = into.task(task.index());
+            if task.cover == Cover::Working {
+                // Its fallback has done it; what it gives is the fallback's.
+                task.cover = Cover::Worked;
+            } else {
+                if by.is_some() {
+                    stand_again(task);
+                }
+                adopt(task, output, event.sequence);
+            }
         }
         Body::TaskFailed { task, error, .. } => {
-            let failed = Phase::Failed { loss: Loss::Open };
-            settle(into, task, failed, Some(error));
+            let task = into.task(task.index());
+            task.error = Some(error.clone());
+            if task.cover == Cover::Working {
+                task.cover = Cover::Spent;
+            }
+            // What was undone before its fallback began stays undone.
+            if task.after != After::Fail || !was_undone(task.phase) {
+                task.phase = Phase::Failed { loss: Loss::Open };
+            }
         }
         Body::FailureTaken { task, loss } => taken(into.task(task.index()), *loss),
-        Body::FellBack { task } => {
-            let task = into.task(task.index());
-            (task.fell_back, task.phase) = (true, Phase::Covering);
-        }
+        Body::Fallback { task, cover } => into.task(task.index()).cover = *cover,
         Body::Reverting { task, after, error } => {
             let task = into.task(task.index());
             task.after = *after;
@@ -43,6 +56,7 @@ pub(super) fn fold(into: &mut impl Fold, event: &WorkflowEvent) {
             let task = settle(into, task, phase, Some(error));
             task.unsure = *doubt;
             if by.is_some() {
+                task.after = After::Nothing;
                 task.attempts_from = task.attempt;
                 task.ready_at = Some(time);
             }
@@ -110,20 +124,23 @@ fn fold_end(into: &mut impl Fold, time: Timestamp, body: &Body) {
         }
         Body::TaskSkipped { task, why, output, .. } => {
             let phase = match why {
-                Skip::Upstream | Skip::When | Skip::Case | Skip::Failed => {
-                    Phase::Skipped { spreads: true }
-                }
-                Skip::Operator => Phase::Skipped { spreads: false },
+                Skip::Upstream | Skip::When | Skip::Case => Phase::Skipped(Passed::Unneeded),
+                Skip::Failed => Phase::Skipped(Passed::Behind),
+                Skip::Operator => Phase::Skipped(Passed::ByHand),
                 Skip::Undo => Phase::Kept,
             };
             let task = into.task(task.index());
+            stand_again(task);
             task.phase = phase;
             if output.is_some() {
                 task.output.clone_from(output);
             }
         }
         Body::TaskCancelled { task, .. } => {
-            settle(into, task, Phase::Cancelled, None);
+            let task = settle(into, task, Phase::Cancelled, None);
+            if task.cover == Cover::Working {
+                task.cover = Cover::Spent;
+            }
         }
         Body::StopOrdered { task, until, .. } => {
             settle(into, task, Phase::Stopping { until: *until }, None);
@@ -141,7 +158,7 @@ fn fold_end(into: &mut impl Fold, time: Timestamp, body: &Body) {
 }
 
 /// A failure is dealt with: where it was undone first, it stays so.
-fn taken(task: &mut Task, loss: Loss) {
+pub(super) fn taken(task: &mut Task, loss: Loss) {
     match (task.phase, loss) {
         (Phase::Failed { .. }, loss) => task.phase = Phase::Failed { loss },
         (_, Loss::Accepted) => task.after = After::Accepted,
@@ -150,32 +167,32 @@ fn taken(task: &mut Task, loss: Loss) {
     }
 }
 
+/// What had failed for good, undone or not, is done or passed over all the same: an operator says so.
+fn stand_again(task: &mut Task) {
+    if task.after == After::Fail && (was_undone(task.phase) || is_failed(task.phase)) {
+        task.after = After::Nothing;
+    }
+}
+
+fn is_failed(phase: Phase) -> bool {
+    matches!(phase, Phase::Failed { .. })
+}
+
+/// Whether its undo has gone out, whatever has come of it.
+fn was_undone(phase: Phase) -> bool {
+    matches!(
+        phase,
+        Phase::Undoing { .. }
+            | Phase::UndoRetrying { .. }
+            | Phase::UndoBlocked
+            | Phase::Undone
+            | Phase::Kept
+    )
+}
+
 /// A success becomes known. What was undone without it counts no longer.
 pub(super) fn adopt(task: &mut Task, output: &events::Json, sequence: u64) {
-    task.phase = match task.phase {
-        Phase::Covering => Phase::Covered,
-        Phase::Pending
-        | Phase::Running { .. }
-        | Phase::Retrying { .. }
-        | Phase::Asking { .. }
-        | Phase::AskAgain { .. }
-        | Phase::Held
-        | Phase::Stopping { .. }
-        | Phase::Doubtful
-        | Phase::Done
-        | Phase::Skipped { .. }
-        | Phase::Failed { .. }
-        | Phase::Cancelled
-        | Phase::Undoing { .. }
-        | Phase::UndoRetrying { .. }
-        | Phase::UndoBlocked
-        | Phase::Undone
-        | Phase::Kept
-        | Phase::Open { .. }
-        | Phase::Waiting { .. }
-        | Phase::Racing { .. }
-        | Phase::Covered => Phase::Done,
-    };
+    task.phase = Phase::Done;
     task.output = Some(output.clone());
     task.finished = sequence;
     task.undos_void = task.undos;

@@ -185,14 +185,12 @@ fn of_task(task: &mut Task, now: Timestamp) {
         | Phase::Held
         | Phase::Doubtful
         | Phase::Done
-        | Phase::Skipped { .. }
+        | Phase::Skipped(_)
         | Phase::Failed { .. }
         | Phase::Cancelled
         | Phase::UndoBlocked
         | Phase::Undone
-        | Phase::Kept
-        | Phase::Covering
-        | Phase::Covered => settled(task),
+        | Phase::Kept => settled(task),
     }
 }
 
