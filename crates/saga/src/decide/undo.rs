@@ -155,10 +155,12 @@ impl Draft<'_> {
         }
     }
 
-    /// When a task was done, among the others; what is in doubt may have been done last.
-    fn finished(&self, slot: Slot) -> u64 {
+    /// When a task was done, among the others; what is in doubt may have been done last. First of all comes what
+    /// a late success has made worthless an undo of: that may still be out.
+    fn finished(&self, slot: Slot) -> (bool, u64) {
         let task = self.task(slot);
-        if task.phase == Phase::Done { task.finished } else { u64::MAX }
+        let is_done = task.phase == Phase::Done;
+        (is_done && task.undos > 0, if is_done { task.finished } else { u64::MAX })
     }
 
     /// Whether no outcome is still to come that might have to be undone first.
