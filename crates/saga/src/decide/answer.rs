@@ -167,6 +167,7 @@ pub(super) fn completed(draft: &mut Draft<'_>, slot: Slot, output: &Json) -> Res
         (Stage::Failing(_), _) => {}
     }
     draft.succeed(slot, output.clone(), None);
+    draft.cover_again(slot);
     Ok(())
 }
 

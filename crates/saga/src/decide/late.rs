@@ -6,8 +6,8 @@ use super::undo::Why;
 use super::{Draft, Stop, invalid};
 use crate::event::Body;
 use crate::limits::LATE_UNDO;
-use crate::phase::{After, Phase, TaskError};
-use crate::plan::Slot;
+use crate::phase::{After, Cover, Loss, Phase, TaskError};
+use crate::plan::{Role, Slot};
 use crate::workflow::Stage;
 
 /// A success of what is undone, or was: it counts once, and where there is something to undo.
@@ -58,6 +58,20 @@ pub(super) fn covered_late(draft: &mut Draft<'_>, slot: Slot, output: &Json) -> 
     }
     draft.schedule_undo(slot, Why::Late(output.clone()));
     Ok(())
+}
+
+impl Draft<'_> {
+    /// A fallback that was said to have failed has worked all the same: where nobody has dealt with the failure of
+    /// its task, the task is done by it.
+    pub(super) fn cover_again(&mut self, fallback: Slot) {
+        let Role::Fallback(of) = self.task_plan(fallback).role else { return };
+        let of = self.seen_from(fallback, of);
+        let is_open = self.loss(of) == Some(Loss::Open) && self.counts(of);
+        if is_open && self.is_forward() && self.is_done(fallback) {
+            let (task, cover) = (self.name(of), Cover::Working);
+            self.push(Body::Fallback { task, cover });
+        }
+    }
 }
 
 /// A success after the end: the undo is still sent, once, with the real output.
