@@ -40,11 +40,12 @@ impl Draft<'_> {
                     if of.is_some_and(|of| full.contains(&of)) {
                         continue;
                     }
+                    let before = self.len();
                     self.consider(slot);
                     if self.task(slot).phase == Phase::Pending {
                         full.extend(of);
                     }
-                    if self.has_open_failure() {
+                    if self.len() > before && self.has_open_failure() {
                         return;
                     }
                 }
