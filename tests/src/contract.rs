@@ -409,7 +409,7 @@ pub fn a_record_that_can_not_be_sent_is_said_once<S: Stand>(stand: &S) {
 pub fn bytes_come_back_as_they_were<S: Stand>(stand: &S) {
     let broker = stand.fresh();
     let (topic, _) = user_topic(&broker, "orders");
-    let header = |name: &str, value: Option<&'static [u8]>| Header {
+    let header = |name: &'static str, value: Option<&'static [u8]>| Header {
         name: name.into(),
         value: value.map(Bytes::from_static),
     };

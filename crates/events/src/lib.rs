@@ -22,7 +22,10 @@ pub use json::Json;
 pub use lifecycle::{By, CodecError, How, Lifecycle, Problem, SchemaName, What};
 pub use names::{Topics, ce_type, header};
 pub use placement::partition_of;
-pub use record::{Destination, Header, Offset, Outgoing, Partition, Payload, Place, Record};
+pub use record::{
+    Destination, Header, HeaderName, HeaderWriter, Offset, Outgoing, Partition, Payload, Place,
+    Record,
+};
 pub use schemas::{Schema, frame, schemas, unframe};
 pub use subject::{CommandKind, Subject, SubjectError};
 pub use time::{Timestamp, TimestampError};

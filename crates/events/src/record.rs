@@ -29,11 +29,69 @@ impl fmt::Display for Place {
     }
 }
 
+/// A header's name: one that stands in the code, or one that was read.
+#[derive(Clone)]
+pub enum HeaderName {
+    /// Stands in the code.
+    Known(&'static str),
+    /// Was read.
+    Read(Arc<str>),
+}
+
+impl std::ops::Deref for HeaderName {
+    type Target = str;
+
+    fn deref(&self) -> &str {
+        match self {
+            Self::Known(name) => name,
+            Self::Read(name) => name,
+        }
+    }
+}
+
+impl PartialEq for HeaderName {
+    fn eq(&self, other: &Self) -> bool {
+        **self == **other
+    }
+}
+
+impl Eq for HeaderName {}
+
+impl fmt::Debug for HeaderName {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&**self, out)
+    }
+}
+
+impl fmt::Display for HeaderName {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(self)
+    }
+}
+
+impl From<&'static str> for HeaderName {
+    fn from(name: &'static str) -> Self {
+        Self::Known(name)
+    }
+}
+
+impl From<Arc<str>> for HeaderName {
+    fn from(name: Arc<str>) -> Self {
+        Self::Read(name)
+    }
+}
+
+impl From<String> for HeaderName {
+    fn from(name: String) -> Self {
+        Self::Read(name.into())
+    }
+}
+
 /// A header: Kafka lets its value be null and its name stand more than once.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Header {
     /// The name.
-    pub name: Arc<str>,
+    pub name: HeaderName,
     /// The bytes, or null.
     pub value: Option<Bytes>,
 }
@@ -41,8 +99,52 @@ pub struct Header {
 impl Header {
     /// A header with a text.
     #[must_use]
-    pub fn text(name: &str, value: impl Into<String>) -> Self {
+    pub fn text(name: impl Into<HeaderName>, value: impl Into<String>) -> Self {
         Self { name: name.into(), value: Some(Bytes::from(value.into())) }
+    }
+}
+
+/// The headers of one record in the making: their texts share one buffer.
+#[derive(Debug, Default)]
+pub struct HeaderWriter {
+    texts: String,
+    ends: Vec<(HeaderName, usize)>,
+}
+
+impl HeaderWriter {
+    /// With room for so many headers and bytes of text.
+    #[must_use]
+    pub fn with_capacity(headers: usize, bytes: usize) -> Self {
+        Self { texts: String::with_capacity(bytes), ends: Vec::with_capacity(headers) }
+    }
+
+    /// Adds a header, its value made of these pieces.
+    pub fn text(&mut self, name: impl Into<HeaderName>, pieces: &[&str]) {
+        for piece in pieces {
+            self.texts.push_str(piece);
+        }
+        self.ends.push((name.into(), self.texts.len()));
+    }
+
+    /// Adds a header with the text that `value` is shown as.
+    pub fn shown(&mut self, name: impl Into<HeaderName>, value: impl fmt::Display) {
+        use fmt::Write as _;
+        // A `String` takes whatever is written.
+        let _ = write!(self.texts, "{value}");
+        self.ends.push((name.into(), self.texts.len()));
+    }
+
+    /// The headers, in their order.
+    #[must_use]
+    pub fn finish(self) -> Vec<Header> {
+        let texts = Bytes::from(self.texts);
+        let mut from = 0;
+        let header = |(name, end)| {
+            let value = Some(texts.slice(from..end));
+            from = end;
+            Header { name, value }
+        };
+        self.ends.into_iter().map(header).collect()
     }
 }
 

@@ -4,7 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
-use chrono::{DateTime, SecondsFormat, Utc};
+use chrono::{DateTime, Datelike as _, Timelike as _, Utc};
 use minicbor::{Decode, Encode};
 
 /// Milliseconds since 1970-01-01T00:00:00 UTC, as Kafka counts time. May be negative.
@@ -51,7 +51,26 @@ impl fmt::Display for Timestamp {
         const YEAR_9999_END: i64 = 253_402_300_799_999;
         let shown = self.0.clamp(YEAR_1, YEAR_9999_END);
         let time = DateTime::<Utc>::from_timestamp_millis(shown).unwrap_or_default();
-        out.write_str(&time.to_rfc3339_opts(SecondsFormat::Millis, true))
+        // What chrono's own formatter writes, without its detours: each record has some of these.
+        let mut text = *b"0000-00-00T00:00:00.000Z";
+        let year = u32::try_from(time.year()).unwrap_or(0);
+        let parts = [
+            (0..4, year),
+            (5..7, time.month()),
+            (8..10, time.day()),
+            (11..13, time.hour()),
+            (14..16, time.minute()),
+            (17..19, time.second()),
+            (20..23, time.timestamp_subsec_millis()),
+        ];
+        for (place, mut number) in parts {
+            for digit in text.get_mut(place).into_iter().flatten().rev() {
+                // Of a remainder by ten.
+                *digit = b'0' + u8::try_from(number % 10).unwrap_or(0);
+                number /= 10;
+            }
+        }
+        out.write_str(std::str::from_utf8(&text).unwrap_or_default())
     }
 }
 
@@ -67,6 +86,8 @@ impl FromStr for Timestamp {
 
 #[cfg(test)]
 mod tests {
+    use chrono::SecondsFormat;
+
     use super::*;
 
     #[test]
@@ -74,6 +95,8 @@ mod tests {
         for millis in [0, 1, -1, 1_795_341_600_123, -62_135_596_800_000, 253_402_300_799_999] {
             let time = Timestamp::from_millis(millis);
             assert_eq!(time.to_string().parse::<Timestamp>().unwrap(), time);
+            let chronos = DateTime::<Utc>::from_timestamp_millis(millis).unwrap();
+            assert_eq!(time.to_string(), chronos.to_rfc3339_opts(SecondsFormat::Millis, true));
         }
         assert_eq!(
             Timestamp::from_millis(1_795_341_600_123).to_string(),

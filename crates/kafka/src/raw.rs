@@ -45,7 +45,7 @@ fn header(list: *const bindings::rd_kafka_headers_t, index: usize) -> Option<Hea
     let value = (!value.is_null()).then(|| unsafe {
         Bytes::copy_from_slice(std::slice::from_raw_parts(value.cast::<u8>(), length))
     });
-    Some(Header { name: name.as_ref().into(), value })
+    Some(Header { name: name.into_owned().into(), value })
 }
 
 /// Whether a record that could not be delivered was certainly never stored: librdkafka has not sent it,

@@ -103,7 +103,7 @@ pub(crate) fn decode(place: Place, stored: Bytes) -> Option<Record> {
     for _ in 0..count {
         let name = take(&mut rest)??;
         let value = take(&mut rest)?;
-        headers.push(Header { name: std::str::from_utf8(&name).ok()?.into(), value });
+        headers.push(Header { name: std::str::from_utf8(&name).ok()?.to_owned().into(), value });
     }
     rest.is_empty().then_some(Record { place, timestamp, key, value, headers })
 }

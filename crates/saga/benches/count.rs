@@ -41,10 +41,14 @@ impl Lane {
 }
 
 fn saga(tasks: u64) -> String {
-    let mut text = "version: \"2.0\"\nname: chain\ninputs: [{name: order, type: string}]\ntasks:\n".to_owned();
+    let mut text =
+        "version: \"2.0\"\nname: chain\ninputs: [{name: order, type: string}]\ntasks:\n".to_owned();
     for task in 1..=tasks {
-        let after = if task == 1 { String::new() } else { format!(", depends_on: [t{}]", task - 1) };
-        text.push_str(&format!("  - {{id: t{task}, agent: a, inputs: [order], compensate: undo{after}}}\n"));
+        let after =
+            if task == 1 { String::new() } else { format!(", depends_on: [t{}]", task - 1) };
+        text.push_str(&format!(
+            "  - {{id: t{task}, agent: a, inputs: [order], compensate: undo{after}}}\n"
+        ));
     }
     text
 }

@@ -4,12 +4,12 @@
 mod records;
 
 use events::{
-    By, Class, CommandKind, Destination, Header, Lifecycle, Outgoing, Payload, Run, Subject,
-    TaskId, What, WorkflowId, header,
+    By, Class, CommandKind, Destination, Lifecycle, Outgoing, Payload, Run, Subject, TaskId, What,
+    WorkflowId, header,
 };
 
-use crate::event::{About, Body, Doubt, Event, WorkflowEvent};
-use crate::phase::{TaskError, TaskRef};
+use crate::event::{About, Body, Doubt, Event, Rest, WorkflowEvent};
+use crate::phase::TaskError;
 use crate::plan::InDoubt;
 use records::{cloud_event, commands, replies, told, unmatched};
 
@@ -73,32 +73,36 @@ impl WorkflowEvent {
     }
 
     fn what(&self) -> Option<What> {
-        Some(match self.body.clone() {
+        let rest = |rest: &Rest| (rest.stands.clone(), rest.undone.clone(), rest.in_doubt.clone());
+        Some(match &self.body {
             Body::WorkflowStarted { start_id, inputs, .. } => {
-                What::WorkflowStarted { start_id, inputs }
+                What::WorkflowStarted { start_id: start_id.clone(), inputs: inputs.clone() }
             }
-            Body::WorkflowCompleted { outputs, .. } => What::WorkflowCompleted { outputs },
-            Body::WorkflowFailed { how, problem, outputs, rest, .. } => What::WorkflowFailed {
-                how,
-                problem,
-                outputs,
-                stands: rest.stands,
-                undone: rest.undone,
-                in_doubt: rest.in_doubt,
-            },
-            Body::WorkflowCancelled { by, rest, .. } => What::WorkflowCancelled {
-                by,
-                stands: rest.stands,
-                undone: rest.undone,
-                in_doubt: rest.in_doubt,
-            },
-            Body::WorkflowPaused { problem, .. } => What::WorkflowPaused { problem },
-            Body::WorkflowResumed { by, .. } => What::WorkflowResumed { by },
+            Body::WorkflowCompleted { outputs, .. } => {
+                What::WorkflowCompleted { outputs: outputs.clone() }
+            }
+            Body::WorkflowFailed { how, problem, outputs, rest: left, .. } => {
+                let (stands, undone, in_doubt) = rest(left);
+                let (how, problem, outputs) = (*how, problem.clone(), outputs.clone());
+                What::WorkflowFailed { how, problem, outputs, stands, undone, in_doubt }
+            }
+            Body::WorkflowCancelled { by, rest: left, .. } => {
+                let (stands, undone, in_doubt) = rest(left);
+                What::WorkflowCancelled { by: by.clone(), stands, undone, in_doubt }
+            }
+            Body::WorkflowPaused { problem, .. } => {
+                What::WorkflowPaused { problem: problem.clone() }
+            }
+            Body::WorkflowResumed { by, .. } => What::WorkflowResumed { by: by.clone() },
             Body::CompensationStarted { trouble } => {
-                What::CompensationStarted { epoch: self.epoch, problem: trouble.problem }
+                What::CompensationStarted { epoch: self.epoch, problem: trouble.problem.clone() }
             }
-            Body::CompensationCompleted { undone } => What::CompensationCompleted { undone },
-            Body::CompensationBlocked { problem } => What::CompensationBlocked { problem },
+            Body::CompensationCompleted { undone } => {
+                What::CompensationCompleted { undone: undone.clone() }
+            }
+            Body::CompensationBlocked { problem } => {
+                What::CompensationBlocked { problem: problem.clone() }
+            }
             Body::TaskScheduled { .. }
             | Body::TaskStarted { .. }
             | Body::TaskCompleted { .. }
@@ -111,7 +115,12 @@ impl WorkflowEvent {
             | Body::TaskBegun { .. }
             | Body::TimerFired { .. } => self.of_task()?,
             Body::SignalReceived { signal, data, task } => {
-                What::SignalReceived { signal, data, task: task.map(|task| task.id) }
+                let (signal, data) = (signal.clone(), data.clone());
+                What::SignalReceived {
+                    signal,
+                    data,
+                    task: task.as_ref().map(|task| task.id.clone()),
+                }
             }
             Body::UndoScheduled { .. } | Body::UndoCompleted { .. } | Body::UndoFailed { .. } => {
                 self.of_undo()?
@@ -141,50 +150,61 @@ impl WorkflowEvent {
 
     #[allow(clippy::wildcard_enum_match_arm, reason = "`what` has chosen among all events")]
     fn of_task(&self) -> Option<What> {
-        Some(match self.body.clone() {
+        Some(match &self.body {
             Body::TaskScheduled { task, command, .. } => What::TaskScheduled {
                 command: self.subject(CommandKind::Do, &task.id, command.n),
-                task: task.id,
+                task: task.id.clone(),
                 attempt: command.n,
-                agent: command.agent,
-                task_type: command.task_type,
-                inputs: command.value,
+                agent: command.agent.clone(),
+                task_type: command.task_type.clone(),
+                inputs: command.value.clone(),
                 deadline: command.deadline,
             },
             Body::TaskBegun { task, attempt, .. } => {
-                What::TaskStarted { task: task.id, attempt, percent: None, note: None }
+                let (task, attempt) = (task.id.clone(), *attempt);
+                What::TaskStarted { task, attempt, percent: None, note: None }
             }
-            Body::TimerFired { task } => What::TimerFired { task: task.id },
+            Body::TimerFired { task } => What::TimerFired { task: task.id.clone() },
             Body::TaskStarted { task, percent, note, attempt } => {
-                What::TaskStarted { task: task.id, attempt, percent, note }
+                let (task, attempt) = (task.id.clone(), *attempt);
+                What::TaskStarted { task, attempt, percent: *percent, note: note.clone() }
             }
             Body::TaskCompleted { task, attempt, output, by, .. } => {
-                What::TaskCompleted { task: task.id, attempt, output, by }
+                let (task, attempt) = (task.id.clone(), *attempt);
+                What::TaskCompleted { task, attempt, output: output.clone(), by: by.clone() }
             }
-            Body::TaskFailed { task, attempt, error: TaskError { code, message }, by } => {
-                What::TaskFailed { task: task.id, attempt, code, message, by }
+            Body::TaskFailed { task, attempt, error, by } => {
+                let (task, attempt) = (task.id.clone(), *attempt);
+                let TaskError { code, message } = error.clone();
+                What::TaskFailed { task, attempt, code, message, by: by.clone() }
             }
             Body::TaskRetried { task, attempt, error, retry_at, by, .. } => {
-                let TaskError { code, message } = error;
-                What::TaskRetried { task: task.id, attempt, code, message, retry_at, by }
+                let (task, attempt, retry_at) = (task.id.clone(), *attempt, *retry_at);
+                let TaskError { code, message } = error.clone();
+                What::TaskRetried { task, attempt, code, message, retry_at, by: by.clone() }
             }
             Body::TaskTimedOut { task, attempt, deadline } => {
-                What::TaskTimedOut { task: task.id, attempt, deadline }
+                let (task, attempt) = (task.id.clone(), *attempt);
+                What::TaskTimedOut { task, attempt, deadline: *deadline }
             }
-            Body::TaskInDoubt { task, attempt, doubt, error: TaskError { code, message } } => {
+            Body::TaskInDoubt { task, attempt, doubt, error } => {
                 let policy = match doubt {
                     Doubt::Undo => InDoubt::Undo,
                     Doubt::Query { .. } => InDoubt::Query,
                     Doubt::Hold => InDoubt::Hold,
                 };
                 let policy = policy.word().to_owned();
-                What::TaskInDoubt { task: task.id, attempt, policy, code, message }
+                let (task, attempt) = (task.id.clone(), *attempt);
+                let TaskError { code, message } = error.clone();
+                What::TaskInDoubt { task, attempt, policy, code, message }
             }
             Body::TaskSkipped { task, why, output, by } => {
-                What::TaskSkipped { task: task.id, reason: why.word().to_owned(), output, by }
+                let (task, reason) = (task.id.clone(), why.word().to_owned());
+                What::TaskSkipped { task, reason, output: output.clone(), by: by.clone() }
             }
             Body::TaskCancelled { task, attempt, reason, .. } => {
-                What::TaskCancelled { task: task.id, attempt, reason }
+                let (task, attempt) = (task.id.clone(), *attempt);
+                What::TaskCancelled { task, attempt, reason: reason.clone() }
             }
             _ => return None,
         })
@@ -192,21 +212,24 @@ impl WorkflowEvent {
 
     #[allow(clippy::wildcard_enum_match_arm, reason = "`what` has chosen among all events")]
     fn of_undo(&self) -> Option<What> {
-        Some(match self.body.clone() {
+        Some(match &self.body {
             Body::UndoScheduled { task, command, .. } => What::UndoScheduled {
                 command: self.subject(CommandKind::Undo, &task.id, command.n),
-                task: task.id,
+                task: task.id.clone(),
                 n: command.n,
-                agent: command.agent,
-                task_type: command.task_type,
-                inputs: command.value,
+                agent: command.agent.clone(),
+                task_type: command.task_type.clone(),
+                inputs: command.value.clone(),
                 deadline: command.deadline,
             },
-            Body::UndoCompleted { task: TaskRef { id: task, .. }, n, nothing, by } => {
-                What::UndoCompleted { task, n, nothing, by }
+            Body::UndoCompleted { task, n, nothing, by } => {
+                let (task, n, nothing) = (task.id.clone(), *n, *nothing);
+                What::UndoCompleted { task, n, nothing, by: by.clone() }
             }
-            Body::UndoFailed { task, n, error: TaskError { code, message }, retry_at, .. } => {
-                What::UndoFailed { task: task.id, n, code, message, retry_at }
+            Body::UndoFailed { task, n, error, retry_at, .. } => {
+                let TaskError { code, message } = error.clone();
+                let (task, n, retry_at) = (task.id.clone(), *n, *retry_at);
+                What::UndoFailed { task, n, code, message, retry_at }
             }
             _ => return None,
         })
@@ -317,23 +340,21 @@ fn public(event: &WorkflowEvent) -> Option<Outgoing> {
     let lifecycle = event.lifecycle()?;
     let WorkflowEvent { workflow, run, sequence, .. } = event;
     let schema = lifecycle.schema();
-    let subject = match task_of(&event.body) {
-        Some(task) => format!("{workflow}/{task}"),
-        None => workflow.to_string(),
-    };
-    let mut headers = cloud_event(event, format!("{workflow}/{run}/{sequence}"), schema, subject);
-    headers.extend([
-        Header::text(header::SEQUENCE, sequence.to_string()),
-        Header::text(header::SEQUENCE_TYPE, "Integer"),
-        Header::text(header::RUN, run.to_string()),
-        Header::text(header::CONTENT_TYPE, header::AVRO),
-    ]);
+    let (run, sequence) = (run.to_string(), sequence.to_string());
+    let id = [workflow.as_str(), "/", &run, "/", &sequence];
+    let subject = [workflow.as_str(), "/", task_of(&event.body).map_or("", TaskId::as_str)];
+    let subject = if subject[2].is_empty() { &subject[..1] } else { &subject };
+    let mut headers = cloud_event(event, event.time, &id, schema, subject);
+    headers.text(header::SEQUENCE, &[&sequence]);
+    headers.text(header::SEQUENCE_TYPE, &["Integer"]);
+    headers.text(header::RUN, &[&run]);
+    headers.text(header::CONTENT_TYPE, &[header::AVRO]);
     Some(Outgoing {
         to: Destination::Events,
         partition: None,
         key: Some(workflow.into()),
         value: Payload::Avro { schema, datum: lifecycle.encode() },
-        headers,
+        headers: headers.finish(),
     })
 }
 

@@ -191,7 +191,7 @@ impl Kept {
                 .headers
                 .iter()
                 .map(|(name, value)| Header {
-                    name: name.as_str().into(),
+                    name: name.clone().into(),
                     value: value.as_ref().map(bytes),
                 })
                 .collect(),

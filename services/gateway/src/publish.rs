@@ -95,7 +95,7 @@ fn headers(given: &Map<String, Value>) -> Result<Vec<Header>, Problem> {
     given
         .iter()
         .map(|(name, value)| match value {
-            Value::String(text) => Ok(Header::text(name, text.as_str())),
+            Value::String(text) => Ok(Header::text(name.clone(), text.as_str())),
             Value::Null
             | Value::Bool(_)
             | Value::Number(_)

@@ -2,8 +2,8 @@
 
 use bytes::Bytes;
 use events::{
-    Class, CommandKind, Destination, Header, Outgoing, Payload, Refusal, Subject, Timestamp,
-    Version, WorkflowId, ce_type, dead_command, header,
+    Class, CommandKind, Destination, Header, HeaderWriter, Outgoing, Payload, Refusal, Subject,
+    Timestamp, Version, WorkflowId, ce_type, dead_command, header,
 };
 
 use super::SOURCE;
@@ -70,20 +70,17 @@ fn to_agent(event: &WorkflowEvent, order: Order, command: &Command) -> Outgoing 
     let WorkflowEvent { workflow, run, saga, .. } = event;
     let (kind, ce_type, behind) = order.names();
     let subject = event.subject(kind, &command.task, command.n);
-    let mut headers = cloud_event(event, format!("{subject}{behind}"), ce_type, subject);
-    retime(&mut headers, command.time);
-    headers.extend([
-        Header::text(header::SAGA, saga.as_str()),
-        Header::text(header::TASK_TYPE, command.task_type.as_str()),
-        Header::text(header::RUN, run.to_string()),
-        Header::text(header::IDEMPOTENCY_KEY, command.key.as_str()),
-        Header::text(header::EPOCH, command.epoch.to_string()),
-        Header::text(header::DEADLINE, command.deadline.to_string()),
-    ]);
+    let mut headers = cloud_event(event, command.time, &[&subject, behind], ce_type, &[&subject]);
+    headers.text(header::SAGA, &[saga.as_str()]);
+    headers.text(header::TASK_TYPE, &[&command.task_type]);
+    headers.shown(header::RUN, run);
+    headers.text(header::IDEMPOTENCY_KEY, &[&command.key]);
+    headers.shown(header::EPOCH, command.epoch);
+    headers.shown(header::DEADLINE, command.deadline);
     let value = match order {
         Order::Cancel => Bytes::new(),
         Order::Do | Order::Undo | Order::Query => {
-            headers.push(Header::text(header::CONTENT_TYPE, header::JSON));
+            headers.text(header::CONTENT_TYPE, &[header::JSON]);
             Bytes::copy_from_slice(command.value.as_str().as_bytes())
         }
     };
@@ -92,15 +89,7 @@ fn to_agent(event: &WorkflowEvent, order: Order, command: &Command) -> Outgoing 
         partition: None,
         key: Some(workflow.into()),
         value: Payload::Bytes(value),
-        headers,
-    }
-}
-
-fn retime(headers: &mut [Header], time: Timestamp) {
-    for header in headers {
-        if &*header.name == header::TIME {
-            *header = Header::text(header::TIME, time.to_string());
-        }
+        headers: headers.finish(),
     }
 }
 
@@ -112,17 +101,18 @@ fn as_event(
     key: &str,
     more: &[Pair],
 ) -> Outgoing {
-    let subject = format!("{}/{}", event.workflow, command.task);
-    let mut headers = cloud_event(event, id.to_owned(), &command.task_type, subject);
-    retime(&mut headers, command.time);
-    headers.push(Header::text(header::CONTENT_TYPE, header::JSON));
-    headers.extend(more.iter().map(|pair| Header::text(&pair.name, pair.text.as_str())));
+    let subject = [event.workflow.as_str(), "/", command.task.as_str()];
+    let mut headers = cloud_event(event, command.time, &[id], &command.task_type, &subject);
+    headers.text(header::CONTENT_TYPE, &[header::JSON]);
+    for pair in more {
+        headers.text(pair.name.clone(), &[&pair.text]);
+    }
     Outgoing {
         to: Destination::Named(command.agent.as_str().into()),
         partition: None,
         key: Some(Bytes::copy_from_slice(key.as_bytes())),
         value: Payload::Bytes(Bytes::copy_from_slice(command.value.as_str().as_bytes())),
-        headers,
+        headers: headers.finish(),
     }
 }
 
@@ -136,25 +126,22 @@ fn to_child(
 ) -> Outgoing {
     let (kind, _, behind) = order.names();
     let subject = event.subject(kind, &command.task, command.n);
-    let id = format!("{subject}{behind}");
-    let mut headers = match order {
+    let (id, time) = ([subject.as_str(), behind], command.time);
+    let headers = match order {
         Order::Do => {
-            let child = command.agent.to_string();
-            let mut headers = cloud_event(event, id, ce_type::START_WORKFLOW, child);
-            headers.extend([
-                Header::text(header::SAGA, command.task_type.as_str()),
-                Header::text(header::VERSION, version.as_str()),
-                Header::text(header::PARENT, subject),
-                Header::text(header::DEPTH, depth.to_string()),
-                Header::text(header::CONTENT_TYPE, header::JSON),
-            ]);
+            let child = [command.agent.as_str()];
+            let mut headers = cloud_event(event, time, &id, ce_type::START_WORKFLOW, &child);
+            headers.text(header::SAGA, &[&command.task_type]);
+            headers.text(header::VERSION, &[version.as_str()]);
+            headers.text(header::PARENT, &[&subject]);
+            headers.shown(header::DEPTH, depth);
+            headers.text(header::CONTENT_TYPE, &[header::JSON]);
             headers
         }
         Order::Undo | Order::Query | Order::Cancel => {
-            cloud_event(event, id, ce_type::UNWIND_WORKFLOW, subject)
+            cloud_event(event, time, &id, ce_type::UNWIND_WORKFLOW, &[&subject])
         }
     };
-    retime(&mut headers, command.time);
     let value = match order {
         Order::Do => Bytes::copy_from_slice(command.value.as_str().as_bytes()),
         Order::Undo | Order::Query | Order::Cancel => Bytes::new(),
@@ -164,7 +151,7 @@ fn to_child(
         partition: None,
         key: Some(Bytes::copy_from_slice(command.agent.as_str().as_bytes())),
         value: Payload::Bytes(value),
-        headers,
+        headers: headers.finish(),
     }
 }
 
@@ -255,20 +242,23 @@ pub(super) fn unmatched(
     dead_command(sent, &refusal.about(workflow), time)
 }
 
+/// CloudEvents' headers, with room for ours. `id` and `subject` in pieces.
 pub(super) fn cloud_event(
     event: &WorkflowEvent,
-    id: String,
+    time: Timestamp,
+    id: &[&str],
     of: &str,
-    subject: String,
-) -> Vec<Header> {
-    let mut headers = vec![
-        Header::text(header::SPECVERSION, "1.0"),
-        Header::text(header::ID, id),
-        Header::text(header::SOURCE, SOURCE),
-        Header::text(header::TYPE, of),
-        Header::text(header::SUBJECT, subject),
-        Header::text(header::TIME, event.time.to_string()),
-    ];
-    headers.extend(event.trace.as_deref().map(|trace| Header::text(header::TRACEPARENT, trace)));
+    subject: &[&str],
+) -> HeaderWriter {
+    let mut headers = HeaderWriter::with_capacity(16, 512);
+    headers.text(header::SPECVERSION, &["1.0"]);
+    headers.text(header::ID, id);
+    headers.text(header::SOURCE, &[SOURCE]);
+    headers.text(header::TYPE, &[of]);
+    headers.text(header::SUBJECT, subject);
+    headers.shown(header::TIME, time);
+    if let Some(trace) = event.trace.as_deref() {
+        headers.text(header::TRACEPARENT, &[trace]);
+    }
     headers
 }

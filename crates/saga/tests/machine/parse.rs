@@ -10,7 +10,7 @@ use saga::{INBOX_BYTES_MAX, Input, parse};
 
 fn record(key: Option<&str>, ce_type: &str, headers: &[(&str, &str)], value: &[u8]) -> Record {
     let mut all = vec![Header::text(header::TYPE, ce_type)];
-    all.extend(headers.iter().map(|(name, value)| Header::text(name, *value)));
+    all.extend(headers.iter().map(|(name, value)| Header::text((*name).to_owned(), *value)));
     Record {
         place: Place { topic: Topic::from("pavane.inbox"), partition: 3, offset: 17 },
         timestamp: Timestamp::from_millis(1),
