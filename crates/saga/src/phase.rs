@@ -228,6 +228,35 @@ impl Task {
 }
 
 impl Task {
+    /// Whether it has neither failed nor is in doubt, and nothing stops it or undoes it, or has done so.
+    pub(crate) const fn is_plain(&self) -> bool {
+        let is_on_its_way = match self.phase {
+            Phase::Pending
+            | Phase::Running { .. }
+            | Phase::Retrying { .. }
+            | Phase::Done
+            | Phase::Skipped(_)
+            | Phase::Open { .. }
+            | Phase::Waiting { .. }
+            | Phase::Racing { .. } => true,
+            Phase::Asking { .. }
+            | Phase::AskAgain { .. }
+            | Phase::Held
+            | Phase::Stopping { .. }
+            | Phase::Doubtful
+            | Phase::Failed { .. }
+            | Phase::Cancelled
+            | Phase::Undoing { .. }
+            | Phase::UndoRetrying { .. }
+            | Phase::UndoBlocked
+            | Phase::Undone
+            | Phase::Kept => false,
+        };
+        is_on_its_way
+            && matches!(self.after, After::Nothing)
+            && matches!(self.cover, Cover::Uncalled)
+    }
+
     /// The public status: docs/reference/saga-file.md.
     pub(crate) const fn word(&self) -> &'static str {
         match self.cover {

@@ -58,7 +58,8 @@ impl Draft<'_> {
 
     /// Paused while a person must say something; resumed when nothing is left to say.
     fn settle_pause(&mut self) {
-        let waits = self.slots().find(|slot| self.waits_for_a_person(*slot));
+        let mut unsettled = if self.is_plain() { 0..0 } else { self.slots() };
+        let waits = unsettled.find(|slot| self.waits_for_a_person(*slot));
         match (waits, self.head.paused_at) {
             (Some(slot), None) => {
                 let problem = self.problem(slot);

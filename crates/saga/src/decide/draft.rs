@@ -25,6 +25,9 @@ pub(crate) struct Draft<'a> {
     pub(crate) by: Option<By>,
     base: &'a [Task],
     changed: BTreeMap<Slot, Task>,
+    /// Whether every task is [`Task::is_plain`]: then nothing has failed, and nothing is stopped or undone.
+    is_plain: bool,
+    touched: Vec<Slot>,
     events: Vec<Event>,
     is_forgotten: bool,
 }
@@ -42,6 +45,7 @@ impl Fold for Draft<'_> {
 
     fn task(&mut self, slot: Slot) -> &mut Task {
         let base = self.base;
+        self.touched.push(slot);
         self.changed.entry(slot).or_insert_with(|| base.get(slot).unwrap_or(&PENDING).clone())
     }
 
@@ -66,6 +70,8 @@ impl<'a> Draft<'a> {
             head: workflow.head.clone(),
             by: None,
             base: &workflow.tasks,
+            is_plain: workflow.tasks.iter().all(Task::is_plain),
+            touched: Vec::new(),
             changed: BTreeMap::new(),
             events: Vec::new(),
             is_forgotten: false,
@@ -91,6 +97,8 @@ impl<'a> Draft<'a> {
             head,
             by: None,
             base: &[],
+            is_plain: true,
+            touched: Vec::new(),
             changed: BTreeMap::new(),
             events: vec![Event(About::Workflow(Box::new(start)))],
             is_forgotten: false,
@@ -118,7 +126,15 @@ impl<'a> Draft<'a> {
             self.head.id
         );
         fold(self, &event);
+        while let Some(slot) = self.touched.pop() {
+            self.is_plain &= self.changed.get(&slot).is_none_or(Task::is_plain);
+        }
         self.events.push(Event(About::Workflow(Box::new(event))));
+    }
+
+    /// Whether nothing has failed, is in doubt, or is or was stopped or undone: most decisions are about such a run.
+    pub(super) fn is_plain(&self) -> bool {
+        self.is_plain
     }
 
     /// Whether there is nothing left to decide about.

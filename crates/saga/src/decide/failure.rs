@@ -33,6 +33,9 @@ enum Fate {
 impl Draft<'_> {
     /// Deals with everything that has failed, or is in doubt and to be undone.
     pub(super) fn take_failures(&mut self) {
+        if self.is_plain() {
+            return;
+        }
         for slot in self.slots() {
             let is_doubtful =
                 self.task(slot).phase == Phase::Doubtful && self.task(slot).after == After::Nothing;
@@ -219,7 +222,8 @@ impl Draft<'_> {
 
     /// Whether something has failed that is not dealt with: nothing new starts.
     pub(super) fn has_open_failure(&self) -> bool {
-        self.slots().any(|slot| self.loss(slot) == Some(Loss::Open) && self.counts(slot))
+        let is_open = |slot| self.loss(slot) == Some(Loss::Open) && self.counts(slot);
+        !self.is_plain() && self.slots().any(is_open)
     }
 
     /// Whether a failure of it is still somebody's matter. Once the failure is dealt with, that of what is under

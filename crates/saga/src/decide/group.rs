@@ -173,13 +173,15 @@ impl Draft<'_> {
     /// Ends every group of which nothing more will come, the inner ones first.
     pub(super) fn complete_groups(&mut self) {
         for slot in self.slots().rev() {
-            let (phase, cover) = (self.task(slot).phase, self.task(slot).cover);
-            if self.is_moot(slot) || self.is_reverting(slot) {
+            let task = self.task(slot);
+            let (is_open, is_covered) =
+                (matches!(task.phase, Phase::Open { .. }), task.cover == Cover::Working);
+            if !(is_open || is_covered) || self.is_moot(slot) || self.is_reverting(slot) {
                 continue;
             }
-            if matches!(phase, Phase::Open { .. }) {
+            if is_open {
                 self.complete_group(slot);
-            } else if cover == Cover::Working {
+            } else {
                 self.cover(slot);
             }
         }

@@ -127,7 +127,7 @@ impl Draft<'_> {
     /// Goes on with whatever is undone while the workflow goes on: groups that have failed, and what a join
     /// waits for no longer.
     pub(super) fn revert(&mut self) {
-        loop {
+        while !self.is_plain() {
             let decided = self.len();
             for slot in self.slots() {
                 let is_root = self.is_reverting(slot) || self.task(slot).cover == Cover::Working;

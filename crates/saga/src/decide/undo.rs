@@ -170,7 +170,10 @@ impl Draft<'_> {
 
     /// Whether an undo is under way while the workflow goes on.
     pub(super) fn has_undo_out(&self) -> bool {
-        self.undos_out() > 0 || self.is_blocked() || self.slots().any(|slot| self.is_owed(slot))
+        let is_out = || {
+            self.undos_out() > 0 || self.is_blocked() || self.slots().any(|slot| self.is_owed(slot))
+        };
+        !self.is_plain() && is_out()
     }
 
     pub(super) fn undos_out(&self) -> usize {
