@@ -306,9 +306,13 @@ impl Draft<'_> {
         if !(is_lost || is_behind) || is_the_groups() {
             return None;
         }
+        if is_lost {
+            return Some(slot);
+        }
+        let is_accepted = |before: &Slot| self.loss(*before) == Some(Loss::Accepted);
         let has_failed = |before: &Slot| self.task(*before).error.is_some();
-        let failed = if is_lost { None } else { self.before(slot).find(has_failed) };
-        Some(failed.unwrap_or(slot))
+        let failed = self.before(slot).find(is_accepted);
+        Some(failed.or_else(|| self.before(slot).find(has_failed)).unwrap_or(slot))
     }
 
     /// The forward work is over.

@@ -192,6 +192,10 @@ fn was_undone(phase: Phase) -> bool {
 
 /// A success becomes known. What was undone without it counts no longer.
 pub(super) fn adopt(task: &mut Task, output: &events::Json, sequence: u64) {
+    // What failed before is over; of what was said to have failed for good, it is remembered why.
+    if task.phase.in_flight() {
+        task.error = None;
+    }
     task.phase = Phase::Done;
     task.output = Some(output.clone());
     task.finished = sequence;
