@@ -30,6 +30,12 @@ const MAGIC: &[u8] = b"FJL\x03";
 /// `Damaged`, with the file and the place in it.
 pub(crate) fn check(storage: &Path) -> Result<(), LocalError> {
     let mut files = journals(storage)?;
+    if files.is_empty() {
+        return Err(damaged(
+            storage,
+            "it has no journal: a file whose name ends with `.jnl` is gone",
+        ));
+    }
     files.sort();
     let newest = files.len().saturating_sub(1);
     for (at, (_, path)) in files.iter().enumerate() {

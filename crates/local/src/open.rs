@@ -21,7 +21,7 @@ use crate::tail::{Tail, TopicTail};
 use crate::topics::{self, Described};
 use crate::view::{Published, View, lock};
 use crate::writer::{self, Writer};
-use crate::{Options, codec, journal_file, retention};
+use crate::{Options, codec, journal_file, retention, version_file};
 
 /// Of what stands in the folder.
 const FORMAT: u32 = 1;
@@ -96,6 +96,7 @@ pub(crate) fn open(dir: &Path, options: Options) -> Result<Shared, LocalError> {
     let storage = dir.join(STORAGE);
     prepare(dir, &storage, &options)?;
     journal_file::check(&storage)?;
+    version_file::check(&storage)?;
     let store = Arc::new(Store::open(&storage, options.durability, Some(held))?);
     let failed = |what| LocalError::Storage { folder: storage.clone(), what };
     check_form(dir, &store, &options)?;

@@ -8,6 +8,8 @@ use crate::definition::{Finding, Findings, Span};
 
 /// Maps and lists within one another.
 const DEPTH_MAX: usize = 64;
+/// Keys of one map: twice the tasks that a file may have.
+const KEYS_MAX: usize = 2_000;
 
 /// A value of the file.
 #[derive(Clone, Debug)]
@@ -177,7 +179,7 @@ impl Reading<'_> {
                     | ScalarStyle::Literal
                     | ScalarStyle::Folded => Content::Text(text.clone().into_owned()),
                 };
-                self.add_scalar(Node { span, content }, &text);
+                self.add_scalar(Node { span, content }, &text)?;
             }
             Event::SequenceStart(anchor, tag) => {
                 self.refuse_decoration(span, anchor > 0, tag.is_some());
@@ -220,15 +222,22 @@ impl Reading<'_> {
         self.add(Node { span: (open.span.0, end.max(open.span.0)), content });
     }
 
-    fn add_scalar(&mut self, node: Node, text: &str) {
-        if let Some(Open { of: OpenOf::Map { key: key @ None, .. }, .. }) = self.open.last_mut() {
+    fn add_scalar(&mut self, node: Node, text: &str) -> Option<()> {
+        let map = self.open.last_mut().map(|open| &mut open.of);
+        if let Some(OpenOf::Map { entries, key: key @ None }) = map {
+            if entries.len() == KEYS_MAX {
+                let message = format!("a map of the file has more than {KEYS_MAX} keys");
+                self.findings.push(Finding::error("E108", node.span, message));
+                return None;
+            }
             *key = Some((text.to_owned(), node.span));
             if text == "<<" {
                 self.refuse(node.span, "merge keys");
             }
-            return;
+            return Some(());
         }
         self.add(node);
+        Some(())
     }
 
     fn add(&mut self, node: Node) {

@@ -4,6 +4,9 @@ use std::collections::BTreeMap;
 
 use super::{Diagnostic, Severity};
 
+/// Findings of one file that are shown; who writes a file mends a few at a time.
+const SHOWN_MAX: usize = 500;
+
 /// Bytes of the source: from, to. Those of imported files follow on those of the file itself.
 pub(crate) type Span = (usize, usize);
 
@@ -113,6 +116,15 @@ impl Findings {
         let mut found = std::mem::take(&mut self.found);
         found.sort_by(|a, b| (a.span.0, a.code, &a.message).cmp(&(b.span.0, b.code, &b.message)));
         found.dedup_by(|a, b| (a.span, a.code, &a.message) == (b.span, b.code, &b.message));
+        let more = found.len().saturating_sub(SHOWN_MAX);
+        if more > 0 {
+            // Errors before warnings: a file that has one must not look sound.
+            found.sort_by_key(|finding| finding.severity != Severity::Error);
+            found.truncate(SHOWN_MAX);
+            if let Some(last) = found.last_mut() {
+                last.help = Some(format!("{more} more findings are not shown"));
+            }
+        }
         let diagnostics = found.into_iter().filter_map(|finding| self.place(finding)).collect();
         let imported = self.files.into_iter().filter_map(|file| Some((file.path?, file.source)));
         (diagnostics, imported.collect())
