@@ -16,7 +16,7 @@ use stream::{Broker, Follow, Start};
 use tempfile::TempDir;
 
 /// How long anything may take that a test waits for.
-const PATIENCE: Duration = Duration::from_secs(120);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
 
 /// A process that is killed when the test ends.
 pub(crate) struct Process(Child);
@@ -184,7 +184,7 @@ impl System {
         }
     }
 
-    fn broker(&self) -> kafka::Kafka {
+    pub(crate) fn broker(&self) -> kafka::Kafka {
         let mut config = kafka::Config::at(&self.kafka);
         config.prefix.clone_from(&self.prefix);
         kafka::Kafka::connect(config, &[]).unwrap()

@@ -1,40 +1,15 @@
-//! The ten workflow patterns of `sagas/patterns`, each run on the embedded log: as its comment tells it, and
-//! with a failure.
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "in a test, that is an assertion")]
-
-mod support;
+//! The ten workflow patterns of `sagas/patterns`, each run as its comment tells it, and with a failure.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
 
-use client::{
-    Agent, Answer, Asked, Command, Failure, Http, LedgerError, Publish, Serving, Workflow,
-};
+use client::{Publish, Workflow};
 use events::AgentName;
 use serde_json::{Value, json};
-use support::{Place, repository};
 
-/// An agent that answers each task as its business key says: `fail-TASK` fails that task for good.
-struct Scripted {
-    name: AgentName,
-}
-
-impl Agent for Scripted {
-    fn name(&self) -> &AgentName {
-        &self.name
-    }
-
-    fn answer(&self, command: &Command) -> Result<Answer, LedgerError> {
-        let task = command.subject.task.as_str();
-        let fails = command.subject.workflow.as_str().ends_with(&format!(":fail-{task}"));
-        Ok(match command.asked {
-            Asked::Do if fails => Answer::Failed(Failure::refused("no", "as the key says")),
-            Asked::Do => Answer::Completed(output(task)),
-            Asked::Undo | Asked::Query | Asked::Cancel => Answer::Completed(Value::Null),
-        })
-    }
-}
+use crate::outside::World;
+use crate::outside::books::Books;
 
 /// What the files declare in `returns`.
 fn output(task: &str) -> Value {
@@ -48,35 +23,6 @@ fn output(task: &str) -> Value {
         "ship" => json!({"tracking": "t1"}),
         "decide" => json!({"accepted": true}),
         _ => json!({"by": task}),
-    }
-}
-
-struct System {
-    http: Http,
-    runtime: tokio::runtime::Runtime,
-}
-
-impl System {
-    fn start(&self, saga: &str, inputs: &Value) -> Workflow {
-        self.runtime.block_on(self.http.start(saga, None, inputs)).unwrap()
-    }
-
-    fn ended(&self, id: &str) -> Workflow {
-        self.runtime.block_on(self.http.wait_for(id, Duration::from_secs(30))).unwrap()
-    }
-
-    /// Deploys a pattern and serves its agents.
-    fn deploy(&self, pattern: &str) {
-        let text = std::fs::read_to_string(repository(&format!("sagas/patterns/{pattern}.yaml")));
-        let plan = saga::check(text.as_ref().unwrap()).plan.unwrap();
-        self.runtime.block_on(self.http.deploy(text.unwrap())).unwrap();
-        for name in plan.agents() {
-            let (http, agent) = (self.http.clone(), Arc::new(Scripted { name }));
-            self.runtime.spawn(async move {
-                let (serving, stop) = (Serving::default(), stream::Stop::default());
-                client::serve_http(&http, agent, &serving, &stop).await.unwrap();
-            });
-        }
     }
 }
 
@@ -196,40 +142,57 @@ const RUNS: [(&str, &str, &str, &str, &str); 16] = [
     ("g10-interleaved-routing", r#"{"plate":"KEY"}"#, "fail-lights", "compensated", ""),
 ];
 
-#[test]
-fn each_pattern_runs_as_it_says() {
-    let place = Place::new();
-    let up = place.up("data");
-    let runtime =
-        tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
-    let system = System { http: Http::new(&up.url).unwrap(), runtime: runtime.unwrap() };
+fn file(pattern: &str) -> String {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../sagas/patterns");
+    std::fs::read_to_string(folder.join(format!("{pattern}.yaml"))).unwrap()
+}
+
+/// The topic of the deferred choice.
+const QUOTES: &str = "shop.quotes";
+
+/// Each of the ten patterns does as its file says.
+///
+/// # Panics
+/// Where one does not.
+pub fn each_pattern_runs_as_it_says(world: &dyn World) {
+    let patterns: Vec<&str> = RUNS.iter().map(|run| run.0).chain(["g09-deferred-choice"]).collect();
+    let plans = patterns.iter().map(|pattern| saga::check(&file(pattern)).plan.unwrap());
+    let mut agents: Vec<AgentName> = plans.flat_map(|plan| plan.agents()).collect();
+    agents.sort();
+    agents.dedup();
+    world.make_topic(QUOTES);
+    let books = Arc::new(Books::new(output));
+    let _serving = world.serve(&agents, &books);
     let mut deployed = Vec::new();
-    let mut started = Vec::new();
-    for (pattern, inputs, key, status, tasks) in RUNS {
+    for pattern in patterns {
         if !deployed.contains(&pattern) {
-            system.deploy(pattern);
+            world.api().deploy(&file(pattern));
             deployed.push(pattern);
         }
+    }
+    let mut started = Vec::new();
+    for (pattern, inputs, key, status, tasks) in RUNS {
         let inputs = serde_json::from_str(&inputs.replace("KEY", key)).unwrap();
-        started.push((system.start(pattern, &inputs).id, status, tasks));
+        started.push((world.api().start(pattern, &inputs), status, tasks));
     }
     for (id, status, tasks) in started {
-        let workflow = system.ended(&id);
+        let workflow = world.api().ended(&id).unwrap();
         if tasks.is_empty() {
             assert_eq!(told(&workflow).0, status, "{workflow:#?}");
         } else {
             ends(&workflow, status, tasks);
         }
     }
-    the_first_answer_wins(&system);
-    the_world_decides(&system);
-    system.runtime.shutdown_background();
+    the_first_answer_wins(world);
+    the_world_decides(world);
+    assert_eq!(books.broken_promises(), Vec::<String>::new());
 }
 
 /// shows: G7
-fn the_first_answer_wins(system: &System) {
-    let id = system.start("g07-discriminator", &json!({"parcel": "race", "kilograms": 1})).id;
-    let (status, tasks) = told(&system.ended(&id));
+fn the_first_answer_wins(world: &dyn World) {
+    let inputs = json!({"parcel": "race", "kilograms": 1});
+    let id = world.api().start("g07-discriminator", &inputs);
+    let (status, tasks) = told(&world.api().ended(&id).unwrap());
     assert_eq!((status.as_str(), tasks["book"].as_str()), ("completed", "done"));
     let of = |task: &str| tasks[task].as_str();
     let lost = if of("north") == "done" { of("south") } else { of("north") };
@@ -237,17 +200,16 @@ fn the_first_answer_wins(system: &System) {
 }
 
 /// shows: G9
-fn the_world_decides(system: &System) {
-    system.deploy("g09-deferred-choice");
+fn the_world_decides(world: &dyn World) {
     let inputs = json!({"quote": "q1", "machine": "m", "price": 3});
-    let id = system.start("g09-deferred-choice", &inputs).id;
+    let id = world.api().start("g09-deferred-choice", &inputs);
     let event = Publish {
         key: Some("q1".to_owned()),
         value: json!({"quote": "q1"}),
         headers: BTreeMap::from([("ce_type".to_owned(), "QuoteAccepted".to_owned())]),
     };
-    system.runtime.block_on(system.http.publish("shop.quotes", &event)).unwrap();
-    let workflow = system.ended(&id);
+    world.api().publish(QUOTES, &event);
+    let workflow = world.api().ended(&id).unwrap();
     ends(&workflow, "completed", "send=done reply=done book=done note=skipped");
     assert_eq!(workflow.outputs, json!({"reply": "accepted"}));
 }
