@@ -14,6 +14,7 @@ mod ends;
 mod features;
 mod judge;
 mod model;
+mod outside;
 mod participants;
 mod play;
 mod reach;
@@ -62,6 +63,13 @@ fn any_schedule(saga: &Saga, steps: &[Step]) -> Result<(), TestCaseError> {
         play.drain();
         judge::judge(&tree, &play.world.log, &play.participants);
         play.world.refold();
+        let report = outside::judge(&play.world, &saga.yaml(), &play.participants);
+        let outside: Vec<String> = report
+            .violations
+            .iter()
+            .map(|it| format!("{}: {}", it.invariant, it.message))
+            .collect();
+        assert!(outside.is_empty(), "{outside:#?}");
     })
 }
 

@@ -128,6 +128,19 @@ impl World {
         assert_eq!(states, self.states, "fold-only");
     }
 
+    /// Whether the run is over.
+    pub(crate) fn is_at_rest(&self) -> bool {
+        self.log.iter().any(|entry| {
+            let Entry::Event(_, what) = entry else { return false };
+            matches!(
+                what,
+                What::WorkflowCompleted { .. }
+                    | What::WorkflowFailed { .. }
+                    | What::WorkflowCancelled { .. }
+            )
+        })
+    }
+
     pub(crate) fn wake_at(&self) -> Option<Timestamp> {
         wake_at(self.states.get(self.id.as_str())?)
     }

@@ -1,0 +1,205 @@
+//! The rules that hold a run's events against the other topics, judged when all of it was seen.
+
+use std::sync::Arc;
+
+use crate::Invariant as I;
+use crate::bench::Bench;
+use crate::books::Books;
+use crate::definition::{Action, Definition};
+use crate::graph;
+use crate::run::{Ordered, Run, Task};
+use crate::status::{Back, Forward};
+use crate::wire::Asks;
+
+/// What is known beside the run.
+pub(crate) struct Known<'a> {
+    pub(crate) definition: Option<&'a Definition>,
+    pub(crate) books: &'a Books,
+    /// Whether all of the inbox, of the events, or of an agent's tasks is given.
+    pub(crate) inbox: bool,
+    pub(crate) events: bool,
+    pub(crate) tasks: &'a dyn Fn(&str) -> bool,
+    /// Whether an answer was refused as a dead letter.
+    pub(crate) is_dead: &'a dyn Fn(u32, i64) -> bool,
+    /// What is older than this has had its time; `None`: nothing is judged by what is missing.
+    pub(crate) quiet_since: Option<i64>,
+}
+
+impl Known<'_> {
+    fn is_old(&self, time: i64) -> bool {
+        self.quiet_since.is_some_and(|since| time <= since)
+    }
+}
+
+/// Judges a run as a whole.
+pub(crate) fn judge(workflow: &Arc<str>, run: &Run, known: &Known<'_>, bench: &mut Bench) {
+    let rules = Rules { workflow, run, known };
+    if !run.from_start {
+        if run.sequence == 0 && known.events {
+            rules.commands_of_nobody(bench);
+        }
+        return;
+    }
+    if let Some(definition) = known.definition {
+        graph::judge(workflow, run, definition, bench);
+    }
+    for (task, number) in run.tasks.iter().zip(0..) {
+        rules.orders(task, number, bench);
+        rules.answered(task, number, bench);
+        rules.late(task, number, bench);
+    }
+    known.books.agree(workflow, run, known.definition, bench);
+    rules.silent(bench);
+}
+
+struct Rules<'a> {
+    workflow: &'a Arc<str>,
+    run: &'a Run,
+    known: &'a Known<'a>,
+}
+
+impl Rules<'_> {
+    fn blame(&self, bench: &mut Bench, invariant: I, about: &[u32], message: String) {
+        bench.blame_run(invariant, self.workflow, self.run, about, message);
+    }
+
+    fn commands_of_nobody(&self, bench: &mut Bench) {
+        for (task, number) in self.run.tasks.iter().zip(0..) {
+            if task.orders.iter().any(|order| order.sent.is_some()) {
+                let message = format!("a command about `{}` of a run that there is not", task.name);
+                self.blame(bench, I::Decided, &[number], message);
+            }
+        }
+    }
+
+    /// Commands beside the events that decided them.
+    fn orders(&self, task: &Task, number: u32, bench: &mut Bench) {
+        for order in &task.orders {
+            let name = &task.name;
+            let (word, n) = (word(order), order.n);
+            match (&order.decided, &order.sent) {
+                (None, Some(_)) if matches!(order.asks, Asks::Do | Asks::Undo) => {
+                    if self.known.events {
+                        let message = format!("{word} {n} of `{name}` was sent, but never decided");
+                        self.blame(bench, I::Decided, &[number], message);
+                    }
+                }
+                (Some(decided), Some(sent)) => {
+                    if (&decided.agent, decided.hash) != (&sent.agent, sent.hash) {
+                        let message = format!(
+                            "{word} {n} of `{name}` was sent to {} or with inputs other than decided",
+                            sent.agent
+                        );
+                        self.blame(bench, I::Decided, &[number], message);
+                    }
+                    if decided.epoch != sent.epoch {
+                        let (was, is) = (decided.epoch, sent.epoch);
+                        let message =
+                            format!("{word} {n} of `{name}` carries epoch {is}, decided in {was}");
+                        self.blame(bench, I::Epoch, &[number], message);
+                    }
+                }
+                (Some(decided), None) => {
+                    let due = (self.known.tasks)(&decided.agent) && self.known.is_old(decided.time);
+                    if due && !task.unsent {
+                        let message = format!("{word} {n} of `{name}` was decided, but never sent");
+                        self.blame(bench, I::Sent, &[number], message);
+                    }
+                }
+                (None, None | Some(_)) => {}
+            }
+        }
+    }
+
+    fn is_agents(&self, task: &Task) -> bool {
+        task.orders.iter().any(|order| order.asks == Asks::Do && order.sent.is_some())
+    }
+
+    fn gave_way(&self, task: &Task) -> bool {
+        self.run.status(&format!("{}~fallback", task.name)).begun
+    }
+
+    /// What it gave is what was answered.
+    fn answered(&self, task: &Task, number: u32, bench: &mut Bench) {
+        let Some(hash) = task.answered.filter(|_| self.known.inbox && self.is_agents(task)) else {
+            return;
+        };
+        let is_said = task.answers.iter().any(|answer| answer.hash == hash);
+        if !is_said && !self.gave_way(task) {
+            let message = format!("`{}` is done, with an output that nobody answered", task.name);
+            self.blame(bench, I::Answered, &[number], message);
+        }
+    }
+
+    /// A success is adopted or undone.
+    fn late(&self, task: &Task, number: u32, bench: &mut Bench) {
+        let status = task.status;
+        let Some(of) = self.known.definition else { return };
+        let Some(place) = of.find(&task.name) else { return };
+        let Some(node) =
+            of.node(&place).filter(|node| node.has_undo && node.action == Action::Agent)
+        else {
+            return;
+        };
+        // docs/reference/compensation.md names the two cases in which this build ignores it.
+        let went_on =
+            !self.run.compensating && of.line(&place).iter().any(|part| of.is_optional(part));
+        let excused = status.by_hand || task.refused || went_on || self.gave_way(task);
+        if status.successes > 0 || status.informed || excused || status.back == Back::GivenUp {
+            return;
+        }
+        if !node.undo_is_whole && status.undo > 0 {
+            return; // What the undo carries does not say whether it knew.
+        }
+        let ignored = task.answers.iter().find(|answer| {
+            self.known.is_old(answer.time) && !(self.known.is_dead)(answer.partition, answer.offset)
+        });
+        if ignored.is_some() {
+            let (name, word) = (&task.name, status.word());
+            let message =
+                format!("a success of `{name}`, which is {word}, is neither kept nor undone");
+            self.blame(bench, I::LateSuccess, &[number], message);
+        }
+    }
+
+    /// Something is outstanding, or a person is asked.
+    fn silent(&self, bench: &mut Bench) {
+        let Some(since) = self.known.quiet_since else { return };
+        let run = self.run;
+        let blocked = run.tasks.iter().any(|task| task.status.back == Back::Blocked);
+        if run.end.is_some() || run.paused || blocked || run.last > since {
+            return;
+        }
+        let mut about = Vec::new();
+        for (task, number) in run.tasks.iter().zip(0..) {
+            let (status, is_timed) = (task.status, task.due > 0);
+            let forward = status.is_under_way() && !self.is_around(task);
+            if forward && (!is_timed || task.due > since) || status.forward == Forward::InDoubt {
+                return;
+            }
+            if status.is_undoing() && task.undo_due > since {
+                return;
+            }
+            if status.is_under_way() || status.is_undoing() {
+                about.push(number);
+            }
+        }
+        let message = "the run is alive, and nothing in it is due any more".to_owned();
+        self.blame(bench, I::NeverSilent, &about, message);
+    }
+
+    fn is_around(&self, task: &Task) -> bool {
+        self.known
+            .definition
+            .is_some_and(|of| of.find(&task.name).is_some_and(|place| of.is_around(&place)))
+    }
+}
+
+fn word(order: &Ordered) -> &'static str {
+    match order.asks {
+        Asks::Do => "do",
+        Asks::Undo => "undo",
+        Asks::Query => "query",
+        Asks::Cancel => "cancel",
+    }
+}
