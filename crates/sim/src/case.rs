@@ -26,6 +26,8 @@ use crate::world::{Micros, Role, SECOND, World};
 
 /// When all that has gone wrong is over.
 const CALM: Micros = STORM + 45 * SECOND;
+/// Nothing has moved when this is seen so often in a row, ten seconds apart: what was sent is settled by then.
+const QUIET: u32 = 4;
 /// How long everything may take.
 const PATIENCE: Micros = 3 * 3600 * SECOND;
 
@@ -191,14 +193,17 @@ impl Stage {
     /// Goes on until nothing moves any more; says what still does when patience ends.
     fn settle(&mut self) -> Option<String> {
         let mut folds: Vec<Fold> = Vec::new();
-        loop {
+        let mut quiet = 0;
+        while quiet < QUIET {
             let now = self.world.lock().now;
             self.run_until(now + 10 * SECOND);
-            let moving = self.moving(&mut folds)?;
-            if self.world.lock().now > PATIENCE {
-                return Some(moving);
+            match self.moving(&mut folds) {
+                None => quiet += 1,
+                Some(moving) if self.world.lock().now > PATIENCE => return Some(moving),
+                Some(_) => quiet = 0,
             }
         }
+        None
     }
 
     /// What is not at rest.

@@ -28,8 +28,9 @@ pub struct SimOutlet {
 struct Way {
     /// When the last record on it arrives.
     arrives: Micros,
-    /// Until when all that goes there is lost.
-    cut_until: Micros,
+    /// A record on it is lost, and will be said to be at this time: until the sender has heard that, all
+    /// behind it are lost as well, or what is sent again would come behind them.
+    cut: Option<Micros>,
 }
 
 impl SimOutlet {
@@ -37,6 +38,10 @@ impl SimOutlet {
         let id = broker.world.lock().id();
         Self { broker, id, ways: BTreeMap::new() }
     }
+}
+
+fn doubt() -> SendError {
+    SendError::InDoubt("no acknowledgement in time".to_owned())
 }
 
 /// One record to send.
@@ -50,7 +55,7 @@ struct Posted {
 impl Way {
     fn post(&mut self, inner: &mut Inner, by: Option<ProcessId>, acks: Acks, posted: Posted) {
         let Posted { topic, partition, letter, index } = posted;
-        let fate = if inner.now < self.cut_until { SendFate::Lost } else { inner.send_fate() };
+        let fate = if self.cut.is_some() { SendFate::Lost } else { inner.send_fate() };
         let there = inner.latency();
         self.arrives = self.arrives.max(inner.now + there);
         let land = |inner: &mut Inner, acks| {
@@ -63,15 +68,13 @@ impl Way {
                 land(inner, None);
                 land(inner, Some(acks));
             }
-            SendFate::Unacknowledged | SendFate::Lost => {
-                if fate == SendFate::Unacknowledged {
-                    land(inner, None);
-                } else {
-                    self.cut_until = self.cut_until.max(inner.now + SEND_WAIT);
-                }
-                let doubt = SendError::InDoubt("no acknowledgement in time".to_owned());
-                let at = if fate == SendFate::Lost { self.cut_until } else { inner.now + SEND_WAIT };
-                inner.at(at, Event::Settle(acks, Some((index, doubt))));
+            SendFate::Unacknowledged => {
+                land(inner, None);
+                inner.at(inner.now + SEND_WAIT, Event::Settle(acks, Some((index, doubt()))));
+            }
+            SendFate::Lost => {
+                let at = *self.cut.get_or_insert(inner.now + SEND_WAIT);
+                inner.at(at, Event::Settle(acks, Some((index, doubt()))));
             }
         }
     }
@@ -117,6 +120,11 @@ impl Outlet for SimOutlet {
                 let mut inner = world.lock();
                 let settled = inner.store.settled.remove(&self.id).unwrap_or_default();
                 if !settled.is_empty() || inner.now >= until {
+                    let now = inner.now;
+                    if settled.iter().any(|one| matches!(one, Settled::Failed { .. })) {
+                        let heard = |way: &&mut Way| way.cut.is_some_and(|at| at <= now);
+                        self.ways.values_mut().filter(heard).for_each(|way| way.cut = None);
+                    }
                     return Ok(settled);
                 }
             }
