@@ -168,7 +168,7 @@ impl<A: Agent + ?Sized, O: Outlet + Send> Desk<'_, A, O> {
         while !self.is_over() {
             if self.outbox().is_full() {
                 self.settle(feed, Duration::ZERO)?;
-                let _asked = self.stop.wait(BUSY);
+                let _asked = self.clock.wait(self.stop, BUSY);
                 continue;
             }
             let wait = if self.outbox().is_empty() { IDLE } else { BUSY };
@@ -209,7 +209,7 @@ impl<A: Agent + ?Sized, O: Outlet + Send> Desk<'_, A, O> {
                 Ok(()) | Err(TrySendError::Disconnected(_)) => return Ok(()),
                 Err(TrySendError::Full(back)) => work = back,
             }
-            if self.is_over() || self.stop.wait(Duration::from_millis(1)) {
+            if self.is_over() || self.clock.wait(self.stop, Duration::from_millis(1)) {
                 return Ok(());
             }
         }

@@ -9,6 +9,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use events::{Offset, Outgoing, Partition, Place, Record, Timestamp, Topic, Topics};
 
+use crate::stop::Stop;
+
 /// A lane: partition n of inbox, journal and snapshots.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct LaneId(pub Partition);
@@ -382,6 +384,12 @@ pub trait Follow: Send {
 pub trait Clock: Send + Sync + 'static {
     /// Now, by the wall.
     fn now(&self) -> Timestamp;
+
+    /// Waits until somebody asks to stop, at most `wait`; says whether somebody has.
+    #[must_use]
+    fn wait(&self, stop: &Stop, wait: Duration) -> bool {
+        stop.wait(wait)
+    }
 }
 
 /// Chance. The one place from which `stream` takes it.

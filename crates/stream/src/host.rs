@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::thread::JoinHandle;
 use std::time::Duration;
 
 use events::Destination;
@@ -16,6 +15,7 @@ use crate::service::Service;
 use crate::snapshot::Writer;
 use crate::stop::Stop;
 use crate::takeover::{End, take_over};
+use crate::threads::{Thread, Threads};
 
 /// So many tries in a row to send one record are no matter for an operator.
 const ALARM_AFTER: u32 = 4;
@@ -77,6 +77,8 @@ pub struct Host<S, B> {
     pub clock: Arc<dyn Clock>,
     /// Chance.
     pub chance: Arc<dyn Chance>,
+    /// Threads.
+    pub threads: Arc<dyn Threads>,
     /// The bounds.
     pub limits: Limits,
     /// Where the lanes' state is shown.
@@ -93,8 +95,7 @@ impl<S: Service, B: Broker> Host<S, B> {
     pub fn run(self, stop: &Stop) -> Result<(), LogError> {
         self.limits.assert_consistent();
         let lanes = self.broker.lanes()?;
-        let no_thread = |error| LogError::Lost(format!("the system gives no thread: {error}"));
-        let (writer, snapshots) = Writer::start().map_err(no_thread)?;
+        let (writer, snapshots) = Writer::start(&self.threads)?;
         let shared = Arc::new(self);
         let mut tended =
             Tended { host: Arc::clone(&shared), lanes, writer, by_lane: BTreeMap::new() };
@@ -115,7 +116,7 @@ impl<S: Service, B: Broker> Host<S, B> {
                 Ok(Fed::Idle | Fed::Records(_)) => {}
                 Err(error) => {
                     tracing::error!(%error, "lost the group; joining it again");
-                    let _stopping = stop.wait(Duration::from_secs(1));
+                    let _stopping = shared.clock.wait(stop, Duration::from_secs(1));
                     if let Ok(again) = shared.broker.join(&group, Share::Lanes) {
                         feed = again;
                     }
@@ -125,7 +126,7 @@ impl<S: Service, B: Broker> Host<S, B> {
         }
         tended.end();
         drop(tended);
-        if snapshots.join().is_err() {
+        if !snapshots.join() {
             tracing::error!("the snapshot thread panicked");
         }
         Ok(())
@@ -137,13 +138,13 @@ struct Tended<S: Service, B: Broker> {
     host: Arc<Host<S, B>>,
     lanes: u32,
     writer: Writer<B::Snapshots>,
-    by_lane: BTreeMap<LaneId, Thread>,
+    by_lane: BTreeMap<LaneId, Tending>,
 }
 
-struct Thread {
+struct Tending {
     stop: Stop,
     generation: Arc<AtomicU64>,
-    thread: JoinHandle<()>,
+    thread: Box<dyn Thread>,
 }
 
 impl<S: Service, B: Broker> Tended<S, B> {
@@ -179,7 +180,7 @@ impl<S: Service, B: Broker> Tended<S, B> {
         Ok(())
     }
 
-    fn start(&self, lane: LaneId) -> Result<Thread, LogError> {
+    fn start(&self, lane: LaneId) -> Result<Tending, LogError> {
         let stop = Stop::default();
         let generation = Arc::new(AtomicU64::new(0));
         let keeper = Keeper {
@@ -190,16 +191,14 @@ impl<S: Service, B: Broker> Tended<S, B> {
             stop: stop.clone(),
             generation: Arc::clone(&generation),
         };
-        let thread = std::thread::Builder::new()
-            .name(format!("lane-{}", lane.0))
-            .spawn(move || keeper.keep())
-            .map_err(|error| LogError::Lost(format!("the system gives no thread: {error}")))?;
-        Ok(Thread { stop, generation, thread })
+        let run = Box::new(move || keeper.keep());
+        let thread = self.host.threads.start(format!("lane-{}", lane.0), run)?;
+        Ok(Tending { stop, generation, thread })
     }
 
     fn forget(&mut self, lane: LaneId) {
         if let Some(ended) = self.by_lane.remove(&lane)
-            && ended.thread.join().is_err()
+            && !ended.thread.join()
         {
             tracing::error!(lane = lane.0, "a lane's thread panicked outside of any decision");
         }
@@ -281,7 +280,7 @@ impl<S: Service, B: Broker> Keeper<S, B> {
 
     /// One epoch, from fence to end; `Ok` where it was asked to stop.
     fn epoch(&self, blame: &mut Blame, failures: &mut u32) -> Result<(), End> {
-        let Host { service, broker, clock, chance, limits, board } = &*self.host;
+        let Host { service, broker, clock, chance, limits, board, .. } = &*self.host;
         let (lane, lanes) = (self.lane, self.lanes);
         let started = clock.now();
         let owner = Owner(chance.bits()?);
@@ -332,7 +331,7 @@ impl<S: Service, B: Broker> Keeper<S, B> {
     fn refuse(&self, why: String) {
         tracing::error!(lane = self.lane.0, why, "the lane refuses to go on: an operator must act");
         self.host.board.set(self.lane, LaneStatus::Refused(why));
-        while !self.stop.wait(Duration::from_secs(3600)) {}
+        while !self.wait(Duration::from_secs(3600)) {}
     }
 
     /// Makes a topic of dead letters that is missing. Any other is for an operator.
@@ -361,9 +360,13 @@ impl<S: Service, B: Broker> Keeper<S, B> {
         }
     }
 
+    fn wait(&self, wait: Duration) -> bool {
+        self.host.clock.wait(&self.stop, wait)
+    }
+
     fn pause(&self, failures: &mut u32) {
         *failures = failures.saturating_add(1);
-        let _stopping = self.stop.wait(self.back_off(*failures));
+        let _stopping = self.wait(self.back_off(*failures));
     }
 
     /// Doubles from `back_off` to `back_off_max`, half of it by chance.
@@ -382,10 +385,10 @@ impl<S: Service, B: Broker> Keeper<S, B> {
         let step = Duration::from_millis(50);
         while waited < self.host.limits.superseded_wait
             && self.generation.load(Ordering::Relaxed) == generation
-            && !self.stop.wait(step)
+            && !self.wait(step)
         {
             waited += step;
         }
-        let _stopping = self.stop.wait(self.back_off(1));
+        let _stopping = self.wait(self.back_off(1));
     }
 }

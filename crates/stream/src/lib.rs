@@ -19,6 +19,7 @@ mod snapshot;
 mod states;
 mod stop;
 mod takeover;
+mod threads;
 #[cfg(test)]
 mod testing;
 
@@ -33,3 +34,4 @@ pub use reader::{Context, ReadError, Ruling};
 pub use service::{Cause, Journaled, Parked, Service, Stale, Stored, Verdict};
 pub use states::States;
 pub use stop::{Stop, SystemChance, SystemClock};
+pub use threads::{SystemThreads, Thread, Threads};

@@ -2,8 +2,10 @@
 //! confirmed and everything that follows from it has been sent.
 
 use std::collections::VecDeque;
-use std::sync::mpsc::{Receiver, Sender, SyncSender, TrySendError, channel, sync_channel};
-use std::thread::JoinHandle;
+use std::sync::Arc;
+use std::sync::mpsc::{
+    Receiver, RecvTimeoutError, Sender, SyncSender, TrySendError, channel, sync_channel,
+};
 
 use bytes::Bytes;
 use events::{Offset, Timestamp};
@@ -13,6 +15,7 @@ use crate::limits::Limits;
 use crate::reader::Context;
 use crate::service::{Service, Stored};
 use crate::states::States;
+use crate::threads::{Thread, Threads};
 
 /// Reads a marker.
 ///
@@ -73,13 +76,22 @@ impl<N: Snapshots + 'static> Writer<N> {
     ///
     /// # Errors
     /// The system gives no thread.
-    pub(crate) fn start() -> std::io::Result<(Self, JoinHandle<()>)> {
+    pub(crate) fn start(
+        threads: &Arc<dyn Threads>,
+    ) -> Result<(Self, Box<dyn Thread>), LogError> {
         let (jobs, queue): (SyncSender<Job<N>>, Receiver<Job<N>>) = sync_channel(16);
-        let thread = std::thread::Builder::new().name("snapshots".into()).spawn(move || {
-            for job in queue {
-                job.write();
-            }
-        })?;
+        let waits = Arc::clone(threads);
+        let write_all = move || {
+            waits.until_done(&mut |wait| match queue.recv_timeout(wait) {
+                Ok(job) => {
+                    job.write();
+                    false
+                }
+                Err(RecvTimeoutError::Timeout) => false,
+                Err(RecvTimeoutError::Disconnected) => true,
+            });
+        };
+        let thread = threads.start("snapshots".to_owned(), Box::new(write_all))?;
         Ok((Self(Some(jobs)), thread))
     }
 
@@ -150,7 +162,11 @@ impl<N: Snapshots + 'static> Camera<N> {
             self.last = now;
         }
         let ready = self.captured.as_ref().is_some_and(|shot| cursor >= shot.context.next);
-        if ready && let (Some(holder), Some(shot)) = (self.holder.take(), self.captured.take()) {
+        // While a write is under way the shot waits: it holds what no later one will.
+        if ready
+            && let Some(holder) = self.holder.take()
+            && let Some(shot) = self.captured.take()
+        {
             self.write(holder, shot);
         }
         Ok(trim)
@@ -195,4 +211,51 @@ fn capture<S: Service>(states: &mut States<S::State>, context: &Context) -> Capt
         .map(|(key, state)| (key, state.map(|state| Bytes::from(state.encode()))))
         .collect();
     Captured { changed, context: context.clone() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::tally::{Added, Tally};
+
+    struct Nowhere;
+
+    impl Snapshots for Nowhere {
+        fn load(&mut self) -> Result<crate::broker::Snapshot, LogError> {
+            Ok(crate::broker::Snapshot::default())
+        }
+        fn write(&mut self, _: &[(Key, Option<Bytes>)], _: &Bytes) -> Result<(), LogError> {
+            Ok(())
+        }
+        fn claim(&mut self, _: &Bytes) -> Result<(), LogError> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn what_is_captured_while_a_write_is_under_way_is_written_next() {
+        let (jobs, queue) = sync_channel(16);
+        let at = Timestamp::from_millis;
+        let limits =
+            Limits { snapshot_every: std::time::Duration::from_millis(1), ..Limits::default() };
+        let mut camera = Camera::new(Writer(Some(jobs)), Nowhere, at(0));
+        let mut states = States::default();
+        let mut tend = |key: Option<&str>, next, now| {
+            if let Some(key) = key {
+                let event = Added { key: key.into(), what: "x".to_owned(), n: 0 };
+                states.change(&event.key, |state| Tally::evolve(state, &event), Tally::wake_at);
+            }
+            let context = Context { next, ..Context::empty(1) };
+            camera.tend::<Tally>(&mut states, &context, next, at(now), &limits).unwrap();
+        };
+        tend(Some("a"), 1, 10);
+        let first = queue.try_recv().unwrap();
+        tend(Some("b"), 2, 20);
+        assert!(queue.try_recv().is_err(), "one write at a time");
+        first.write();
+        tend(None, 2, 30);
+        let second = queue.try_recv().unwrap();
+        let keys: Vec<&str> = second.changed.iter().map(|(key, _)| &**key).collect();
+        assert_eq!(keys, ["b"]);
+    }
 }

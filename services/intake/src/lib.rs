@@ -79,7 +79,7 @@ pub fn run<B: Broker>(
         if clock.now().since(born) >= GOOD_LIFE {
             back_off = BACK_OFF;
         }
-        if stop.wait(back_off) {
+        if clock.wait(stop, back_off) {
             break;
         }
         back_off = (back_off * 2).min(BACK_OFF_MAX);

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use coordinator::Coordinator;
 use deadletter::{Filter, Index};
-use stream::{Board, Broker, Clock, Host, LaneStatus, Limits, Stop, SystemChance, SystemClock};
+use stream::{Board, Broker, Clock, Host, LaneStatus, Limits, Stop, SystemChance, SystemClock, SystemThreads};
 use telemetry::Metrics;
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
@@ -159,6 +159,7 @@ fn start_coordinator<B: Broker>(
         broker: Arc::clone(broker),
         clock: Arc::new(SystemClock),
         chance: Arc::new(SystemChance),
+        threads: Arc::new(SystemThreads),
         limits: Limits::default(),
         board,
     };

@@ -1,0 +1,157 @@
+//! The participants' books against the public events: what a run says that it did, was done.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use events::{AgentName, How, Run, Subject, TaskId, What, WorkflowId};
+use saga::{Action, Plan};
+
+use super::runs::{Runs, is_end};
+use crate::book::{Book, Effect};
+use crate::sagas::Deployed;
+
+/// What a task has come to, by the books.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Net {
+    done: u32,
+    undone: u32,
+}
+
+type Nets = BTreeMap<(WorkflowId, Run), BTreeMap<TaskId, Net>>;
+
+pub(super) fn judge(
+    runs: &Runs,
+    sagas: &[Deployed],
+    books: &BTreeMap<AgentName, Book>,
+    broken: &mut Vec<String>,
+) {
+    let mut nets = Nets::new();
+    for (agent, book) in books {
+        let mut keys: BTreeMap<String, Net> = BTreeMap::new();
+        for effect in book.effects() {
+            take(agent, &effect, (&mut keys, &mut nets), broken);
+        }
+    }
+    for (run, tasks) in &nets {
+        if !runs.contains_key(run) {
+            broken.push(format!("{run:?} has effects, and no events: {tasks:?}"));
+        }
+    }
+    for (run, events) in runs {
+        let saga = run.0.parts().map(|(saga, _)| saga);
+        let Some(saga) = sagas.iter().find(|one| Some(one.plan.name.as_str()) == saga) else {
+            continue;
+        };
+        let tasks = nets.get(run).cloned().unwrap_or_default();
+        let whats: Vec<&What> = events.iter().map(|event| &event.what).collect();
+        let mut say = |what: String| broken.push(format!("{} run {}: {what}", run.0, run.1.0));
+        phantoms(&whats, &tasks, &mut say);
+        completions(&whats, &saga.plan, &tasks, &mut say);
+        ends(&whats, &saga.plan, &tasks, &mut say);
+    }
+}
+
+fn take(
+    agent: &AgentName,
+    effect: &Effect,
+    (keys, nets): (&mut BTreeMap<String, Net>, &mut Nets),
+    broken: &mut Vec<String>,
+) {
+    let Ok(subject) = effect.subject.parse::<Subject>() else {
+        broken.push(format!("{agent} has worked on {effect:?}, which is no subject"));
+        return;
+    };
+    let key = keys.entry(effect.key.clone()).or_default();
+    let run = nets.entry((subject.workflow.clone(), subject.run)).or_default();
+    let task = run.entry(subject.task.clone()).or_default();
+    for net in [&mut *key, task] {
+        if effect.is_undo {
+            net.undone += 1;
+        } else {
+            net.done += 1;
+        }
+    }
+    if key.done > 1 || key.undone > 1 {
+        broken.push(format!("{agent}: {} has happened twice: {key:?}", effect.key));
+    }
+}
+
+/// No effect without a command that the run tells of.
+fn phantoms(whats: &[&What], tasks: &BTreeMap<TaskId, Net>, say: &mut impl FnMut(String)) {
+    for (task, net) in tasks {
+        let begun = whats
+            .iter()
+            .any(|what| matches!(what, What::TaskScheduled { task: of, .. } if of == task));
+        if !begun {
+            say(format!("{task} has effects, and was never begun: {net:?}"));
+        }
+    }
+}
+
+/// What is said to be done was done.
+fn completions(
+    whats: &[&What],
+    plan: &Plan,
+    tasks: &BTreeMap<TaskId, Net>,
+    say: &mut impl FnMut(String),
+) {
+    for what in whats {
+        let (task, wanted) = match what {
+            What::TaskCompleted { task, by: None, .. } => (task, "done"),
+            What::UndoCompleted { task, by: None, nothing: false, .. } => (task, "undone"),
+            _ => continue,
+        };
+        let of_agent = plan.slot(task.as_str()).and_then(|slot| plan.tasks.get(slot));
+        let of_agent = of_agent.is_some_and(|task| matches!(task.action, Action::Agent { .. }));
+        let net = tasks.get(task).copied().unwrap_or_default();
+        let happened = if wanted == "done" { net.done > 0 } else { net.undone > 0 || net.done == 0 };
+        if of_agent && !happened {
+            say(format!("{task} is said to be {wanted}, and is not: {net:?}"));
+        }
+    }
+}
+
+fn ends(
+    whats: &[&What],
+    plan: &Plan,
+    tasks: &BTreeMap<TaskId, Net>,
+    say: &mut impl FnMut(String),
+) {
+    let Some(end) = whats.iter().find(|what| is_end(what)) else { return };
+    let (stands, in_doubt, how) = match end {
+        What::WorkflowFailed { how, stands, in_doubt, .. } => (stands, in_doubt, Some(*how)),
+        What::WorkflowCancelled { stands, in_doubt, .. } => (stands, in_doubt, None),
+        _ => {
+            completed(whats, tasks, say);
+            return;
+        }
+    };
+    let told: BTreeSet<&TaskId> = stands.iter().chain(in_doubt).collect();
+    let blocked: BTreeSet<&TaskId> = whats
+        .iter()
+        .filter_map(|what| match what {
+            What::UndoFailed { task, retry_at: None, .. } => Some(task),
+            _ => None,
+        })
+        .collect();
+    for (task, net) in tasks {
+        let has_undo = plan.tasks.iter().any(|one| one.id == *task && one.undo.is_some());
+        let remains = net.done > net.undone;
+        if remains && has_undo && !told.contains(task) && !blocked.contains(task) {
+            say(format!("{task} stands ({net:?}), and the end does not say so: {how:?}"));
+        }
+    }
+    if how == Some(How::Compensated) && !stands.is_empty() {
+        say(format!("it is compensated, and {stands:?} stand"));
+    }
+}
+
+/// What a completed run has done, and not undone, stands.
+fn completed(whats: &[&What], tasks: &BTreeMap<TaskId, Net>, say: &mut impl FnMut(String)) {
+    for (task, net) in tasks {
+        let was_undone =
+            whats.iter().any(|what| matches!(what, What::UndoScheduled { task: of, .. } if of == task));
+        if net.undone > 0 && !was_undone {
+            say(format!("{task} was undone, and nobody said so: {net:?}"));
+        }
+    }
+}

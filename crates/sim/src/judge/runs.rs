@@ -1,0 +1,153 @@
+//! The public events, run by run, as any client would read them.
+
+use std::collections::BTreeMap;
+
+use events::{Lifecycle, Run, TaskId, What, WorkflowId, header};
+use saga::{Kind, Plan};
+
+use crate::sagas::Deployed;
+use crate::store::Store;
+use crate::user::Asked;
+
+/// The events of one run, in their order.
+pub(super) type Runs = BTreeMap<(WorkflowId, Run), Vec<Lifecycle>>;
+
+/// Reads the topic; a reader that has seen (run, n) skips n and below.
+pub(super) fn read(store: &Store, broken: &mut Vec<String>) -> Runs {
+    let mut runs = Runs::new();
+    let Some(topic) = store.topic(&store.topics.events()) else { return runs };
+    for record in store.logs[topic].parts.iter().flat_map(|part| &part.records) {
+        let name = record.header_text(header::TYPE).unwrap_or_default();
+        let value = record.value.as_deref().unwrap_or_default();
+        let event = events::unframe(value).and_then(|(_, datum)| Lifecycle::decode(name, datum));
+        let event = match event {
+            Ok(event) => event,
+            Err(error) => {
+                broken.push(format!("{} can not be read: {error}", record.place));
+                continue;
+            }
+        };
+        let run = runs.entry((event.workflow.clone(), event.run)).or_default();
+        let next = u64::try_from(run.len()).unwrap_or(u64::MAX) + 1;
+        if event.sequence == next {
+            run.push(event);
+        } else if event.sequence > next {
+            broken.push(format!(
+                "a gap: {} run {:?} goes from {} to {}",
+                event.workflow,
+                event.run,
+                next - 1,
+                event.sequence
+            ));
+        } else if run.get(usize::try_from(event.sequence).unwrap_or(0).wrapping_sub(1)) != Some(&event)
+        {
+            broken.push(format!(
+                "same-again: {} run {:?}, event {} has two bodies",
+                event.workflow, event.run, event.sequence
+            ));
+        }
+    }
+    runs
+}
+
+/// Whether a run has ended with it.
+pub(super) fn is_end(what: &What) -> bool {
+    matches!(
+        what,
+        What::WorkflowCompleted { .. } | What::WorkflowFailed { .. } | What::WorkflowCancelled { .. }
+    )
+}
+
+pub(super) fn judge(runs: &Runs, sagas: &[Deployed], asked: &Asked, broken: &mut Vec<String>) {
+    for workflow in &asked.workflows {
+        let count = runs.keys().filter(|(id, _)| id == workflow).count();
+        if count != 1 {
+            broken.push(format!("{workflow} was asked for once, and has {count} runs"));
+        }
+    }
+    for ((workflow, run), events) in runs {
+        let name = workflow.parts().map(|(saga, _)| saga);
+        let saga = sagas.iter().find(|saga| Some(saga.plan.name.as_str()) == name);
+        let Some(saga) = saga else {
+            broken.push(format!("{workflow} is of no saga"));
+            continue;
+        };
+        let mut say = |what: String| broken.push(format!("{workflow} run {}: {what}", run.0));
+        if !matches!(events.first().map(|first| &first.what), Some(What::WorkflowStarted { .. })) {
+            say("does not begin with its start".to_owned());
+        }
+        let whats: Vec<&What> = events.iter().map(|event| &event.what).collect();
+        ends(&whats, &mut say);
+        forward_before_back(&whats, &saga.plan, &mut say);
+        undo_order(&whats, &saga.plan, &mut say);
+    }
+}
+
+fn ends(whats: &[&What], say: &mut impl FnMut(String)) {
+    let ends = whats.iter().filter(|what| is_end(what)).count();
+    let blocked = whats.iter().any(|what| {
+        matches!(what, What::CompensationBlocked { .. } | What::WorkflowPaused { .. })
+    });
+    if ends > 1 || ends == 0 && !blocked {
+        say(format!("one-end: it has {ends}"));
+    }
+    let Some(end) = whats.iter().position(|what| is_end(what)) else { return };
+    let late = whats[end + 1..].iter().find(|what| {
+        !matches!(
+            what,
+            What::UndoScheduled { .. }
+                | What::UndoCompleted { .. }
+                | What::UndoFailed { .. }
+                | What::CompensationBlocked { .. }
+        )
+    });
+    if let Some(late) = late {
+        say(format!("one-end: after the end comes {late:?}"));
+    }
+}
+
+/// From CompensationStarted on there are only undos.
+fn forward_before_back(whats: &[&What], plan: &Plan, say: &mut impl FnMut(String)) {
+    if !plan.on_failure.then.is_empty() {
+        return;
+    }
+    let back = whats.iter().position(|what| matches!(what, What::CompensationStarted { .. }));
+    let Some(back) = back else { return };
+    for what in &whats[back..] {
+        if let What::TaskScheduled { task, attempt, .. } = what {
+            say(format!("undo-order: {task} {attempt} is begun after compensation has"));
+        }
+    }
+}
+
+fn undone_at(whats: &[&What], task: &TaskId) -> (Option<usize>, Option<usize>) {
+    let first = |found: &dyn Fn(&What) -> bool| whats.iter().position(|what| found(what));
+    let begun = first(&|what| matches!(what, What::UndoScheduled { task: of, .. } if of == task));
+    let over = first(&|what| matches!(what, What::UndoCompleted { task: of, .. } if of == task));
+    (begun, over)
+}
+
+/// A task is undone after all that depended on it.
+fn undo_order(whats: &[&What], plan: &Plan, say: &mut impl FnMut(String)) {
+    for task in &plan.tasks {
+        let (begun, _) = undone_at(whats, &task.id);
+        let Some(begun) = begun else { continue };
+        if task.kind == Kind::ReadOnly {
+            say(format!("undo-order: {} changes nothing, and is undone", task.id));
+        }
+        for later in task.dependents.iter().filter_map(|slot| plan.tasks.get(*slot)) {
+            let (later_begun, later_over) = undone_at(whats, &later.id);
+            let before_its_end = later_over.is_none_or(|over| over > begun);
+            // One that was undone only later, after a late answer, was not known to have run.
+            if later_begun.is_some_and(|at| at < begun) && before_its_end {
+                say(format!("undo-order: {} is undone before {} is", task.id, later.id));
+            }
+        }
+        let began = whats.iter().any(
+            |what| matches!(what, What::TaskScheduled { task: of, .. } if *of == task.id),
+        );
+        if !began {
+            say(format!("undo-order: {} never began, and is undone", task.id));
+        }
+    }
+}

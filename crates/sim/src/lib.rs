@@ -1,0 +1,39 @@
+//! The whole system on one thread, in a seeded world: the real coordinator, intake and participants' kit over a
+//! broker in memory, with virtual time. The seed decides all that chance decides elsewhere: what users do, what goes
+//! wrong, and who goes on when. Two runs of a seed are the same to the bit.
+//!
+//! ```
+//! let outcome = sim::run(&sim::Case { seed: 7, ..sim::Case::default() });
+//! assert!(outcome.broken.is_empty(), "{:#?}", outcome.broken);
+//! ```
+#![allow(
+    clippy::indexing_slicing,
+    reason = "an index that is not there is a fault of the simulator, and should stop it"
+)]
+
+mod agents;
+mod book;
+mod broker;
+mod case;
+mod dice;
+mod fibers;
+mod fold;
+mod groups;
+mod judge;
+mod landing;
+mod lane;
+mod outlet;
+mod sagas;
+mod seams;
+mod store;
+mod trace;
+mod user;
+mod weather;
+mod world;
+
+pub use broker::{SimBroker, SimFollow};
+pub use case::{Case, Counts, Outcome, run};
+pub use groups::SimFeed;
+pub use lane::{SimLog, SimSnapshots};
+pub use outlet::SimOutlet;
+pub use weather::{AppendFate, Fault, SendFate};
