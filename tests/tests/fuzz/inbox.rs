@@ -30,7 +30,7 @@ pub(crate) fn react(event: &Decided) -> Vec<Outgoing> {
 }
 
 pub(crate) fn headers(of: &[(&str, &str)]) -> Vec<Header> {
-    of.iter().map(|(name, value)| Header::text(name, *value)).collect()
+    of.iter().map(|(name, value)| Header::text((*name).to_owned(), *value)).collect()
 }
 
 /// What a lane holds.
@@ -115,7 +115,7 @@ pub(crate) fn read(input: &[u8]) -> Record {
         let Some(at) = line.windows(2).position(|pair| pair == b": ") else { break };
         let value = &line[at + 2..];
         headers.push(Header {
-            name: String::from_utf8_lossy(&line[..at]).as_ref().into(),
+            name: String::from_utf8_lossy(&line[..at]).into_owned().into(),
             value: (value != b"-").then(|| Bytes::copy_from_slice(value)),
         });
     }
