@@ -1,5 +1,5 @@
 //! Scenarios beside their sagas, `NAME.scenario` beside `NAME.yaml`: what happens in which order, and the
-//! history that must follow.
+//! history that must follow. Those under `rules` hold one rule of the language each, that was broken once.
 //!
 //! A line that begins with `>` is what happens: `> start KEY INPUTS`, `> TASK done OUTPUT`, `> TASK failed CODE`
 //! (`final`: it is not to be tried again; `unknown`: it may have worked), `> TASK.undo done`, `> event TOPIC/NAME
@@ -14,9 +14,10 @@ use crate::world::{World, show};
 
 /// Every scenario of the repository.
 fn scenarios() -> Vec<PathBuf> {
-    let sagas = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../sagas");
+    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let sagas = here.join("../../sagas");
     let mut found = Vec::new();
-    for folder in [sagas.clone(), sagas.join("patterns")] {
+    for folder in [sagas.clone(), sagas.join("patterns"), here.join("tests/machine/rules")] {
         let files = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
         found.extend(files.filter(|path| path.extension().is_some_and(|is| is == "scenario")));
     }
@@ -64,7 +65,7 @@ fn play(saga: &str, scenario: &str) -> Result<(), String> {
 #[test]
 fn every_scenario_tells_what_happens() {
     let all = scenarios();
-    assert!(all.len() >= 5, "{all:?}");
+    assert!(all.len() >= 20, "{all:?}");
     for path in all {
         let saga = std::fs::read_to_string(path.with_extension("yaml")).unwrap();
         let scenario = std::fs::read_to_string(&path).unwrap();

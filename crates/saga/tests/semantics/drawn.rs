@@ -3,7 +3,7 @@
 
 use proptest::prelude::*;
 
-use crate::features::{Feature, Rule, holds};
+use crate::features::Feature;
 use crate::tree::{
     Act, Action, AtLeast, Case, ForEach, InDoubt, Inputs, Join, Kind, Saga, Strategy as OnFailure,
     Task, Tree, UndoAct, When,
@@ -109,27 +109,17 @@ impl Drawing {
             go_on: file[2] % 2 == 1,
             timeout: None,
         };
-        if self.luck == Luck::Bad && file[3] % 8 == 1 {
-            saga.timeout = Some(120);
-        }
         if self.has(Feature::Strategies) {
             saga.strategy = strategy(file[4]).unwrap_or(OnFailure::Compensate);
+        }
+        // What it means for other strategies is not said.
+        if self.luck == Luck::Bad && file[3] % 8 == 1 && saga.strategy == OnFailure::Compensate {
+            saga.timeout = Some(120);
         }
         if self.has(Feature::Closing) && saga.strategy != OnFailure::Pause {
             saga.closing = self.list(closing, Spot::Closing, DEPTH_MAX);
         }
-        if !holds(Rule::LosersDoNotCount) {
-            let tree = Tree::of(&saga);
-            let cancels = tree.nodes.iter().filter(|node| node.join.cancels());
-            let losers = cancels.flat_map(|node| node.task.depends_on.clone());
-            for id in losers.collect::<Vec<_>>() {
-                by_id(&mut saga, &id).unwrap().optional = true;
-            }
-        }
         kinds(&mut saga, tasks, file[5]);
-        let waits = |node: &crate::tree::Node<'_>| node.join == Join::All;
-        let plain = Tree::of(&saga).nodes.iter().all(waits);
-        saga.strict &= plain || holds(Rule::StrictAny);
         saga
     }
 

@@ -2,11 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use events::{How, TaskId};
+use events::{How, Problem, TaskId};
 use saga::Verb;
 use serde_json::{Value, json};
 
-use crate::features::{Rule, holds};
 use crate::judge::{Judge, is_closing, taken};
 use crate::participants::{self, Participants};
 use crate::reach::Reach;
@@ -39,13 +38,10 @@ impl Judge<'_> {
 
     pub(crate) fn completed(&self, outputs: &Value) {
         assert!(!self.view.compensating, "completed after compensation began");
-        let accepted = self.has_accepted() && holds(Rule::PartialStays);
+        let accepted = self.has_accepted();
         assert!(!accepted, "completed, but a failure was accepted");
         self.all_over();
         let behind = self.view.tasks.values().any(|seen| seen.reason.as_deref() == Some("failed"));
-        if behind && !holds(Rule::PartialStays) {
-            return;
-        }
         assert!(!behind, "completed, but a task was skipped behind a failure");
         let mut expected = serde_json::Map::new();
         for node in written::outputs(self.tree) {
@@ -59,22 +55,21 @@ impl Judge<'_> {
             );
             expected.insert(self.tree.nodes[node].id.clone(), self.output(&place));
         }
-        let odd = self.all().iter().any(|place| self.is_odd(place));
-        let right = *outputs == Value::Object(expected);
-        assert!(right || odd, "the outputs: {outputs}");
+        assert!(*outputs == Value::Object(expected), "the outputs: {outputs}");
     }
 
-    pub(crate) fn failed(&self, how: How) {
+    pub(crate) fn failed(&self, how: How, problem: &Problem) {
         match how {
             How::Failed => {
                 let fast = self.turned == Some(Strategy::FailFast);
-                assert!(fast, "failed, but nothing that failed says so");
+                assert!(fast || self.turned_perhaps, "failed, but nothing that failed says so");
                 assert!(!self.view.compensating, "failed after compensation began");
-                self.closed();
+                self.closed(problem);
             }
             How::Compensated => {
                 assert!(self.view.compensated, "compensated before all is undone");
-                self.closed();
+                assert!(!self.cancelled, "compensated, but it was cancelled");
+                self.closed(problem);
                 for place in self.agents() {
                     let stands = self.seen(&place).forward == Forward::Done
                         && !self.is_replaced(&place)
@@ -86,21 +81,39 @@ impl Judge<'_> {
             }
             How::Partial if self.view.compensating => {
                 assert!(self.view.compensated, "partial before all is undone");
-                self.closed();
+                self.closed(problem);
             }
             How::Partial => {
-                let lost = |place: &Place| self.has_failed(place) && self.is_loser(place);
-                let odd = !holds(Rule::LosersDoNotCount) && self.all().iter().any(lost);
-                let why = self.accepted || self.continued() || odd;
+                let why = self.accepted || self.accepted_perhaps || self.continued();
                 assert!(why, "partial, but no failure was accepted");
-                self.closed();
                 self.all_over();
+                let open = (self.continued() || self.accepted_perhaps) && !self.accepted_by_file;
+                match self.accepted_by_file {
+                    _ if open => {}
+                    true => self.then_has_ended(),
+                    false => self.then_is_passed_over(),
+                }
             }
         }
     }
 
-    /// All tasks of `then` have ended.
-    fn closed(&self) {
+    /// The tasks of `then` have ended, if it is the file that decided.
+    fn closed(&self, problem: &Problem) {
+        let failed = problem.task.as_ref().and_then(|task| self.tree.find(task.as_str()));
+        match failed.is_none_or(|failed| self.tree.is_the_files(&failed)) {
+            true => self.then_has_ended(),
+            false => self.then_is_passed_over(),
+        }
+    }
+
+    fn then_is_passed_over(&self) {
+        for node in &self.tree.closing {
+            let seen = self.seen(&Place { node: *node, at: Vec::new() });
+            assert!(seen.begun.is_none(), "`then` ran for what the file did not decide");
+        }
+    }
+
+    fn then_has_ended(&self) {
         for node in &self.tree.closing {
             let place = Place { node: *node, at: Vec::new() };
             let name = self.tree.name(&place);
@@ -131,7 +144,11 @@ impl Judge<'_> {
             let failed = self.has_failed(&place);
             let reach = self.tree.reach(&place);
             let may = matches!(reach, Reach::Optional | Reach::Accepted) || self.continued();
-            assert!(!failed || may || seen.by_hand, "the end, but `{name}` has failed: {reach:?}");
+            let lost = self.is_loser(&place);
+            assert!(
+                !failed || may || lost || seen.by_hand,
+                "the end, but `{name}` has failed: {reach:?}"
+            );
             if seen.forward == Forward::Cancelled {
                 assert!(self.is_loser(&place), "the end, but `{name}` was cancelled");
             }
@@ -142,12 +159,7 @@ impl Judge<'_> {
         // What only reads leaves nothing behind; what others stand in is the sum of those.
         let counts = |place: &Place| {
             let acts = self.is_agent(place) && self.kind(place) != Kind::ReadOnly;
-            let gave_way = match (self.tree.fallback(place), holds(Rule::UndoneBeforeFallback)) {
-                (Some(_), true) => self.is_replaced(place),
-                (fallback, _) => fallback.is_some() && self.seen(place).forward != Forward::Done,
-            };
-            let gave_way = gave_way || self.is_replaced(place);
-            acts && !gave_way && !is_closing(self.tree, place)
+            acts && !self.is_replaced(place) && !is_closing(self.tree, place)
         };
         let known = |ids: &[TaskId]| -> BTreeSet<String> {
             let counts = |id: &&TaskId| self.tree.find(id.as_str()).is_some_and(|p| counts(&p));
@@ -158,6 +170,13 @@ impl Judge<'_> {
         for place in self.agents().into_iter().filter(counts) {
             let (seen, name) = (self.seen(&place), self.tree.name(&place));
             match (seen.back, seen.forward) {
+                // Undone before it was known to be done, and not since.
+                (Back::Undone, Forward::Done)
+                    if self.told.get(&place).is_some_and(|told| told.informed.is_none()) =>
+                {
+                    all_stand.extend(stand.get(&name).cloned());
+                    all_undone.extend(known(undone).get(&name).cloned());
+                }
                 (Back::Undone, _) => _ = all_undone.insert(name),
                 // Where an operator let it be, it may stand or be in doubt.
                 (Back::GivenUp, _) if stand.contains(&name) => _ = all_stand.insert(name),
@@ -206,8 +225,6 @@ impl Judge<'_> {
             let told = self.told.get(&place);
             let late = told.is_some_and(|told| !told.outputs.is_empty() && told.informed.is_none());
             let undone = seen.back != Back::Nothing;
-            let plain = backwards(end) && self.tree.fallback(&place).is_none();
-            let late = late && (plain || holds(Rule::LateSuccess));
             assert!(!(late && undone), "the success of `{name}` was never undone");
         }
         if end == End::Completed {
@@ -240,12 +257,12 @@ impl Judge<'_> {
                     || failed && may_fail
             });
             // What stands in something that has failed, has given way to a fallback, or lost.
-            let around = self
-                .tree
-                .line(&place)
-                .into_iter()
+            let line = self.tree.line(&place);
+            let around = line
+                .iter()
                 .skip(1)
-                .any(|around| self.falling.contains(&around) || self.is_loser(&around));
+                .any(|around| self.falling.contains(around) || self.seen(around).failures > 0)
+                || self.is_loser(&place);
             let done = self.seen(&place).forward == Forward::Done;
             let with_fallback = self.seen(&place).failures > 0 && done;
             assert!(

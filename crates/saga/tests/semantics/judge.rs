@@ -4,14 +4,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use events::{CommandKind, Json, Outgoing, Subject, What, ce_type, header};
-use saga::{Answer, Effects, Known, Unsent, Verb};
+use saga::{Answer, Effects, Known, Outcome, Unsent, Verb};
 use serde_json::{Value, json};
 
-use crate::features::{Rule, holds};
 use crate::participants::Participants;
 use crate::reach::Reach;
 use crate::tree::{Kind, Place, Role, Strategy, Tree};
-use crate::view::{Back, End, Forward, Seen, View, task_of};
+use crate::view::{Back, Forward, Seen, View, task_of};
 use crate::world::{Entry, agent, text};
 
 /// What the engine was told of the do of one task.
@@ -44,8 +43,15 @@ pub(crate) struct Judge<'a> {
     /// A failure that ends the forward work of the whole run.
     pub(crate) turned: Option<Strategy>,
     pub(crate) past_pivot: bool,
+    /// It has turned back because somebody said so.
+    pub(crate) cancelled: bool,
     /// A failure was accepted, even if it has turned out since to be none.
     pub(crate) accepted: bool,
+    /// The same, by the file's own strategy.
+    pub(crate) accepted_by_file: bool,
+    /// It is open whether a failure counts: what failed has lost, and the winner had not yet begun.
+    pub(crate) accepted_perhaps: bool,
+    pub(crate) turned_perhaps: bool,
     pub(crate) orders: Vec<Verb>,
     /// The command that must follow the event.
     due: Option<(String, Json)>,
@@ -63,7 +69,11 @@ pub(crate) fn judge(tree: &Tree<'_>, log: &[Entry], participants: &Participants)
         lost: BTreeSet::new(),
         turned: None,
         past_pivot: false,
+        cancelled: false,
         accepted: false,
+        accepted_by_file: false,
+        accepted_perhaps: false,
+        turned_perhaps: false,
         orders: Vec::new(),
         due: None,
     };
@@ -106,6 +116,10 @@ impl Judge<'_> {
             Entry::Told(subject, answer) => self.answer(subject, answer),
             Entry::Ordered(verb) => {
                 self.orders.push(verb.clone());
+                if let Verb::Resolve { task, outcome: Outcome::NotDone, .. } = verb {
+                    let place = self.tree.find(task.as_str()).unwrap();
+                    self.told.get_mut(&place).unwrap().open.clear();
+                }
                 if let Verb::Retry(task) = verb
                     && self.view.of(task.as_str()).back == Back::Blocked
                 {
@@ -134,10 +148,6 @@ impl Judge<'_> {
                 What::UndoScheduled { .. } | What::UndoCompleted { .. } | What::UndoFailed { .. }
             ) || matches!(what, What::TaskSkipped { reason, .. } if reason == "undo")
                 || matches!(what, What::CompensationBlocked { .. });
-            let odd = self.view.end == Some(End::Failed) && !holds(Rule::QuietAfterEnd);
-            if odd && matches!(what, What::TaskFailed { .. } | What::TaskCompleted { .. }) {
-                return;
-            }
             assert!(is_undo, "only undos follow the end, found {what:?}");
         }
         let Some(id) = task_of(what) else { return self.before_run(what) };
@@ -164,7 +174,8 @@ impl Judge<'_> {
                 let once = seen.successes == 0 || self.is_replaced(&place);
                 assert!(once, "`{id}` is done twice");
                 self.may_complete(&place, output, by.is_some());
-                if self.is_loser(&place) {
+                // An operator may have had it tried again all the same.
+                if self.has_lost(&place) && !seen.by_hand {
                     self.lost.insert(place);
                 }
             }
@@ -191,13 +202,13 @@ impl Judge<'_> {
                 self.may_compensate(problem);
             }
             What::WorkflowCompleted { outputs } => self.completed(&outputs.value()),
-            What::WorkflowFailed { how, stands, undone, in_doubt, .. } => {
-                self.failed(*how);
+            What::WorkflowFailed { how, problem, stands, undone, in_doubt, .. } => {
+                self.failed(*how, problem);
                 self.lists(stands, undone, in_doubt);
             }
             What::WorkflowCancelled { stands, undone, in_doubt, .. } => {
-                let ordered = self.orders.contains(&Verb::Cancel);
-                assert!(ordered && self.view.compensating, "cancelled, but nobody ordered it");
+                assert!(self.cancelled, "cancelled, but it turned back for another reason");
+                assert!(self.view.compensated, "cancelled before all is undone");
                 self.lists(stands, undone, in_doubt);
             }
             _ => {}
@@ -207,8 +218,13 @@ impl Judge<'_> {
     /// What follows from the event for what may come.
     fn after(&mut self, what: &What) {
         match what {
-            What::CompensationStarted { epoch, .. } => self.epoch = *epoch,
-            What::WorkflowPaused { .. } | What::WorkflowResumed { .. } => self.turned = None,
+            What::CompensationStarted { epoch, problem } => {
+                self.epoch = *epoch;
+                self.cancelled = problem.task.is_none() && problem.code == "cancelled";
+            }
+            What::WorkflowPaused { .. } => {
+                self.turned = self.turned.filter(|turned| *turned == Strategy::FailFast);
+            }
             What::TaskScheduled { command, inputs, .. }
             | What::UndoScheduled { command, inputs, .. } => {
                 self.due = Some((command.clone(), inputs.clone()));
@@ -235,10 +251,7 @@ impl Judge<'_> {
         let running = self.running(|seen| seen.forward == Forward::Running);
         assert!(running <= self.tree.saga.max_parallel, "max_parallel: {running} tasks in flight");
         // What an operator repeats is not counted.
-        let counts = |seen: &Seen| {
-            let anew = seen.forward == Forward::Done && seen.doubted;
-            !seen.repeated && (!anew || holds(Rule::StrictWhenLate))
-        };
+        let counts = |seen: &Seen| !seen.repeated;
         let undoing = self.running(|seen| seen.back == Back::Running && counts(seen));
         assert!(undoing <= self.tree.saga.max_parallel, "max_parallel: {undoing} undos in flight");
     }
@@ -252,15 +265,27 @@ impl Judge<'_> {
     fn fell(&mut self, place: &Place) {
         // The failure of a fallback is that of its task, which follows.
         let is_fallback = matches!(self.tree.nodes[place.node].role, Role::Fallback(_));
-        if !self.is_last(place) || is_fallback || self.is_loser(place) {
+        // What stands in something that is being given up can fail as it likes.
+        let line = self.tree.line(place);
+        let given_up = line.iter().skip(1).any(|around| self.falling.contains(around));
+        if !self.is_last(place) || is_fallback || given_up || self.has_lost(place) {
+            return;
+        }
+        if self.is_loser(place) {
+            let reach = self.tree.reach(place);
+            self.accepted_perhaps |= reach == Reach::Accepted;
+            self.turned_perhaps |= reach == Reach::Run(Strategy::FailFast);
             return;
         }
         match self.tree.reach(place) {
             Reach::Caught(around) => _ = self.falling.insert(around),
             Reach::Run(Strategy::Compensate) if self.past_pivot => {}
-            Reach::Accepted => self.accepted = true,
+            Reach::Accepted => {
+                self.accepted = true;
+                self.accepted_by_file |= self.tree.is_the_files(place);
+            }
             Reach::Run(Strategy::Pause) | Reach::Optional | Reach::Element => {}
-            Reach::Run(strategy) => self.turned = Some(strategy),
+            Reach::Run(strategy) => _ = self.turned.get_or_insert(strategy),
         }
     }
 
@@ -325,7 +350,7 @@ impl Judge<'_> {
     /// out to be done.
     pub(crate) fn has_failed(&self, place: &Place) -> bool {
         let seen = self.seen(place);
-        let undone = seen.doubted && seen.back != Back::Nothing && !self.is_replaced(place);
+        let undone = seen.lost && seen.back != Back::Nothing && !self.is_replaced(place);
         matches!(seen.forward, Forward::Failed | Forward::InDoubt) || undone
     }
 
@@ -335,15 +360,6 @@ impl Judge<'_> {
         fallback.is_some_and(|fallback| {
             self.seen(&fallback).forward == Forward::Done && !self.has_failed(&fallback)
         })
-    }
-
-    /// Whether what others see of its output is not judged.
-    pub(crate) fn is_odd(&self, place: &Place) -> bool {
-        let fallback = self.tree.fallback(place);
-        let gave_way = fallback.is_some_and(|f| self.seen(&f).begun.is_some());
-        let seen = self.seen(place);
-        let undone = seen.forward == Forward::Done && seen.back != Back::Nothing;
-        !holds(Rule::OneOutput) && gave_way || !holds(Rule::UndoneIsNull) && undone
     }
 
     /// Whether there is no fallback that may still make good its failure.
@@ -362,13 +378,10 @@ impl Judge<'_> {
             seen.was_back || !matches!(seen.back, Back::Running | Back::Retrying | Back::Blocked);
         match seen.forward {
             Forward::Done | Forward::Skipped | Forward::Cancelled => is_back,
-            Forward::Failed => {
-                let late = self.is_odd(place) && seen.failures > 1;
-                is_back && (self.is_last(place) || late || self.is_loser(place))
-            }
+            Forward::Failed => is_back && (self.is_last(place) || self.is_loser(place)),
             Forward::InDoubt => {
-                let over = seen.was_back || seen.back == Back::GivenUp;
-                over && (self.is_last(place) || self.is_loser(place))
+                let over = seen.was_back && (self.is_last(place) || self.is_loser(place));
+                over || seen.back == Back::GivenUp
             }
             Forward::Pending | Forward::Running | Forward::Retrying => false,
         }
@@ -376,7 +389,7 @@ impl Judge<'_> {
 
     /// Whether a failure of it does not stop what depends on it.
     pub(crate) fn is_forgiven(&self, place: &Place) -> bool {
-        self.tree.is_optional(place)
+        self.tree.is_optional(place) || is_closing(self.tree, place)
     }
 
     /// The output that others see.
@@ -384,7 +397,9 @@ impl Judge<'_> {
         let seen = self.seen(place);
         match seen.forward {
             Forward::Done | Forward::Skipped
-                if seen.back != Back::Undone || self.is_replaced(place) =>
+                if seen.back == Back::Nothing
+                    || seen.back == Back::GivenUp && !seen.doubted
+                    || self.is_replaced(place) =>
             {
                 seen.output.map_or(Value::Null, |output| output.value())
             }

@@ -14,6 +14,7 @@ mod ends;
 mod features;
 mod judge;
 mod model;
+mod mutants;
 mod outside;
 mod participants;
 mod play;

@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-use crate::features::{Rule, holds};
 use crate::judge::taken;
 use crate::participants;
 use crate::reach::Reach;
@@ -42,6 +41,8 @@ struct Model<'a> {
     /// Failures that end more than the task: which task's, and how far they go.
     escapes: Vec<(Place, Reach)>,
     partial: bool,
+    /// The file's own strategy has accepted a failure.
+    closes: bool,
 }
 
 /// `None` where it is open.
@@ -52,7 +53,8 @@ pub(crate) fn run(tree: &Tree<'_>) -> Option<Outcome> {
     if tree.nodes.iter().any(stuck) {
         return None;
     }
-    let mut model = Model { tree, fates: BTreeMap::new(), escapes: Vec::new(), partial: false };
+    let mut model =
+        Model { tree, fates: BTreeMap::new(), escapes: Vec::new(), partial: false, closes: false };
     let top = |nodes: &[usize]| -> Vec<Place> {
         nodes.iter().map(|node| Place { node: *node, at: Vec::new() }).collect()
     };
@@ -60,7 +62,7 @@ pub(crate) fn run(tree: &Tree<'_>) -> Option<Outcome> {
     let escapes = std::mem::take(&mut model.escapes);
     let Some((failed, reach)) = escapes.first().cloned() else {
         let end = if model.partial { End::Partial } else { End::Completed };
-        if model.partial {
+        if model.closes {
             model.list(&top(&tree.closing)).ok()?;
         }
         return Some(Outcome { end, fates: model.fates });
@@ -101,7 +103,13 @@ pub(crate) fn run(tree: &Tree<'_>) -> Option<Outcome> {
             }
         }
     }
-    model.list(&top(&tree.closing)).ok()?;
+    let is_the_files = |(place, _): &(Place, Reach)| tree.is_the_files(place);
+    let by_file = escapes.iter().filter(|escape| is_the_files(escape)).count();
+    match by_file {
+        0 => {}
+        count if count == escapes.len() => model.list(&top(&tree.closing)).ok()?,
+        _ => return None,
+    }
     fates.append(&mut model.fates);
     Some(Outcome { end, fates })
 }
@@ -147,10 +155,6 @@ impl Model<'_> {
             deps.iter().filter(|dep| !escaped(dep)).map(|dep| &self.fates[dep]).collect();
         let open = fates.len() < deps.len();
         let join = self.tree.nodes[place.node].join;
-        let skipped = fates.iter().filter(|fate| **fate == &Fate::Skipped).count();
-        if join.wants().is_some_and(|n| deps.len() - skipped < n) && !holds(Rule::SkippedFirst) {
-            return Err(Open);
-        }
         if !deps.is_empty() && !open && fates.iter().all(|fate| **fate == Fate::Skipped) {
             return Ok(Some(Begins::Never));
         }
@@ -226,7 +230,7 @@ impl Model<'_> {
         let (taken, not): (Vec<Place>, Vec<Place>) =
             self.tree.inside(place).into_iter().partition(runs);
         self.fates.extend(not.into_iter().map(|place| (place, Fate::Skipped)));
-        let before = (self.escapes.len(), self.partial);
+        let before = (self.escapes.len(), (self.partial, self.closes));
         self.list(&taken)?;
         if self.escapes.len() > before.0 {
             return self.caught(place, before);
@@ -248,7 +252,7 @@ impl Model<'_> {
     fn caught(
         &mut self,
         place: &Place,
-        (before, partial): (usize, bool),
+        (before, partial): (usize, (bool, bool)),
     ) -> Result<Option<Fate>, Open> {
         let mine = Reach::Caught(place.clone());
         let new = &self.escapes[before..];
@@ -260,7 +264,7 @@ impl Model<'_> {
             }
             _ => {
                 self.escapes.truncate(before);
-                self.partial = partial;
+                (self.partial, self.closes) = partial;
                 for inside in self.tree.deep(place) {
                     self.fates.remove(&inside);
                 }
@@ -272,7 +276,7 @@ impl Model<'_> {
     fn for_each(&mut self, place: &Place) -> Result<Option<Fate>, Open> {
         let each = self.tree.nodes[place.node].task.for_each.unwrap();
         let elements = self.tree.inside(place);
-        let before = (self.escapes.len(), self.partial);
+        let before = (self.escapes.len(), (self.partial, self.closes));
         self.list(&elements)?;
         if self.escapes.len() > before.0 {
             return self.caught(place, before);
@@ -309,7 +313,10 @@ impl Model<'_> {
         }
         match self.tree.reach(place) {
             Reach::Optional | Reach::Element => {}
-            Reach::Accepted => self.partial = true,
+            Reach::Accepted => {
+                self.partial = true;
+                self.closes |= self.tree.is_the_files(place);
+            }
             reach => self.escapes.push((place.clone(), reach)),
         }
         Ok(Some(Fate::Failed))

@@ -65,6 +65,19 @@ impl Tree<'_> {
         }
     }
 
+    /// Whether it is the file that says what follows from its failure; where a task or a group says it, the
+    /// file's `then` is not asked either.
+    pub(crate) fn is_the_files(&self, failed: &Place) -> bool {
+        let says = |place: &Place| {
+            let node = &self.nodes[place.node];
+            let own = node.task.strategy.filter(|_| place.at.len() == node.depth);
+            // What a group says of `compensate` is about what stands in it.
+            let inner = place == failed && node.is_container();
+            own.is_some_and(|strategy| !(inner && strategy == Strategy::Compensate))
+        };
+        !self.line(failed).iter().any(says)
+    }
+
     /// Whether the `for_each` of this root of a body can do without some elements.
     fn tolerates(&self, root: &Place) -> bool {
         let each = self.nodes[root.node].task.for_each.unwrap();

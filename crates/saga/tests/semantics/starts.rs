@@ -4,11 +4,11 @@ use events::{Json, Problem};
 use saga::Verb;
 use serde_json::{Value, json};
 
-use crate::judge::{Judge, is_closing, nothing, solid, taken};
+use crate::judge::{Judge, Told, is_closing, nothing, solid, taken};
 use crate::participants;
 use crate::reach::Reach;
 use crate::tree::{Action, Inputs, Join, Kind, Place, Role, Strategy, When};
-use crate::view::{Back, Forward};
+use crate::view::{Back, Forward, Seen};
 use crate::written;
 
 /// What a join says of what it names.
@@ -55,7 +55,7 @@ impl Judge<'_> {
         if closing {
             self.may_close(&name);
         }
-        assert!(!self.view.paused, "`{name}` begins while the run is paused");
+        assert!(again || !self.view.paused, "`{name}` begins while the run is paused");
         let turned = self.turned.filter(|_| !closing);
         assert!(turned.is_none(), "`{name}` begins after a failure of the run: {turned:?}");
         let line = self.tree.line(place);
@@ -79,9 +79,10 @@ impl Judge<'_> {
             }
             _ => {}
         }
-        let verdict = self.join(place);
-        assert!(again || verdict == Verdict::Begins, "`{name}` begins too early: {verdict:?}");
-        assert!(self.wanted(place), "`{name}` begins though its `when` is false");
+        let verdict = self.join(place, true);
+        let begins = again || self.joins(place, &[Verdict::Begins]);
+        assert!(begins, "`{name}` begins too early: {verdict:?}");
+        assert!(again || self.wanted(place), "`{name}` begins though its `when` is false");
         self.exclusive(place);
         if let (true, Some(each)) = (is_root, node.task.for_each) {
             let at_work = self
@@ -119,8 +120,7 @@ impl Judge<'_> {
     fn may_fall_back(&self, base: &Place) {
         let name = self.tree.name(base);
         let seen = self.seen(base);
-        let has_failed =
-            seen.forward == Forward::Failed || seen.doubted && seen.back == Back::Undone;
+        let has_failed = seen.forward == Forward::Failed || seen.doubted && seen.is_back();
         assert!(has_failed, "the fallback of `{name}` begins while it is {}", seen.status());
         self.nothing_stands(base);
     }
@@ -133,7 +133,8 @@ impl Judge<'_> {
             let stands = is_undoable
                 && self.possibly_done(&place)
                 && !seen.is_back()
-                && !(seen.by_hand && seen.forward != Forward::Done);
+                && !(seen.by_hand && seen.forward != Forward::Done)
+                && !self.is_replaced(&place);
             let (place, around) = (self.tree.name(&place), self.tree.name(around));
             assert!(!stands, "`{place}` is not undone, and `{around}` is over");
         }
@@ -142,7 +143,11 @@ impl Judge<'_> {
     fn counts_as_done(&self, dep: &Place) -> bool {
         let seen = self.seen(dep);
         let by_hand = seen.by_hand && seen.forward == Forward::Skipped;
-        let counts = !self.has_failed(dep) && !self.lost.contains(dep);
+        // Nobody undoes it, so it stands.
+        let kept = seen.back == Back::GivenUp;
+        let failed = self.has_failed(dep) || seen.lost && !self.is_replaced(dep);
+        let failed = failed && !kept;
+        let counts = !failed && !self.lost.contains(dep);
         seen.forward == Forward::Done && counts || by_hand
     }
 
@@ -153,8 +158,12 @@ impl Judge<'_> {
         wants.is_some_and(|n| done >= n)
     }
 
-    /// 2.4
-    fn join(&self, place: &Place) -> Verdict {
+    /// 2.4; whether what failed and then lost against others has failed is left open.
+    fn joins(&self, place: &Place, verdicts: &[Verdict]) -> bool {
+        [true, false].into_iter().any(|forgiving| verdicts.contains(&self.join(place, forgiving)))
+    }
+
+    fn join(&self, place: &Place, forgiving: bool) -> Verdict {
         let deps = self.tree.deps(place);
         if deps.is_empty() {
             return Verdict::Begins;
@@ -166,7 +175,10 @@ impl Judge<'_> {
         let settled = all.clone().all(|k| self.is_settled(&deps[k]));
         let skipped = |k: &usize| seen[*k].forward == Forward::Skipped && !by_hand(*k);
         let done = |k: &usize| self.counts_as_done(&deps[*k]);
-        let failed = |k: &usize| self.has_failed(&deps[*k]) && !self.is_forgiven(&deps[*k]);
+        let failed = |k: &usize| {
+            let dep = &deps[*k];
+            self.has_failed(dep) && !self.is_forgiven(dep) && !(forgiving && self.has_lost(dep))
+        };
         if all.clone().all(|k| skipped(&k)) {
             return Verdict::Skipped;
         }
@@ -178,7 +190,7 @@ impl Judge<'_> {
             Some(n) => {
                 let open = |k: &usize| {
                     let dep = &deps[*k];
-                    done(k) || !self.is_settled(dep) && !self.is_loser(dep)
+                    done(k) || !self.is_settled(dep) && !self.has_lost(dep)
                 };
                 let can = all.clone().filter(open).count() >= n;
                 if can { Verdict::Waits } else { Verdict::Impossible }
@@ -234,16 +246,6 @@ impl Judge<'_> {
     pub(crate) fn inputs(&self, place: &Place, found: &Json) {
         let (found, name) = (found.value(), self.tree.name(place));
         let node = &self.tree.nodes[place.node];
-        let outer = Place { node: place.node, at: place.at[..node.depth].to_vec() };
-        if self
-            .tree
-            .line(place)
-            .iter()
-            .any(|part| self.tree.deps(part).iter().chain([&outer]).any(|dep| self.is_odd(dep)))
-            || self.tree.deps(&outer).iter().any(|dep| self.is_odd(dep))
-        {
-            return;
-        }
         let line = self.tree.line(place);
         let partial = |part: &Place| {
             self.tree.nodes[part.node].join != Join::All && !self.tree.deps(part).is_empty()
@@ -294,7 +296,19 @@ impl Judge<'_> {
 
     /// A fallback gets what its task got.
     fn given_to_base(&self, of: usize, place: &Place) -> Value {
-        self.given(&Place { node: of, at: place.at.clone() })
+        let base = Place { node: of, at: place.at.clone() };
+        match self.tree.nodes[of].task.for_each {
+            // The whole was given its elements.
+            Some(each) if self.seen(&base).begun.is_some() => {
+                (0..each.count).map(written::element).collect()
+            }
+            // As it was when it began.
+            _ => match self.told.get(&base) {
+                Some(Told { given: Some(given), .. }) => given.clone(),
+                Some(Told { inputs: Some(inputs), .. }) => inputs.value(),
+                _ => self.given(&base),
+            },
+        }
     }
 
     pub(crate) fn may_complete(&self, place: &Place, output: &Json, by_hand: bool) {
@@ -303,7 +317,7 @@ impl Judge<'_> {
             return;
         }
         if let (true, Some(fallback)) = (self.is_replaced(place), self.tree.fallback(place)) {
-            let right = output == self.output(&fallback) || self.is_odd(place);
+            let right = output == self.output(&fallback);
             assert!(right, "`{name}` gives what its fallback gave");
             return;
         }
@@ -328,10 +342,7 @@ impl Judge<'_> {
             let inner = self.tree.name(&inside);
             assert!(self.is_settled(&inside), "`{name}` is done, `{inner}` is {}", seen.status());
         }
-        let inside = self.settled_children(place);
-        let odd = inside.iter().any(|child| self.is_odd(child));
-        let right = output == self.whole(place);
-        assert!(right || odd, "the output of `{name}`: {output}");
+        assert!(output == self.whole(place), "the output of `{name}`: {output}");
         if let (true, Some(each)) =
             (self.tree.is_for_each(place), self.tree.nodes[place.node].task.for_each)
         {
@@ -383,7 +394,15 @@ impl Judge<'_> {
         match code {
             _ if !own => {}
             "join_impossible" => {
-                assert_eq!(self.join(place), Verdict::Impossible, "`{name}`: its join");
+                // What is about to be stopped for another join can not be done any more.
+                // What an operator has skipped is not done either.
+                let stopped = self.tree.deps(place).iter().any(|dep| {
+                    let seen = self.seen(dep);
+                    self.is_loser(dep) || seen.by_hand && seen.forward == Forward::Skipped
+                });
+                let verdict = self.join(place, true);
+                let is_impossible = verdict == Verdict::Impossible || stopped;
+                assert!(is_impossible, "`{name}`: its join {verdict:?}");
             }
             "no_case" => assert!(taken(self.tree, place.node).is_empty(), "`{name}`: its cases"),
             "at_least" => {
@@ -420,7 +439,8 @@ impl Judge<'_> {
     }
 
     fn is_lost(&self, element: &Place) -> bool {
-        self.seen(element).forward == Forward::Cancelled || self.has_failed(element)
+        let seen = self.seen(element);
+        seen.forward == Forward::Cancelled || seen.lost || self.has_failed(element)
     }
 
     pub(crate) fn may_skip(&self, place: &Place, reason: &str, by_hand: bool) {
@@ -446,12 +466,13 @@ impl Judge<'_> {
             "case" => assert!(untaken, "`{name}` is skipped, but its case is taken"),
             _ if untaken => {}
             "when" => {
-                assert_eq!(self.join(place), Verdict::Begins, "`{name}` is skipped too early");
+                let begins = self.joins(place, &[Verdict::Begins]);
+                assert!(begins, "`{name}` is skipped too early");
                 assert!(!self.wanted(place), "`{name}` is skipped, but its `when` is true");
             }
             "upstream" | "failed" => {
-                let verdict = self.join(place);
-                let may = matches!(verdict, Verdict::Skipped | Verdict::Behind);
+                let verdict = self.join(place, true);
+                let may = self.joins(place, &[Verdict::Skipped, Verdict::Behind]);
                 assert!(may, "`{name}` is skipped: {reason}, but it {verdict:?}");
             }
             other => panic!("`{name}` is skipped: {other}"),
@@ -465,11 +486,23 @@ impl Judge<'_> {
         assert!(!is_over, "`{name}` is cancelled while {}", seen.status());
         let fell = self.tree.line(place).iter().any(|around| self.falling.contains(around));
         let turned = self.view.compensating || self.turned.is_some() || self.is_short(place);
+        let turned = turned || self.turned_perhaps;
         assert!(turned || fell || self.is_loser(place), "`{name}` is cancelled for no reason");
     }
 
     /// Whether it, or what it stands in, lost against others whose join wanted no more.
     pub(crate) fn is_loser(&self, place: &Place) -> bool {
+        self.loses(place, |_| true)
+    }
+
+    /// The same, and the winner has begun.
+    pub(crate) fn has_lost(&self, place: &Place) -> bool {
+        self.loses(place, |winner| {
+            winner.begun.is_some() || winner.reason.as_deref() == Some("when")
+        })
+    }
+
+    fn loses(&self, place: &Place, counts: impl Fn(&Seen) -> bool) -> bool {
         self.tree.line(place).iter().any(|part| {
             let base = match self.tree.nodes[part.node].role {
                 Role::Fallback(of) => of,
@@ -482,10 +515,8 @@ impl Judge<'_> {
             waiting.into_iter().any(|other| {
                 let winner = Place { node: other, at: part.at.clone() };
                 let depth = self.tree.nodes[part.node].depth;
-                let seen = self.seen(&winner);
-                // Itself stopped before it began, it stops nobody.
-                let stopped = seen.forward == Forward::Cancelled && seen.begun.is_none();
-                part.at.len() == depth && !stopped && self.is_served(&winner)
+                let counts = counts(&self.seen(&winner));
+                part.at.len() == depth && counts && self.is_served(&winner)
             })
         })
     }

@@ -2,7 +2,6 @@
 
 use serde_json::{Value, json};
 
-use crate::features::{Rule, holds};
 use crate::judge::Judge;
 use crate::tree::{Kind, Place, Role};
 use crate::view::{Back, Forward};
@@ -31,10 +30,9 @@ impl Judge<'_> {
         self.carries(place, &inputs);
         // A later undo may meet what a late success has brought back.
         if n == 1 {
-            // With joins that do not wait, the last finished is not always the last by the graph.
-            match self.tree.saga.strict && self.view.compensating {
-                true => self.strictly_last(place),
-                false => self.reverse(place),
+            self.reverse(place);
+            if self.tree.saga.strict && self.view.compensating {
+                self.strictly_last(place);
             }
         }
     }
@@ -75,8 +73,7 @@ impl Judge<'_> {
         let by_hand = self.seen(place).by_hand;
         let known = told.outputs.first().map(|output| output.value());
         assert_eq!(found["key"], json!(told.key), "the undo of `{name}` carries the key");
-        let late = !self.view.compensating && self.seen(place).undo > 0;
-        if by_hand || late && !holds(Rule::LateSuccess) {
+        if by_hand {
             return;
         }
         match known {
@@ -94,6 +91,14 @@ impl Judge<'_> {
     /// All that depends on it, directly or not, is undone before.
     fn reverse(&self, place: &Place) {
         let name = self.tree.name(place);
+        if let Some(later) = self.before_its_undo(place) {
+            let (other, seen) = (self.tree.name(&later), self.seen(&later));
+            panic!("`{name}` is undone while `{other}` is {}", seen.status());
+        }
+    }
+
+    /// What depends on it and has to be undone before it.
+    fn before_its_undo(&self, place: &Place) -> Option<Place> {
         let line = self.tree.line(place);
         for later in self.after_it(place) {
             // While the run goes on, only what has failed with it is undone at all.
@@ -102,7 +107,6 @@ impl Judge<'_> {
                 continue;
             }
             let seen = self.seen(&later);
-            let other = self.tree.name(&later);
             let is_over = match seen.back {
                 Back::Running | Back::Retrying => false,
                 Back::Blocked => self.tree.saga.go_on,
@@ -121,8 +125,11 @@ impl Judge<'_> {
                     }
                 },
             };
-            assert!(is_over, "`{name}` is undone while `{other}` is {}", seen.status());
+            if !is_over {
+                return Some(later);
+            }
         }
+        None
     }
 
     /// Every task that comes after it by the graph: what depends on it or on what it stands in, all that
@@ -154,7 +161,7 @@ impl Judge<'_> {
         found
     }
 
-    /// `order: strict`: one at a time, the last that was finished first.
+    /// `order: strict`: one at a time, and of those whose turn it is by the graph the last that was finished.
     fn strictly_last(&self, place: &Place) {
         let name = self.tree.name(place);
         let seen = self.seen(place);
@@ -164,15 +171,12 @@ impl Judge<'_> {
                 continue;
             }
             let under_way = matches!(other.back, Back::Running | Back::Retrying);
-            // A late success makes its undo begin anew; the one that is out counts all the same.
-            let anew = other.forward == Forward::Done
-                && self.told.get(&there).is_some_and(|told| told.informed.is_none());
-            let under_way = under_way && (!anew || holds(Rule::StrictWhenLate));
             assert!(!under_way, "strict: `{name}` is undone while `{id}` is");
             let stands = other.back == Back::Nothing
                 && other.forward == Forward::Done
                 && !self.is_replaced(&there)
-                && self.kind(&there) == Kind::Compensatable;
+                && self.kind(&there) == Kind::Compensatable
+                && self.before_its_undo(&there).is_none();
             if let (true, Some(here), Some(there)) = (stands, seen.done, other.done) {
                 assert!(there < here, "strict: `{name}` is undone before `{id}`, finished later");
             }

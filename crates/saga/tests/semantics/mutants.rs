@@ -1,0 +1,219 @@
+//! The judge can fail: histories that are true pass, and each of them is refused once it is tampered with.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use events::{ce_type, header};
+use saga::Verb;
+
+use crate::judge;
+use crate::play::Play;
+use crate::tree::{Act, Action, Inputs, Join, Kind, Saga, Strategy, Task, Tree};
+use crate::view::task_of;
+use crate::world::{Entry, text};
+
+/// `t1`, `t2`, `t3`, each behind the one before; the first `undoable` of them have an undo.
+fn chain(undoable: usize, acts: &[Act]) -> Saga {
+    let task = |k: usize| Task {
+        id: format!("t{}", k + 1),
+        action: Action::Agent,
+        join: Join::All,
+        depends_on: (k > 0).then(|| format!("t{k}")).into_iter().collect(),
+        when: None,
+        alone: false,
+        for_each: None,
+        kind: if k < undoable { Kind::Compensatable } else { Kind::ReadOnly },
+        in_doubt: None,
+        attempts: 1,
+        optional: false,
+        fallback: None,
+        strategy: None,
+        inputs: Inputs::Nothing,
+        acts: if k == 2 { acts.to_vec() } else { Vec::new() },
+        undos: Vec::new(),
+        n: 0,
+    };
+    Saga {
+        tasks: (0..3).map(task).collect(),
+        strategy: Strategy::Compensate,
+        closing: Vec::new(),
+        max_parallel: 100,
+        strict: false,
+        go_on: false,
+        timeout: None,
+    }
+}
+
+/// What the engine makes of it, and what the judge says of that once it is tampered with.
+fn judged(saga: &Saga, cancel: bool, tamper: impl Fn(&mut Vec<Entry>)) -> Result<(), String> {
+    let tree = Tree::of(saga);
+    let mut play = Play::new(saga, &tree);
+    if cancel {
+        assert!(play.world.order(Verb::Cancel));
+    }
+    play.drain();
+    tamper(&mut play.world.log);
+    renumber(&mut play.world.log);
+    let judged = || judge::judge(&tree, &play.world.log, &play.participants);
+    match catch_unwind(AssertUnwindSafe(judged)) {
+        Ok(_) => Ok(()),
+        Err(panic) => Err(panic.downcast_ref::<String>().cloned().unwrap_or_default()),
+    }
+}
+
+fn renumber(log: &mut [Entry]) {
+    let mut next = 0;
+    for entry in log {
+        if let Entry::Event(sequence, _) = entry {
+            next += 1;
+            *sequence = next;
+        }
+    }
+}
+
+/// Where the event of that name about that task stands.
+fn at(log: &[Entry], name: &str, task: &str) -> usize {
+    let is_it = |entry: &Entry| match entry {
+        Entry::Event(_, what) => {
+            format!("{what:?}").starts_with(name) && task_of(what).unwrap_or("") == task
+        }
+        _ => false,
+    };
+    log.iter().position(is_it).unwrap_or_else(|| panic!("no {name} {task}"))
+}
+
+/// The command that follows an event goes with it.
+fn take(log: &mut Vec<Entry>, from: usize) -> Vec<Entry> {
+    let sends = log.get(from + 1).is_some_and(|next| match next {
+        Entry::Sent(record) => {
+            [ce_type::DO_TASK, ce_type::UNDO_TASK].contains(&text(record, header::TYPE))
+        }
+        _ => false,
+    });
+    log.drain(from..=from + usize::from(sends)).collect()
+}
+
+fn put(log: &mut Vec<Entry>, to: usize, what: Vec<Entry>) {
+    log.splice(to..to, what);
+}
+
+/// That event stands, or stands once more, before or behind that other one.
+fn moved(log: &mut Vec<Entry>, (name, task): (&str, &str), before: (&str, &str)) {
+    let taken = take(log, at(log, name, task));
+    let to = at(log, before.0, before.1);
+    put(log, to, taken);
+}
+
+fn refused(saga: &Saga, cancel: bool, tamper: impl Fn(&mut Vec<Entry>), why: &str) {
+    assert_eq!(judged(saga, cancel, |_| {}), Ok(()), "what is true is refused");
+    let said = judged(saga, cancel, tamper).expect_err(why);
+    assert!(said.contains(why), "refused, but for another reason: {said}");
+}
+
+#[test]
+fn an_undo_that_is_left_out_is_missed() {
+    let tamper = |log: &mut Vec<Entry>| {
+        let scheduled = at(log, "UndoScheduled", "t1");
+        _ = take(log, scheduled);
+        let completed = at(log, "UndoCompleted", "t1");
+        _ = take(log, completed);
+    };
+    refused(&chain(2, &[Act::Final]), false, tamper, "`t1` stands");
+}
+
+#[test]
+fn undos_in_the_wrong_order_are_seen() {
+    let tamper = |log: &mut Vec<Entry>| {
+        moved(log, ("UndoScheduled", "t1"), ("UndoScheduled", "t2"));
+    };
+    refused(&chain(2, &[Act::Final]), false, tamper, "`t1` is undone while `t2` is done");
+}
+
+#[test]
+fn a_task_that_starts_too_early_is_seen() {
+    let tamper = |log: &mut Vec<Entry>| {
+        moved(log, ("TaskScheduled", "t2"), ("TaskCompleted", "t1"));
+    };
+    refused(&chain(2, &[]), false, tamper, "`t2` begins too early: Waits");
+}
+
+#[test]
+fn nothing_is_undone_past_the_pivot() {
+    let mut saga = chain(1, &[]);
+    saga.tasks[1].kind = Kind::Pivot;
+    let turned = history(&chain(1, &[Act::Final]));
+    let tamper = |log: &mut Vec<Entry>| {
+        let from = at(&turned, "CompensationStarted", "");
+        let to = at(log, "WorkflowCompleted", "");
+        put(log, to, vec![turned[from].clone()]);
+    };
+    refused(&saga, false, tamper, "past the pivot nothing is undone");
+    let tamper = |log: &mut Vec<Entry>| {
+        let from = at(&turned, "UndoScheduled", "t1");
+        let to = at(log, "WorkflowCompleted", "");
+        put(log, to, turned[from..from + 2].to_vec());
+    };
+    refused(&saga, false, tamper, "`t1` is undone, but nothing of it has failed");
+}
+
+/// What the engine makes of it.
+fn history(saga: &Saga) -> Vec<Entry> {
+    let tree = Tree::of(saga);
+    let mut play = Play::new(saga, &tree);
+    play.drain();
+    play.world.log.clone()
+}
+
+#[test]
+fn nothing_is_sent_while_compensating() {
+    let tamper = |log: &mut Vec<Entry>| {
+        let mut again = take(log, at(log, "TaskScheduled", "t3"));
+        let failed = at(log, "TaskFailed", "t3");
+        again.extend(take(log, failed));
+        let to = at(log, "UndoScheduled", "t2");
+        put(log, to, again);
+    };
+    refused(&chain(2, &[Act::Final]), false, tamper, "`t3` is ");
+}
+
+#[test]
+fn a_run_ends_once() {
+    for (saga, end) in
+        [(chain(2, &[]), "WorkflowCompleted"), (chain(2, &[Act::Final]), "WorkflowFailed")]
+    {
+        let tamper = |log: &mut Vec<Entry>| {
+            let end = log[at(log, end, "")].clone();
+            log.push(end);
+        };
+        refused(&saga, false, tamper, "only undos follow the end");
+    }
+}
+
+#[test]
+fn an_end_that_comes_too_early_is_seen() {
+    let tamper = |log: &mut Vec<Entry>| {
+        moved(log, ("WorkflowFailed", ""), ("UndoCompleted", "t1"));
+    };
+    refused(&chain(2, &[Act::Final]), false, tamper, "compensated before all is undone");
+    let tamper = |log: &mut Vec<Entry>| {
+        moved(log, ("WorkflowCompleted", ""), ("TaskCompleted", "t3"));
+    };
+    refused(&chain(2, &[]), false, tamper, "the end, but `t3` is running");
+}
+
+#[test]
+fn an_end_for_which_there_is_no_reason_is_seen() {
+    let compensated = history(&chain(2, &[Act::Final]));
+    let tamper = |log: &mut Vec<Entry>| {
+        let end = at(log, "WorkflowCancelled", "");
+        log[end] = compensated[at(&compensated, "WorkflowFailed", "")].clone();
+    };
+    refused(&chain(2, &[]), true, tamper, "compensated, but it was cancelled");
+    let tamper = |log: &mut Vec<Entry>| log.retain(|entry| !matches!(entry, Entry::Ordered(_)));
+    refused(&chain(2, &[]), true, tamper, "nobody cancelled");
+}
+
+#[test]
+fn an_output_that_nobody_gave_is_seen() {
+    let tamper = |log: &mut Vec<Entry>| log.retain(|entry| !matches!(entry, Entry::Told(..)));
+    refused(&chain(2, &[]), false, tamper, "nobody said so");
+}
