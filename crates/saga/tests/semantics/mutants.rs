@@ -2,14 +2,13 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use events::{ce_type, header};
 use saga::Verb;
 
 use crate::judge;
 use crate::play::Play;
 use crate::tree::{Act, Action, Inputs, Join, Kind, Saga, Strategy, Task, Tree};
 use crate::view::task_of;
-use crate::world::{Entry, text};
+use crate::world::Entry;
 
 /// `t1`, `t2`, `t3`, each behind the one before; the first `undoable` of them have an undo.
 fn chain(undoable: usize, acts: &[Act]) -> Saga {
@@ -56,7 +55,11 @@ fn judged(saga: &Saga, cancel: bool, tamper: impl Fn(&mut Vec<Entry>)) -> Result
     let judged = || judge::judge(&tree, &play.world.log, &play.participants);
     match catch_unwind(AssertUnwindSafe(judged)) {
         Ok(_) => Ok(()),
-        Err(panic) => Err(panic.downcast_ref::<String>().cloned().unwrap_or_default()),
+        Err(panic) => {
+            let text = panic.downcast_ref::<String>().cloned();
+            let text = text.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()));
+            Err(text.unwrap())
+        }
     }
 }
 
@@ -81,15 +84,10 @@ fn at(log: &[Entry], name: &str, task: &str) -> usize {
     log.iter().position(is_it).unwrap_or_else(|| panic!("no {name} {task}"))
 }
 
-/// The command that follows an event goes with it.
+/// What is sent because of an event goes with it.
 fn take(log: &mut Vec<Entry>, from: usize) -> Vec<Entry> {
-    let sends = log.get(from + 1).is_some_and(|next| match next {
-        Entry::Sent(record) => {
-            [ce_type::DO_TASK, ce_type::UNDO_TASK].contains(&text(record, header::TYPE))
-        }
-        _ => false,
-    });
-    log.drain(from..=from + usize::from(sends)).collect()
+    let sent = log[from + 1..].iter().take_while(|entry| matches!(entry, Entry::Sent(_))).count();
+    log.drain(from..=from + sent).collect()
 }
 
 fn put(log: &mut Vec<Entry>, to: usize, what: Vec<Entry>) {
@@ -150,7 +148,8 @@ fn nothing_is_undone_past_the_pivot() {
     let tamper = |log: &mut Vec<Entry>| {
         let from = at(&turned, "UndoScheduled", "t1");
         let to = at(log, "WorkflowCompleted", "");
-        put(log, to, turned[from..from + 2].to_vec());
+        let undo = take(&mut turned.clone(), from);
+        put(log, to, undo);
     };
     refused(&saga, false, tamper, "`t1` is undone, but nothing of it has failed");
 }

@@ -245,16 +245,22 @@ impl Judge<'_> {
     /// What the command carries.
     pub(crate) fn inputs(&self, place: &Place, found: &Json) {
         let (found, name) = (found.value(), self.tree.name(place));
-        let node = &self.tree.nodes[place.node];
         let line = self.tree.line(place);
         let partial = |part: &Place| {
             self.tree.nodes[part.node].join != Join::All && !self.tree.deps(part).is_empty()
         };
         let given = solid(&self.given(place));
         if line.iter().any(partial) {
-            // Which of them were there is a matter of time.
+            // Which of them were there is a matter of time; so is whether what came too late, and is on its
+            // way back, is there still.
+            let on_its_way = |id: &String| {
+                let deps = line.iter().flat_map(|part| self.tree.deps(part));
+                let mut named = deps.filter(|dep| self.tree.nodes[dep.node].task.id == *id);
+                named.any(|dep| self.is_loser(&dep) && self.seen(&dep).back != Back::Nothing)
+            };
             for (id, value) in solid(&found).as_object().into_iter().flatten() {
-                assert_eq!(Some(value), given.get(id), "inputs of `{name}`");
+                let is_there = given.get(id) == Some(value) || on_its_way(id);
+                assert!(is_there, "inputs of `{name}`: {id} is {value}");
             }
             return;
         }
