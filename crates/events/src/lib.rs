@@ -18,7 +18,7 @@ mod time;
 pub use dead_letter::{Class, Refusal, dead_command, dead_letter};
 pub use deployment::{Deployment, StartsAt};
 pub use id::{AgentName, Run, SagaName, TaskId, Topic, Version, WorkflowId, saga_name_of};
-pub use json::Json;
+pub use json::{Json, nesting};
 pub use lifecycle::{By, CodecError, How, Lifecycle, Problem, SchemaName, What};
 pub use names::{Topics, ce_type, header};
 pub use placement::partition_of;

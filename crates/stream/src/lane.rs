@@ -29,6 +29,11 @@ use crate::takeover::{End, Won, evolve_all, journal_now};
 
 pub(crate) use blame::Blame;
 
+/// What a journal record has beside the inbox record that it keeps: why it is refused, above all.
+const BESIDE_KEPT_BYTES_MAX: usize = 16 * 1024;
+/// Of a reason, where the record is left out.
+const PLACE_MESSAGE_BYTES_MAX: usize = 400;
+
 /// What a lane is given by its host.
 pub(crate) struct Given<'a, S> {
     pub(crate) service: &'a S,
@@ -282,9 +287,17 @@ impl<'a, S: Service, L: Log, N: Snapshots + 'static> Lane<'a, S, L, N> {
                 self.refuse(record, refusal, proposal);
             }
             Judged::Misplaced(home) => {
-                count("forwarded");
-                let body = Body::Forwarded(Kept::from(record).keyed(&home));
-                proposal.push_eventless(Origin::Input(offset), body, offset + 1);
+                let kept = Kept::from(record).keyed(&home);
+                if self.holds(&kept) {
+                    count("forwarded");
+                    let body = Body::Forwarded(kept);
+                    proposal.push_eventless(Origin::Input(offset), body, offset + 1);
+                } else {
+                    let why = "the key does not belong to this partition, and the record is too large \
+                               to be passed on";
+                    let refusal = Refusal::new(Class::TooLarge, "misplaced", why);
+                    self.refuse(record, refusal, proposal);
+                }
             }
         }
         Ok(())
@@ -312,7 +325,14 @@ impl<'a, S: Service, L: Log, N: Snapshots + 'static> Lane<'a, S, L, N> {
         Judged::Misplaced(home)
     }
 
-    fn refuse(&mut self, record: &Record, refusal: Refusal, proposal: &mut Proposal<S::Event>) {
+    /// Whether a journal record holds this one whole, with what is said about it.
+    fn holds(&self, kept: &Kept) -> bool {
+        kept.bytes().saturating_add(BESIDE_KEPT_BYTES_MAX) <= self.log.entry_bytes_max()
+    }
+
+    /// Gives it to the dead letters. One that a journal record can not hold, which the topics' settings allow
+    /// only by mistake, is named by its place: nothing blocks a lane.
+    fn refuse(&mut self, record: &Record, mut refusal: Refusal, proposal: &mut Proposal<S::Event>) {
         count("dead_letter");
         metrics::counter!(
             "pavane_dead_letters_total",
@@ -321,7 +341,15 @@ impl<'a, S: Service, L: Log, N: Snapshots + 'static> Lane<'a, S, L, N> {
         .increment(1);
         tracing::warn!(place = %record.place, %refusal, "refused an inbox record");
         let offset = record.place.offset;
-        let body = Body::Refused(Kept::from(record), refusal);
+        let mut kept = Kept::from(record);
+        if !self.holds(&kept) {
+            kept = kept.place_alone();
+            refusal.message.truncate(refusal.message.floor_char_boundary(PLACE_MESSAGE_BYTES_MAX));
+            refusal.message.push_str(
+                "; the record is larger than the journal takes: it is not in this letter",
+            );
+        }
+        let body = Body::Refused(kept, refusal);
         proposal.push_eventless(Origin::Input(offset), body, offset + 1);
     }
 

@@ -270,6 +270,15 @@ impl<'a, B: Broker> Desk<'a, B> {
         let topic = self.broker.topics().dead_letters(&flight.source.place.topic);
         match self.broker.create(&topic, Purpose::DeadLetters)? {
             Created::Now => info!(%topic, "made a topic of dead letters that was missing"),
+            // Most likely it takes no record of that size: nothing blocks a partition.
+            Created::Before
+                if let Some(letter) = flight.records.get_mut(index)
+                    && !letter.value.is_empty() =>
+            {
+                warn!(%topic, place = %flight.source.place, %what,
+                    "a dead letter can not be sent; it is sent without its value");
+                leave_out_value(letter);
+            }
             Created::Before => error!(%topic, place = %flight.source.place, %what,
                 "a dead letter can not be sent; its source is held until it can"),
         }
@@ -318,6 +327,17 @@ fn within(start: Offset, end: Option<Offset>) -> Offset {
 
 fn is_dead_letter(record: &Outgoing) -> bool {
     matches!(record.to, events::Destination::DeadLetters(_))
+}
+
+/// Names the source by its place alone, and says so.
+fn leave_out_value(letter: &mut Outgoing) {
+    let bytes = letter.value.len().to_string();
+    letter.value = events::Payload::Null;
+    // What made it large may be the headers: ours tell all that is needed.
+    letter.headers.retain(|header| {
+        header.name.starts_with("__dlq.errors.") || header.name.starts_with("pavane_error_")
+    });
+    letter.headers.push(events::Header::text("pavane_error_left_out_bytes", bytes));
 }
 
 /// Whether a refusal speaks of a saga, and not of the record as such: then it is news even where the
