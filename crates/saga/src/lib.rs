@@ -27,8 +27,8 @@ pub use admit::{CorrelateError, InputError, StartError};
 pub use codec::CodecError;
 pub use decide::{Cause, Decision, Held, Unsent, decide};
 pub use definition::{
-    Checked, Colour, Diagnostic, Load, Severity, Source, bundle, check, check_all, check_beside,
-    render, schema, to_json,
+    Checked, Cluster, Colour, Diagnostic, Load, Severity, Source, bundle, check, check_all,
+    check_all_on, check_beside, render, schema, to_json,
 };
 pub use event::{Event, wants_ack};
 pub use evolve::evolve;

@@ -172,6 +172,12 @@ pub trait Broker: Send + Sync + 'static {
     /// # Errors
     /// `Lost`.
     fn create(&self, topic: &Topic, purpose: Purpose) -> Result<Created, LogError>;
+
+    /// What topics there are, and which are read: for those who ask, not for decisions.
+    ///
+    /// # Errors
+    /// `Lost`.
+    fn inventory(&self) -> Result<crate::Inventory, LogError>;
 }
 
 /// What a topic is for, which says its settings (`docs/reference/topics.md`).

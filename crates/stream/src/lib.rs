@@ -7,6 +7,7 @@ mod acks;
 mod broker;
 mod forward;
 mod host;
+mod inventory;
 mod journal;
 mod lane;
 mod limits;
@@ -28,6 +29,7 @@ pub use broker::{
     Purpose, SendError, Settled, Share, Snapshot, Snapshots, Source, Start, Ticket,
 };
 pub use host::{Board, Host, LaneStatus};
+pub use inventory::Inventory;
 pub use journal::{Announce, Body, Decide, FORMAT, Kept, Origin, Owner, Stand, Written, reactions};
 pub use limits::Limits;
 pub use reader::{Context, ReadError, Ruling};

@@ -52,7 +52,7 @@ fn run(cli: &Cli) -> Result<(), Failure> {
         false => quiet,
     };
     match &cli.verb {
-        Verb::Check(check) => verbs::check::run(check, output),
+        Verb::Check(check) => verbs::check::run(check, api, output),
         Verb::Deploy(files) => verbs::deploy::run(files, &api()?, output),
         Verb::Start(start) => verbs::start::run(start, &api()?, output),
         Verb::Publish(publish) => verbs::publish::run(publish, &api()?, output),

@@ -132,7 +132,7 @@ impl System {
         command
     }
 
-    fn try_pavane(&self, arguments: &[&str]) -> Output {
+    pub(crate) fn try_pavane(&self, arguments: &[&str]) -> Output {
         let mut command = self.command();
         command.args(arguments).arg("--json").args(["--url", &self.url()]);
         command.output().unwrap()
