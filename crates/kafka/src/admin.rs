@@ -81,6 +81,17 @@ impl Admin {
         Ok((partitions > 0).then_some(Standing { partitions, replication }))
     }
 
+    /// The names of all topics, in order.
+    pub(crate) fn names(&self) -> Result<Vec<Topic>, LogError> {
+        let metadata = self
+            .metadata(None, settings::ASK)
+            .map_err(|error| LogError::Lost(format!("asking for all topics: {error}")))?;
+        let mut names: Vec<Topic> =
+            metadata.topics().iter().map(|topic| Topic::from(topic.name())).collect();
+        names.sort();
+        Ok(names)
+    }
+
     /// How many partitions a topic has; `None` where there is no such topic.
     pub(crate) fn partitions(&self, topic: &Topic) -> Result<Option<u32>, LogError> {
         Ok(self.standing(topic)?.map(|standing| standing.partitions))

@@ -108,6 +108,14 @@ impl Kafka {
         };
         Ok(Self { shared: Arc::new(shared) })
     }
+
+    /// The names of all topics that this client may see, in order.
+    ///
+    /// # Errors
+    /// `Lost`: no broker answered.
+    pub fn topic_names(&self) -> Result<Vec<Topic>, LogError> {
+        self.shared.admin.names()
+    }
 }
 
 impl Broker for Kafka {

@@ -90,6 +90,12 @@ impl Local {
     pub fn open(dir: &Path, options: Options) -> Result<Self, LocalError> {
         open::open(dir, options).map(|shared| Self(Arc::new(shared)))
     }
+
+    /// The names of all topics, in order.
+    #[must_use]
+    pub fn topic_names(&self) -> Vec<Topic> {
+        self.0.view.names()
+    }
 }
 
 impl Broker for Local {

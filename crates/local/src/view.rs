@@ -149,6 +149,13 @@ impl View {
         inner.topics.get(usize::try_from(topic).ok()?).map(|view| view.name.clone())
     }
 
+    pub(crate) fn names(&self) -> Vec<Topic> {
+        let mut names: Vec<Topic> =
+            lock(&self.0).topics.iter().map(|topic| topic.name.clone()).collect();
+        names.sort();
+        names
+    }
+
     pub(crate) fn topics(&self) -> usize {
         lock(&self.0).topics.len()
     }

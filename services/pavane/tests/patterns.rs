@@ -199,7 +199,7 @@ const RUNS: [(&str, &str, &str, &str, &str); 16] = [
 #[test]
 fn each_pattern_runs_as_it_says() {
     let place = Place::new();
-    let up = place.up("data");
+    let mut up = place.up("data");
     let runtime =
         tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
     let system = System { http: Http::new(&up.url).unwrap(), runtime: runtime.unwrap() };
@@ -224,6 +224,11 @@ fn each_pattern_runs_as_it_says() {
     the_first_answer_wins(&system);
     the_world_decides(&system);
     system.runtime.shutdown_background();
+    assert!(up.interrupt().success());
+    let judged = place.run(&["verify", "--data", "data", "--json"]).exits(0).json();
+    let count = |name: &str| judged["counts"][name].as_u64().unwrap();
+    assert_eq!((count("runs"), count("ended")), (RUNS.len() as u64 + 2, RUNS.len() as u64 + 2));
+    assert_eq!((count("definitions_unread"), count("unjudged")), (0, 0));
 }
 
 /// shows: G7
