@@ -269,11 +269,7 @@ impl Stage {
     }
 }
 
-fn coordinator(
-    broker: SimBroker,
-    seams: Seams,
-    limits: Limits,
-) -> Box<dyn FnOnce() + Send> {
+fn coordinator(broker: SimBroker, seams: Seams, limits: Limits) -> Box<dyn FnOnce() + Send> {
     Box::new(move || {
         let host = Host {
             service: Arc::new(Coordinator),

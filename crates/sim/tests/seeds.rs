@@ -10,13 +10,21 @@ fn seeds() {
     for seed in from..from + count {
         let outcome = run(&Case { seed, tells, only: None });
         if tells {
-            for line in &outcome.story { println!("{line}"); }
+            for line in &outcome.story {
+                println!("{line}");
+            }
             println!("{:#?}", outcome.faults);
         }
-        if tells || std::env::var("V").is_ok() { println!("{seed} {:x} {:?}", outcome.hash, outcome.counts); }
+        if tells || std::env::var("V").is_ok() {
+            println!("{seed} {:x} {:?}", outcome.hash, outcome.counts);
+        }
         if !outcome.broken.is_empty() {
             bad += 1;
-            println!("seed {seed}: {} broken: {:#?}", outcome.broken.len(), outcome.broken.iter().take(3).collect::<Vec<_>>());
+            println!(
+                "seed {seed}: {} broken: {:#?}",
+                outcome.broken.len(),
+                outcome.broken.iter().take(3).collect::<Vec<_>>()
+            );
         }
     }
     println!("{bad} of {count} bad");

@@ -76,9 +76,7 @@ impl<N: Snapshots + 'static> Writer<N> {
     ///
     /// # Errors
     /// The system gives no thread.
-    pub(crate) fn start(
-        threads: &Arc<dyn Threads>,
-    ) -> Result<(Self, Box<dyn Thread>), LogError> {
+    pub(crate) fn start(threads: &Arc<dyn Threads>) -> Result<(Self, Box<dyn Thread>), LogError> {
         let (jobs, queue): (SyncSender<Job<N>>, Receiver<Job<N>>) = sync_channel(16);
         let waits = Arc::clone(threads);
         let write_all = move || {

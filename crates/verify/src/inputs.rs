@@ -102,6 +102,8 @@ impl Judge {
         if let Some(fence) = record.header("pavane_fence") {
             self.fence(fence);
         }
+        let key = record.header("pavane_idempotency_key").unwrap_or_default();
+        self.books.commanded(key);
         let place = self.workflow(subject.workflow);
         let Some(workflow) = self.workflows.get_mut(place) else { return };
         let seen = Seen::beside(record, at, Kind::Command(asks), subject.n);
@@ -113,7 +115,6 @@ impl Judge {
         }
         let Some(task) = run.task_mut(number) else { return };
         let mut wrong = None;
-        let key = record.header("pavane_idempotency_key").unwrap_or_default();
         if &**task.key.get_or_insert_with(|| key.into()) != key {
             wrong = Some((I::OneKey, format!("two keys for `{}`: the newest is {key}", task.name)));
         }

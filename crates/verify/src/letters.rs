@@ -1,6 +1,7 @@
 //! Dead letters beside the records that they came from.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::hash::{DefaultHasher, Hasher};
 
 use crate::Invariant as I;
 use crate::bench::{Bench, hash_of};
@@ -42,14 +43,23 @@ impl Sources {
     }
 }
 
+/// A part that is null is told from one that is empty.
 fn hash_of_source(record: &Record<'_>, headers: &[Header<'_>]) -> u64 {
-    let part = |bytes: Option<&[u8]>| -> u64 { bytes.map_or(1, |bytes| hash_of([bytes])) };
-    let mut whole = vec![part(record.key), part(record.value)];
+    let of_part = |bytes: Option<&[u8]>, hasher: &mut DefaultHasher| match bytes {
+        None => hasher.write_usize(usize::MAX),
+        Some(bytes) => {
+            hasher.write_usize(bytes.len());
+            hasher.write(bytes);
+        }
+    };
+    let mut hasher = DefaultHasher::new();
+    of_part(record.key, &mut hasher);
+    of_part(record.value, &mut hasher);
     for (name, value) in headers {
-        whole.extend([hash_of([name.as_bytes()]), part(*value)]);
+        of_part(Some(name.as_bytes()), &mut hasher);
+        of_part(*value, &mut hasher);
     }
-    let bytes: Vec<u8> = whole.iter().flat_map(|hash| hash.to_be_bytes()).collect();
-    hash_of([&bytes[..]])
+    hasher.finish()
 }
 
 /// A source's place: topic, partition, offset.

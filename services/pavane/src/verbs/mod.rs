@@ -15,6 +15,7 @@ pub(crate) mod read;
 pub(crate) mod start;
 pub(crate) mod topics;
 pub(crate) mod up;
+pub(crate) mod verify;
 pub(crate) mod watch;
 
 use std::path::{Path, PathBuf};
