@@ -9,7 +9,7 @@ use stream::{Fed, Feed, LaneId, LogError, Outlet, Settled, Share, Ticket};
 
 use crate::broker::{SimBroker, after, known};
 use crate::outlet::SimOutlet;
-use crate::world::{Bell, Event, Inner, Micros, MS, ProcessId, SECOND};
+use crate::world::{Bell, Event, Inner, MS, Micros, ProcessId, SECOND};
 
 /// After so long without a sign of life a member is given up.
 const SESSION: Micros = 6 * SECOND;
@@ -163,8 +163,7 @@ impl SimFeed {
             let group = inner.groups.named(group);
             Ok::<_, LogError>((group, inner.id(), wants, starts))
         })?;
-        let feed =
-            Self { broker, group, member, wants, starts, positions: Starts::new(), outlet };
+        let feed = Self { broker, group, member, wants, starts, positions: Starts::new(), outlet };
         feed.enter();
         Ok(feed)
     }

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use crate::dice::Dice;
-use crate::world::{AtStep, Event, Inner, Micros, MS, SECOND};
+use crate::world::{AtStep, Event, Inner, MS, Micros, SECOND};
 
 /// Faults begin before this.
 pub(crate) const STORM: Micros = 60 * SECOND;
@@ -183,7 +183,10 @@ fn one(dice: &mut Dice, roles: usize, lanes: u32) -> Fault {
         16 => Fault::Everyone { at, until },
         17 => Fault::Redeliver { at, until },
         18 => Fault::Slow { at, until, times: dice.scale(2, 50) },
-        _ => Fault::LoseSnapshot { at, lane: u32::try_from(dice.range(0, lanes.into())).unwrap_or(0) },
+        _ => Fault::LoseSnapshot {
+            at,
+            lane: u32::try_from(dice.range(0, lanes.into())).unwrap_or(0),
+        },
     }
 }
 
@@ -210,7 +213,9 @@ impl Inner {
                     self.at(*until, Event::Over(index));
                 }
                 Some(
-                    Fault::Jump { at, .. } | Fault::Rebalance { at } | Fault::LoseSnapshot { at, .. },
+                    Fault::Jump { at, .. }
+                    | Fault::Rebalance { at }
+                    | Fault::LoseSnapshot { at, .. },
                 ) => self.at(*at, Event::Fault(index)),
             }
         }

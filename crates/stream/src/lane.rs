@@ -12,7 +12,7 @@ use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
-use events::{Class, Offset, Record, Refusal, Timestamp, partition_of};
+use events::{Class, Offset, Record, Refusal, Timestamp, partition_of, planted};
 
 use crate::acks::wishes;
 use crate::broker::{Clock, Key, LaneId, Log, Snapshots, Source};
@@ -79,7 +79,11 @@ impl<'a, S: Service, L: Log, N: Snapshots + 'static> Lane<'a, S, L, N> {
         let mut outbox = Outbox::default();
         let resting = restored.unsent.is_empty();
         for (offset, decide, events) in &restored.unsent {
-            let stand = Stand { lane: given.lane, lanes: given.lanes, offset: *offset };
+            if planted("outbox-lost-at-takeover") {
+                break;
+            }
+            let moved = i64::from(planted("sent-again-otherwise"));
+            let stand = Stand { lane: given.lane, lanes: given.lanes, offset: *offset + moved };
             let mut wishes = wishes::<S>(events);
             wishes.retain(|wish| !restored.acked.contains(&(*offset, wish.index)));
             outbox.send(&mut log, *offset, reactions::<S>(decide, events, stand), wishes)?;
@@ -205,6 +209,10 @@ impl<'a, S: Service, L: Log, N: Snapshots + 'static> Lane<'a, S, L, N> {
     fn take_inputs(&mut self, proposal: &mut Proposal<S::Event>) -> Result<(), End> {
         while let Some(record) = self.inbox.front() {
             if proposal.is_full(self.given.limits) {
+                if planted("input-dropped-at-a-full-batch") {
+                    self.position = record.place.offset + 1;
+                    self.inbox.pop_front();
+                }
                 return Ok(());
             }
             // A timer that was due before this record was appended goes first.
@@ -284,7 +292,9 @@ impl<'a, S: Service, L: Log, N: Snapshots + 'static> Lane<'a, S, L, N> {
             Judged::Misplaced(home) => {
                 count("forwarded");
                 let body = Body::Forwarded(Kept::from(record).keyed(&home));
-                proposal.push_eventless(Origin::Input(offset), body, offset + 1);
+                if !planted("stray-dropped") {
+                    proposal.push_eventless(Origin::Input(offset), body, offset + 1);
+                }
             }
         }
         Ok(())
@@ -322,6 +332,9 @@ impl<'a, S: Service, L: Log, N: Snapshots + 'static> Lane<'a, S, L, N> {
         tracing::warn!(place = %record.place, %refusal, "refused an inbox record");
         let offset = record.place.offset;
         let body = Body::Refused(Kept::from(record), refusal);
+        if planted("refusal-dropped") {
+            return;
+        }
         proposal.push_eventless(Origin::Input(offset), body, offset + 1);
     }
 

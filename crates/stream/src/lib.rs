@@ -19,9 +19,9 @@ mod snapshot;
 mod states;
 mod stop;
 mod takeover;
-mod threads;
 #[cfg(test)]
 mod testing;
+mod threads;
 
 pub use broker::{
     Broker, Chance, Clock, Created, Entry, Fed, Feed, Follow, Key, LaneId, Log, LogError, Outlet,
