@@ -22,6 +22,7 @@ use peak_alloc::PeakAlloc;
 use serde_json::Value;
 use stream::{
     Board, Broker, Clock, Follow, Host, Limits, Purpose, Start, Stop, SystemChance, SystemClock,
+    SystemThreads,
 };
 
 #[global_allocator]
@@ -81,6 +82,7 @@ impl System {
             chance: Arc::new(SystemChance),
             limits: Limits::default(),
             board: Board::default(),
+            threads: Arc::new(SystemThreads),
         };
         let (of_intake, of_gateway) = (Arc::clone(&broker), Arc::clone(&broker));
         let stops = [stop.clone(), stop.clone(), stop.clone()];
@@ -138,7 +140,8 @@ impl System {
         value: Option<Vec<u8>>,
         of: &[(&str, &str)],
     ) -> i64 {
-        let headers = of.iter().map(|(name, value)| Header::text(name, *value)).collect();
+        let headers =
+            of.iter().map(|(name, value)| Header::text((*name).to_owned(), *value)).collect();
         self.put_with(topic, key, value, headers)
     }
 
@@ -231,7 +234,7 @@ fn nested(depth: usize) -> Vec<u8> {
 }
 
 fn many_headers(first: &str) -> Vec<Header> {
-    let many = (0..10_000).map(|n| Header::text(&format!("h{n}"), "v"));
+    let many = (0..10_000).map(|n| Header::text(format!("h{n}"), "v"));
     std::iter::once(Header::text("ce_type", first)).chain(many).collect()
 }
 

@@ -10,6 +10,7 @@ mod json;
 mod lifecycle;
 mod names;
 mod placement;
+mod planted;
 mod record;
 mod schemas;
 mod subject;
@@ -22,6 +23,7 @@ pub use json::{Json, nesting};
 pub use lifecycle::{By, CodecError, How, Lifecycle, Problem, SchemaName, What};
 pub use names::{Topics, ce_type, header};
 pub use placement::partition_of;
+pub use planted::{plant, planted};
 pub use record::{
     Destination, Header, HeaderName, HeaderWriter, Offset, Outgoing, Partition, Payload, Place,
     Record,

@@ -12,7 +12,7 @@ use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
-use events::{Class, Offset, Record, Refusal, Timestamp, partition_of};
+use events::{Class, Offset, Record, Refusal, Timestamp, partition_of, planted};
 
 use crate::acks::wishes;
 use crate::broker::{Clock, Key, LaneId, Log, Snapshots, Source};
@@ -84,7 +84,11 @@ impl<'a, S: Service, L: Log, N: Snapshots + 'static> Lane<'a, S, L, N> {
         let mut outbox = Outbox::default();
         let resting = restored.unsent.is_empty();
         for (offset, decide, events) in &restored.unsent {
-            let stand = Stand { lane: given.lane, lanes: given.lanes, offset: *offset };
+            if planted("outbox-lost-at-takeover") {
+                break;
+            }
+            let moved = i64::from(planted("sent-again-otherwise"));
+            let stand = Stand { lane: given.lane, lanes: given.lanes, offset: *offset + moved };
             let mut wishes = wishes::<S>(events);
             wishes.retain(|wish| !restored.acked.contains(&(*offset, wish.index)));
             outbox.send(&mut log, *offset, reactions::<S>(decide, events, stand), wishes)?;
@@ -210,6 +214,10 @@ impl<'a, S: Service, L: Log, N: Snapshots + 'static> Lane<'a, S, L, N> {
     fn take_inputs(&mut self, proposal: &mut Proposal<S::Event>) -> Result<(), End> {
         while let Some(record) = self.inbox.front() {
             if proposal.is_full(self.given.limits) {
+                if planted("input-dropped-at-a-full-batch") {
+                    self.position = record.place.offset + 1;
+                    self.inbox.pop_front();
+                }
                 return Ok(());
             }
             // A timer that was due before this record was appended goes first.
@@ -288,15 +296,15 @@ impl<'a, S: Service, L: Log, N: Snapshots + 'static> Lane<'a, S, L, N> {
             }
             Judged::Misplaced(home) => {
                 let kept = Kept::from(record).keyed(&home);
-                if self.holds(&kept) {
-                    count("forwarded");
-                    let body = Body::Forwarded(kept);
-                    proposal.push_eventless(Origin::Input(offset), body, offset + 1);
-                } else {
+                if !self.holds(&kept) {
                     let why = "the key does not belong to this partition, and the record is too large \
                                to be passed on";
                     let refusal = Refusal::new(Class::TooLarge, "misplaced", why);
                     self.refuse(record, refusal, proposal);
+                } else if !planted("stray-dropped") {
+                    count("forwarded");
+                    let body = Body::Forwarded(kept);
+                    proposal.push_eventless(Origin::Input(offset), body, offset + 1);
                 }
             }
         }
@@ -348,6 +356,9 @@ impl<'a, S: Service, L: Log, N: Snapshots + 'static> Lane<'a, S, L, N> {
             refusal.message.push_str(
                 "; the record is larger than the journal takes: it is not in this letter",
             );
+        }
+        if planted("refusal-dropped") {
+            return;
         }
         let body = Body::Refused(kept, refusal);
         proposal.push_eventless(Origin::Input(offset), body, offset + 1);

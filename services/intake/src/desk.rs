@@ -3,7 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use events::{Class, Offset, Outgoing, Partition, Record, Refusal, SagaName, Topic, dead_letter};
+use events::{
+    Class, Offset, Outgoing, Partition, Record, Refusal, SagaName, Topic, dead_letter, planted,
+};
 use stream::{
     Broker, Clock, Created, Fed, Feed, LogError, Outlet, Purpose, SendError, Settled, Share, Stop,
     Ticket,
@@ -207,7 +209,8 @@ impl<'a, B: Broker> Desk<'a, B> {
         // A workflow is begun before it hears of the event that began it.
         let mut records = judged.starts;
         records.extend(judged.events);
-        if let Some(refusal) = judged.refusal.filter(|refusal| is_fresh || concerns_one(refusal)) {
+        let refusal = judged.refusal.filter(|_| !planted("poison-passed-over"));
+        if let Some(refusal) = refusal.filter(|refusal| is_fresh || concerns_one(refusal)) {
             warn!(place = %record.place, class = %refusal.class, code = refusal.code,
                 "a record goes to the dead letters");
             records.push(dead_letter(&record, &refusal, GROUP, self.clock.now()));
@@ -238,6 +241,13 @@ impl<'a, B: Broker> Desk<'a, B> {
                         part.settle(flight.source.place.offset);
                     }
                 }
+                Settled::Failed { ticket, .. } if planted("failure-taken-for-sent") => {
+                    if let Some(flight) = self.flights.land(ticket)
+                        && let Some(part) = self.parts.get_mut(&place_of(&flight.source))
+                    {
+                        part.settle(flight.source.place.offset);
+                    }
+                }
                 Settled::Failed { ticket, index, error } => self.failed(ticket, index, &error)?,
             }
         }
@@ -252,7 +262,7 @@ impl<'a, B: Broker> Desk<'a, B> {
         let place = &flight.source.place;
         warn!(%place, %why, "what follows from a record was not acknowledged, and is sent again");
         metrics::counter!("pavane_intake_sent_again_total").increment(1);
-        flight.again_at = Some(again_at);
+        flight.again_at = Some(again_at).filter(|_| !planted("not-sent-again"));
         let SendError::Never(what) = why else { return Ok(()) };
         let is_letter = flight.records.get(index).is_none_or(is_dead_letter);
         if !is_letter {

@@ -445,7 +445,7 @@ fn a_record_larger_than_the_journal_takes_holds_nothing_up() {
     for what in ["x", "poison", "y"] {
         memory.world().put("a", what);
     }
-    let headers = (0..1_000).map(|n| Header::text(&n.to_string(), "")).collect();
+    let headers = (0..1_000).map(|n| Header::text(n.to_string(), "")).collect();
     memory.world().inbox[1].headers = headers;
     let mut lane = runner.win(Box::leak(Box::default())).unwrap();
     for _ in 0..10 {
