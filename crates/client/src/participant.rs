@@ -179,8 +179,7 @@ impl<L: Ledger> Participant<L> {
         let mut look = self.look(command)?;
         let output = match look.mark.take() {
             None => {
-                let bar = Some(&Mark::Barred).filter(|_| !planted("undo-leaves-no-mark"));
-                look.mark_and_commit(command, bar)?;
+                look.mark_and_commit(command, Some(&Mark::Barred))?;
                 return Ok(Answer::NothingToUndo);
             }
             Some(Mark::Barred) => return look.keep_epoch(command, Answer::NothingToUndo),

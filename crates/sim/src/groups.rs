@@ -1,6 +1,7 @@
 //! Groups: who tries to hold what. A group gives up on a member that is dead or stands still for longer than its
 //! session, and shares anew; the member learns of it when it asks the next time.
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
@@ -173,10 +174,9 @@ impl SimFeed {
         let mut inner = self.broker.world.lock();
         let process = self.broker.process;
         let members = &mut inner.groups.all[self.group].members;
-        if !members.contains_key(&self.member) {
+        if let Entry::Vacant(place) = members.entry(self.member) {
             let wants = self.wants.clone();
-            let member = Member { process, wants, held: BTreeSet::new(), told: 0 };
-            members.insert(self.member, member);
+            place.insert(Member { process, wants, held: BTreeSet::new(), told: 0 });
             inner.rebalance(self.group);
         }
     }

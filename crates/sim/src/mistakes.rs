@@ -84,17 +84,10 @@ pub const MISTAKES: &[Mistake] = &[
         "decisions carry the clock's time, even if it is before the journal's",
     ),
     mistake("late-result-dropped", "saga", "a success after the end is not undone"),
-    mistake(
-        "success-while-undoing-dropped",
-        "saga",
-        "a success of what is being undone without its output is not undone again",
-    ),
     mistake("undo-order-forward", "saga", "undos do not wait for those of what came later"),
     mistake("doubtful-not-undone", "saga", "what may have been done is not undone"),
-    mistake("old-attempt-counts", "saga", "the failure of an earlier attempt fails the newest"),
     mistake("success-counts-twice", "saga", "a success that comes again counts again"),
     mistake("start-counts-twice", "saga", "a start that comes again begins the workflow anew"),
-    mistake("doubt-taken-for-never", "coordinator", "a command in doubt counts as never sent"),
     mistake(
         "committed-before-sent",
         "intake",
@@ -105,6 +98,5 @@ pub const MISTAKES: &[Mistake] = &[
     mistake("poison-passed-over", "intake", "a record that can not be read becomes no dead letter"),
     mistake("done-twice", "client", "a command that comes again is worked on again"),
     mistake("done-after-undone", "client", "a do is worked on after its undo"),
-    mistake("undo-leaves-no-mark", "client", "an undo of what was never done does not bar the do"),
     mistake("undone-twice", "client", "an undo that comes again is worked on again"),
 ];

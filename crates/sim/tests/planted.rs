@@ -1,36 +1,76 @@
-//! Each planted mistake is found, and the table in docs/testing.md is of these mistakes.
+//! Each planted mistake is found, and docs/testing.md has the table of these mistakes.
+#![allow(clippy::unwrap_used, reason = "a test panics where a promise is broken")]
 
 use std::fmt::Write;
+use std::path::{Path, PathBuf};
 
-use sim::{Case, MISTAKES, run};
+use sim::{Case, MISTAKES, Mistake, run};
 
 /// A mistake must be found within so many seeds.
 const SEEDS_MAX: u64 = 1_000;
+/// Between these lines of docs/testing.md stands the table.
+const BEGIN: &str = "<!-- planted: begin -->\n";
+const END: &str = "<!-- planted: end -->\n";
 
-/// The first seed that finds it, counted from one, and what it said.
-fn found(name: &'static str) -> Option<(u64, String)> {
+/// The first seed that finds it, counted from one, and the promise that it saw broken.
+fn found(mistake: &Mistake) -> Option<(u64, String)> {
     (0..SEEDS_MAX).find_map(|seed| {
-        let planted = Some(name);
+        let planted = Some(mistake.name);
         let first = run(&Case { seed, planted, ..Case::default() }).broken.into_iter().next()?;
-        Some((seed + 1, first))
+        let promise = first.split(':').next().unwrap_or_default().to_owned();
+        let is_name = !promise.contains(|letter: char| letter.is_ascii_digit());
+        Some((seed + 1, if is_name { promise } else { "books and events".to_owned() }))
     })
 }
 
-/// Prints the table's rows; `cargo test -p pavane-sim --test planted -- --nocapture` shows them.
+fn page() -> (PathBuf, String) {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/testing.md");
+    let text = std::fs::read_to_string(&path).unwrap();
+    (path, text)
+}
+
+/// `PAVANE_WRITE_TABLE=1` writes the table anew.
 #[test]
 fn every_planted_mistake_is_found() {
-    let only = std::env::var("PAVANE_PLANTED").ok();
     let mut missed = Vec::new();
-    let mut table = String::new();
+    let mut table =
+        "| mistake | of | what is wrong then | caught by | seeds needed |\n|---|---|---|---|---|\n"
+            .to_owned();
     for mistake in MISTAKES {
-        if only.as_ref().is_some_and(|only| !only.split(',').any(|name| name == mistake.name)) {
-            continue;
-        }
-        match found(mistake.name) {
-            Some((seeds, said)) => writeln!(table, "{} | {seeds} | {said}", mistake.name).unwrap(),
-            None => missed.push(mistake.name),
+        let Mistake { name, of, what } = mistake;
+        match found(mistake) {
+            Some((seeds, promise)) => {
+                writeln!(table, "| `{name}` | {of} | {what} | {promise} | {seeds} |").unwrap();
+            }
+            None => missed.push(name),
         }
     }
-    std::io::Write::write_all(&mut std::io::stdout(), table.as_bytes()).unwrap();
     assert!(missed.is_empty(), "not found within {SEEDS_MAX} seeds: {missed:?}");
+    if std::env::var_os("PAVANE_WRITE_TABLE").is_some() {
+        let (path, text) = page();
+        let (before, rest) = text.split_once(BEGIN).unwrap();
+        let (_, after) = rest.split_once(END).unwrap();
+        std::fs::write(path, format!("{before}{BEGIN}{table}{END}{after}")).unwrap();
+    }
+}
+
+#[test]
+fn the_table_of_planted_mistakes_is_of_these() {
+    let (_, text) = page();
+    let table = text.split_once(BEGIN).unwrap().1.split_once(END).unwrap().0;
+    let rows = table.lines().skip(2);
+    let told: Vec<String> = rows
+        .map(|row| row.split('|').nth(1).unwrap().trim().trim_matches('`').to_owned())
+        .collect();
+    let names: Vec<&str> = MISTAKES.iter().map(|mistake| mistake.name).collect();
+    assert_eq!(
+        told, names,
+        "write it anew: PAVANE_WRITE_TABLE=1 cargo test -p pavane-sim --test planted"
+    );
+}
+
+#[test]
+fn nothing_is_found_where_nothing_is_planted() {
+    let case = Case { planted: Some("no such mistake"), ..Case::default() };
+    assert_eq!(run(&case).hash, run(&Case::default()).hash);
 }

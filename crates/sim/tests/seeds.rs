@@ -1,4 +1,5 @@
 //! Seeds: what chance may do to the whole system, and nothing is lost.
+#![allow(clippy::unwrap_used, reason = "a test panics where a promise is broken")]
 
 use std::collections::BTreeSet;
 

@@ -1,7 +1,7 @@
 //! The stateful service for sagas: glue between `saga`, which decides, and `stream`, which journals and sends.
 //! Nothing is decided here.
 
-use events::{Outgoing, Record, Refusal, Timestamp, planted};
+use events::{Outgoing, Record, Refusal, Timestamp};
 use saga::{Decision, Event, Held, Input, State, Unsent};
 use stream::{Cause, Journaled, Key, SendError, Service, Stale, States, Stored, Verdict};
 
@@ -45,9 +45,6 @@ impl Service for Coordinator {
             Cause::Parked(parked) => {
                 let (unsent, reason) = match &parked.error {
                     SendError::Never(reason) => (Unsent::Never, reason),
-                    SendError::InDoubt(reason) if planted("doubt-taken-for-never") => {
-                        (Unsent::Never, reason)
-                    }
                     SendError::InDoubt(reason) => (Unsent::InDoubt, reason),
                 };
                 saga::Cause::Undeliverable {

@@ -181,8 +181,7 @@ pub(super) fn failed(
     is_last: bool,
 ) -> Result<(), Stop> {
     // After the end only undo events may follow, and a failure asks for none.
-    let is_old = !is_last && !planted("old-attempt-counts");
-    if is_old || matches!(draft.head.stage, Stage::Ended { .. }) {
+    if !is_last || matches!(draft.head.stage, Stage::Ended { .. }) {
         return Err(Stop::Ignored("late_failure"));
     }
     let failure = &speaking(draft, slot, failure);

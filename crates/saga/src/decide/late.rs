@@ -17,7 +17,7 @@ pub(super) fn undone_late(draft: &Draft<'_>, slot: Slot) -> Result<(), Stop> {
         task.phase,
         Phase::Undoing { .. } | Phase::UndoRetrying { .. } | Phase::UndoBlocked | Phase::Undone
     );
-    if is_undone && (task.output.is_some() || planted("success-while-undoing-dropped")) {
+    if is_undone && task.output.is_some() {
         return Err(Stop::Ignored("duplicate"));
     }
     let is_nobodys = draft.task_plan(slot).undo.is_none() && draft.is_forward();

@@ -95,10 +95,12 @@ fn completions(
     say: &mut impl FnMut(String),
 ) {
     for what in whats {
-        let (task, wanted) = match what {
-            What::TaskCompleted { task, by: None, .. } => (task, "done"),
-            What::UndoCompleted { task, by: None, nothing: false, .. } => (task, "undone"),
-            _ => continue,
+        let (task, wanted) = if let What::TaskCompleted { task, by: None, .. } = what {
+            (task, "done")
+        } else if let What::UndoCompleted { task, by: None, nothing: false, .. } = what {
+            (task, "undone")
+        } else {
+            continue;
         };
         let of_agent = plan.slot(task.as_str()).and_then(|slot| plan.tasks.get(slot));
         let of_agent = of_agent.is_some_and(|task| matches!(task.action, Action::Agent { .. }));
@@ -113,20 +115,19 @@ fn completions(
 
 fn ends(whats: &[&What], plan: &Plan, tasks: &BTreeMap<TaskId, Net>, say: &mut impl FnMut(String)) {
     let Some(end) = whats.iter().find(|what| is_end(what)) else { return };
-    let (stands, in_doubt, how) = match end {
-        What::WorkflowFailed { how, stands, in_doubt, .. } => (stands, in_doubt, Some(*how)),
-        What::WorkflowCancelled { stands, in_doubt, .. } => (stands, in_doubt, None),
-        _ => {
-            completed(whats, tasks, say);
-            return;
-        }
+    let (stands, in_doubt, how) = if let What::WorkflowFailed { how, stands, in_doubt, .. } = end {
+        (stands, in_doubt, Some(*how))
+    } else if let What::WorkflowCancelled { stands, in_doubt, .. } = end {
+        (stands, in_doubt, None)
+    } else {
+        completed(whats, tasks, say);
+        return;
     };
     let told: BTreeSet<&TaskId> = stands.iter().chain(in_doubt).collect();
     let blocked: BTreeSet<&TaskId> = whats
         .iter()
-        .filter_map(|what| match what {
-            What::UndoFailed { task, retry_at: None, .. } => Some(task),
-            _ => None,
+        .filter_map(|what| {
+            if let What::UndoFailed { task, retry_at: None, .. } = what { Some(task) } else { None }
         })
         .collect();
     for (task, net) in tasks {

@@ -1,6 +1,6 @@
 //! The public events, run by run, as any client would read them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use events::{Lifecycle, Run, TaskId, What, WorkflowId, header};
 use saga::{Kind, Plan};
@@ -81,6 +81,7 @@ pub(super) fn judge(runs: &Runs, sagas: &[Deployed], asked: &Asked, broken: &mut
         }
         let whats: Vec<&What> = events.iter().map(|event| &event.what).collect();
         ends(&whats, &mut say);
+        once(&whats, &mut say);
         forward_before_back(&whats, &saga.plan, &mut say);
         undo_order(&whats, &saga.plan, &mut say);
     }
@@ -106,6 +107,18 @@ fn ends(whats: &[&What], say: &mut impl FnMut(String)) {
     });
     if let Some(late) = late {
         say(format!("one-end: after the end comes {late:?}"));
+    }
+}
+
+/// An answer counts once.
+fn once(whats: &[&What], say: &mut impl FnMut(String)) {
+    let mut completed = BTreeSet::new();
+    for what in whats {
+        if let What::TaskCompleted { task, attempt, .. } = what
+            && !completed.insert((task, attempt))
+        {
+            say(format!("{task} {attempt} is completed twice"));
+        }
     }
 }
 
