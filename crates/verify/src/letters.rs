@@ -1,10 +1,9 @@
 //! Dead letters beside the records that they came from.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::hash::{DefaultHasher, Hasher};
 
 use crate::Invariant as I;
-use crate::bench::{Bench, hash_of};
+use crate::bench::{Bench, hash_of, hash_of_nullable};
 use crate::record::{Header, Record};
 
 /// The classes of docs/reference/dead-letters.md.
@@ -43,23 +42,9 @@ impl Sources {
     }
 }
 
-/// A part that is null is told from one that is empty.
-fn hash_of_source(record: &Record<'_>, headers: &[Header<'_>]) -> u64 {
-    let of_part = |bytes: Option<&[u8]>, hasher: &mut DefaultHasher| match bytes {
-        None => hasher.write_usize(usize::MAX),
-        Some(bytes) => {
-            hasher.write_usize(bytes.len());
-            hasher.write(bytes);
-        }
-    };
-    let mut hasher = DefaultHasher::new();
-    of_part(record.key, &mut hasher);
-    of_part(record.value, &mut hasher);
-    for (name, value) in headers {
-        of_part(Some(name.as_bytes()), &mut hasher);
-        of_part(*value, &mut hasher);
-    }
-    hasher.finish()
+pub(crate) fn hash_of_source(record: &Record<'_>, headers: &[Header<'_>]) -> u64 {
+    let headers = headers.iter().flat_map(|(name, value)| [Some(name.as_bytes()), *value]);
+    hash_of_nullable([record.key, record.value].into_iter().chain(headers))
 }
 
 /// A source's place: topic, partition, offset.
