@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use events::{Offset, Outgoing, Partition, Topic};
 use rdkafka::config::{FromClientConfigAndContext as _, RDKafkaLogLevel};
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer, ConsumerContext};
-use rdkafka::error::{KafkaError as ClientError, KafkaResult};
+use rdkafka::error::{KafkaError as ClientError, KafkaResult, RDKafkaErrorCode as Code};
 use rdkafka::types::RDKafkaRespErr;
 use rdkafka::{ClientContext, Message as _, TopicPartitionList};
 use stream::{Fed, Feed, LaneId, LogError, Outlet, Settled, Share, Ticket};
@@ -30,7 +30,14 @@ pub struct KafkaFeed {
     /// `None` only while it is being dropped.
     consumer: Option<BaseConsumer<Membership>>,
     share: Kind,
+    /// How often librdkafka is made to look whether a heartbeat is due.
+    step: Duration,
+    /// When that was last done.
+    nudged: Instant,
 }
+
+/// Of a member's steps.
+const STEP_MAX: Duration = Duration::from_millis(250);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kind {
@@ -175,7 +182,11 @@ impl KafkaFeed {
         let held = Held { starts, ..Held::default() };
         let membership =
             Membership { kind, remarks: shared.remarks.clone(), state: Mutex::new(held) };
-        let settings = settings::member(&shared.config, group);
+        let heartbeat = match kind {
+            Kind::Lanes => settings::lane_heartbeat(&shared.config),
+            Kind::Records => settings::heartbeat(&shared.config),
+        };
+        let settings = settings::member(&shared.config, group, heartbeat);
         let consumer = BaseConsumer::from_config_and_context(&settings, membership)
             .map_err(|error| LogError::Lost(format!("no member of the group {group}: {error}")))?;
         let feed = Self {
@@ -183,6 +194,8 @@ impl KafkaFeed {
             shared,
             consumer: Some(consumer),
             share: kind,
+            step: (heartbeat / 2).min(STEP_MAX),
+            nudged: Instant::now(),
         };
         feed.subscribe(&topics)?;
         Ok(feed)
@@ -219,6 +232,34 @@ impl KafkaFeed {
             }
             Kind::Lanes | Kind::Records => Ok(None),
         }
+    }
+
+    /// Makes librdkafka look whether a heartbeat is due. Its main thread sleeps until it is asked something,
+    /// and else for up to a second (librdkafka 2.12, `rd_kafka_thread_main`): heartbeats that are meant to
+    /// be closer would come a second apart. This question is answered by that thread, without the network.
+    fn nudge(&mut self) -> Result<(), LogError> {
+        if self.nudged.elapsed() < self.step {
+            return Ok(());
+        }
+        self.nudged = Instant::now();
+        match self.consumer()?.assignment() {
+            Ok(_) => Ok(()),
+            Err(error) => Err(LogError::Lost(format!("asking the group's member: {error}"))),
+        }
+    }
+
+    /// An error after which librdkafka goes on by itself, unless the brokers will never let this member in.
+    fn passing(&self, error: &ClientError) -> Result<(), LogError> {
+        if error.rdkafka_error_code() == Some(Code::InvalidSessionTimeout) {
+            let wanted = self.shared.config.session_timeout_ms;
+            return Err(LogError::Lost(format!(
+                "the brokers allow no session timeout of {wanted} ms: set `kafka.session_timeout_ms` to \
+                 at least their `group.min.session.timeout.ms` (6000 unless set) and at most their \
+                 `group.max.session.timeout.ms`, or change theirs"
+            )));
+        }
+        debug!(%error, "the group's member goes on");
+        Ok(())
     }
 
     /// Some partition's place is not there any more. Which one, librdkafka does not say.
@@ -294,9 +335,10 @@ impl Feed for KafkaFeed {
             {
                 return Ok(lanes);
             }
+            self.nudge()?;
             let consumer = self.consumer()?;
             let patience = gathered.patience(deadline);
-            match consumer.poll(patience) {
+            match consumer.poll(patience.min(self.step)) {
                 None if patience.is_zero() => break,
                 None => {}
                 Some(Ok(message)) => {
@@ -314,7 +356,7 @@ impl Feed for KafkaFeed {
                 Some(Err(error)) => match trouble(&error) {
                     Trouble::End => {}
                     Trouble::OutOfRange => self.recover()?,
-                    Trouble::Passing => debug!(%error, "the group's member goes on"),
+                    Trouble::Passing => self.passing(&error)?,
                     Trouble::Final(reason) => return Err(LogError::Lost(reason)),
                 },
             }

@@ -126,6 +126,8 @@ impl<S: Service, B: Broker> Host<S, B> {
         }
         tended.end();
         drop(tended);
+        // At once: the group's others wait for it.
+        drop(feed);
         if !snapshots.join() {
             tracing::error!("the snapshot thread panicked");
         }

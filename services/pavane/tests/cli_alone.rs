@@ -88,7 +88,7 @@ fn what_may_happen_is_tried_and_told() {
     let said = place.run(&["check", "--explore", "join.yaml"]).exits(1);
     assert!(said.out.contains("error[never-starts]: `ship` starts in no run"), "{}", said.out);
     assert!(said.out.contains("  1. it starts with {\"by\":\"x\"}\n"), "{}", said.out);
-    assert!(said.out.contains("states to depth 3: all of them"), "{}", said.out);
+    assert!(said.out.contains("states to depth 7: all of them"), "{}", said.out);
     let said = place.run(&["check", "--explore=3", "--json", "join.yaml"]).exits(0);
     let explored = &said.json()["explored"][0];
     assert_eq!(explored["states"], 3);
