@@ -7,10 +7,11 @@ use std::time::Duration;
 
 use events::Destination;
 
-use crate::broker::{Broker, Chance, Clock, Created, Fed, Feed, LaneId, LogError, Purpose, Share};
+use crate::broker::{Broker, Created, Fed, Feed, LaneId, LogError, Purpose, Share};
 use crate::journal::Owner;
 use crate::lane::{Blame, Given, Lane};
 use crate::limits::Limits;
+use crate::seams::{Chance, Clock};
 use crate::service::Service;
 use crate::snapshot::Writer;
 use crate::stop::Stop;

@@ -15,12 +15,13 @@ use std::time::Duration;
 use events::{Class, Offset, Record, Refusal, Timestamp, partition_of, planted};
 
 use crate::acks::wishes;
-use crate::broker::{Clock, Key, LaneId, Log, Snapshots, Source};
+use crate::broker::{Key, LaneId, Log, Snapshots, Source};
 use crate::journal::{Body, Kept, Origin, Owner, Stand, reactions};
-use crate::limits::Limits;
+use crate::limits::{BESIDE_KEPT_BYTES_MAX, Limits, PLACE_MESSAGE_BYTES_MAX};
 use crate::outbox::{Outbox, Unsent};
 use crate::proposal::Proposal;
 use crate::reader::Context;
+use crate::seams::Clock;
 use crate::semconv;
 use crate::service::{Cause, Service, Verdict};
 use crate::snapshot::{Camera, Writer};
@@ -28,11 +29,6 @@ use crate::states::States;
 use crate::takeover::{End, Won, evolve_all, journal_now};
 
 pub(crate) use blame::Blame;
-
-/// What a journal record has beside the inbox record that it keeps: why it is refused, above all.
-const BESIDE_KEPT_BYTES_MAX: usize = 16 * 1024;
-/// Of a reason, where the record is left out.
-const PLACE_MESSAGE_BYTES_MAX: usize = 400;
 
 /// What a lane is given by its host.
 pub(crate) struct Given<'a, S> {
