@@ -1,5 +1,7 @@
 //! How long the judge takes for a record: `cargo run --release -p pavane-verify --example judge_speed`.
 
+#![allow(clippy::disallowed_methods, reason = "it measures time")]
+
 use std::io::Write as _;
 use std::time::Instant;
 

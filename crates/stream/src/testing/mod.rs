@@ -15,6 +15,7 @@ use events::{Header, Offset, Outgoing, Partition, Place, Record, Timestamp, Topi
 
 use crate::broker::*;
 use crate::inventory::Inventory;
+use crate::seams::Clock;
 use crate::snapshot::read_marker;
 use told::{Told, check_proposed, lowest_unanswered, told};
 
