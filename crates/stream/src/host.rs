@@ -7,13 +7,13 @@ use std::time::Duration;
 
 use events::Destination;
 
-use crate::broker::{Broker, Chance, Clock, Created, Fed, Feed, LaneId, LogError, Purpose, Share};
+use crate::broker::{Broker, Created, Fed, Feed, LaneId, LogError, Purpose, Share};
 use crate::journal::Owner;
 use crate::lane::{Blame, Given, Lane};
 use crate::limits::Limits;
 use crate::service::Service;
 use crate::snapshot::Writer;
-use crate::stop::Stop;
+use crate::stop::{Chance, Clock, Stop};
 use crate::takeover::{End, take_over};
 use crate::threads::{Thread, Threads};
 

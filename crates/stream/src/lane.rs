@@ -15,7 +15,7 @@ use std::time::Duration;
 use events::{Class, Offset, Record, Refusal, Timestamp, partition_of, planted};
 
 use crate::acks::wishes;
-use crate::broker::{Clock, Key, LaneId, Log, Snapshots, Source};
+use crate::broker::{Key, LaneId, Log, Snapshots, Source};
 use crate::journal::{Body, Kept, Origin, Owner, Stand, reactions};
 use crate::limits::Limits;
 use crate::outbox::{Outbox, Unsent};
@@ -25,6 +25,7 @@ use crate::semconv;
 use crate::service::{Cause, Service, Verdict};
 use crate::snapshot::{Camera, Writer};
 use crate::states::States;
+use crate::stop::Clock;
 use crate::takeover::{End, Won, evolve_all, journal_now};
 
 pub(crate) use blame::Blame;

@@ -24,8 +24,8 @@ mod testing;
 mod threads;
 
 pub use broker::{
-    Broker, Chance, Clock, Created, Entry, Fed, Feed, Follow, Key, LaneId, Log, LogError, Outlet,
-    Purpose, SendError, Settled, Share, Snapshot, Snapshots, Source, Start, Ticket,
+    Broker, Created, Entry, Fed, Feed, Follow, Key, LaneId, Log, LogError, Outlet, Purpose,
+    SendError, Settled, Share, Snapshot, Snapshots, Source, Start, Ticket,
 };
 pub use host::{Board, Host, LaneStatus};
 pub use journal::{Announce, Body, Decide, FORMAT, Kept, Origin, Owner, Stand, Written, reactions};
@@ -33,5 +33,5 @@ pub use limits::Limits;
 pub use reader::{Context, ReadError, Ruling};
 pub use service::{Cause, Journaled, Parked, Service, Stale, Stored, Verdict};
 pub use states::States;
-pub use stop::{Stop, SystemChance, SystemClock};
+pub use stop::{Chance, Clock, Stop, SystemChance, SystemClock};
 pub use threads::{SystemThreads, Thread, Threads};

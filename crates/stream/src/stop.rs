@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use events::Timestamp;
 
-use crate::broker::{Chance, Clock, LogError};
+use crate::broker::LogError;
 
 /// A wish to stop, shared by whoever may utter it and all who heed it. Cheap to clone.
 #[derive(Clone, Debug, Default)]
@@ -35,6 +35,27 @@ impl Stop {
             .unwrap_or_else(PoisonError::into_inner);
         *wish
     }
+}
+
+/// The time. The one place from which `stream` and the services take it.
+pub trait Clock: Send + Sync + 'static {
+    /// Now, by the wall.
+    fn now(&self) -> Timestamp;
+
+    /// Waits until somebody asks to stop, at most `wait`; says whether somebody has.
+    #[must_use]
+    fn wait(&self, stop: &Stop, wait: Duration) -> bool {
+        stop.wait(wait)
+    }
+}
+
+/// Chance. The one place from which `stream` takes it.
+pub trait Chance: Send + Sync + 'static {
+    /// 128 bits that nobody else gets.
+    ///
+    /// # Errors
+    /// `Lost` where there are none to be had.
+    fn bits(&self) -> Result<[u8; 16], LogError>;
 }
 
 /// The wall clock. Tests and the simulator have others.

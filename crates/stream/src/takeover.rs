@@ -9,15 +9,14 @@ use bytes::Bytes;
 use events::{Destination, Offset, Record, Timestamp, planted};
 
 use crate::acks::wishes;
-use crate::broker::{
-    Broker, Clock, Entry, Key, LaneId, Log, LogError, Snapshot, Snapshots, Source,
-};
+use crate::broker::{Broker, Entry, Key, LaneId, Log, LogError, Snapshot, Snapshots, Source};
 use crate::journal::{Announce, Decide, FORMAT, Origin, Owner, Written};
 use crate::limits::Limits;
 use crate::reader::{Context, ReadError, Ruling};
 use crate::service::{Journaled, Service, Stored};
 use crate::snapshot::read_marker;
 use crate::states::States;
+use crate::stop::Clock;
 
 /// Why a lane is not active.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

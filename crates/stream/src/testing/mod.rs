@@ -15,6 +15,7 @@ use events::{Header, Offset, Outgoing, Partition, Place, Record, Timestamp, Topi
 
 use crate::broker::*;
 use crate::snapshot::read_marker;
+use crate::stop::Clock;
 use told::{Told, check_proposed, lowest_unanswered, told};
 
 /// What befalls an append.

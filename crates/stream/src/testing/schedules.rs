@@ -7,12 +7,13 @@ use proptest::prelude::*;
 use super::tally::{Tally, is_answer, text_of};
 use super::told::lowest_unanswered;
 use super::{Fate, Memory, MemoryLog, MemorySnapshots};
-use crate::broker::{Broker, Clock, LaneId, Log, Source};
+use crate::broker::{Broker, LaneId, Log, Source};
 use crate::journal::{Origin, Owner, Written};
 use crate::lane::{Blame, Given, Lane};
 use crate::limits::Limits;
 use crate::reader::{Context, Ruling};
 use crate::snapshot::Writer;
+use crate::stop::Clock;
 use crate::takeover::{End, take_over};
 
 #[derive(Clone, Debug)]
