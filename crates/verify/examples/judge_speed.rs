@@ -21,6 +21,7 @@ struct Owned {
     value: Vec<u8>,
 }
 
+#[allow(clippy::disallowed_methods, reason = "it measures time")]
 fn main() -> std::io::Result<()> {
     let records = records();
     let mut judge = Judge::new(Options { quiet_ms: Some(0), ..Options::default() });

@@ -17,12 +17,12 @@ use crate::verbs::read_text;
 
 /// Reads, judges, tells.
 pub(crate) fn run(given: &Verify, config: &Config, output: Output) -> Result<(), Failure> {
-    let report = match &given.data {
+    let judged = match &given.data {
         Some(folder) => judge(&open(existing(folder)?, config)?, given)?,
         None => judge(&connect(config)?, given)?,
     };
-    output.either(&value(&report), || text(&report))?;
-    match report.violations_total {
+    output.either(&value(&judged), || text(&judged))?;
+    match judged.report.violations_total {
         0 => Ok(()),
         1 => Err(Failure::failed("a promise is broken").next("docs/reference/verify.md")),
         count => Err(Failure::failed(format!("promises are broken, {count} times"))
@@ -41,10 +41,21 @@ fn existing(folder: &Path) -> Result<&Path, Failure> {
     }
 }
 
-fn judge<B: Broker>(broker: &B, given: &Verify) -> Result<Report, Failure> {
-    let topics =
-        broker.inventory().map_err(|error| lost("the topics can not be listed", &error))?;
+/// What was found, and by what.
+struct Judged {
+    report: Report,
+    /// Topics that are not kept from their beginning on.
+    cut: Vec<events::Topic>,
+}
+
+fn judge<B: Broker>(broker: &B, given: &Verify) -> Result<Judged, Failure> {
+    let names =
+        broker.inventory().map_err(|error| lost("the topics can not be listed", &error))?.topics;
     let inbox = broker.topics().inbox();
+    if !names.contains(&inbox) {
+        let message = format!("there is no topic {inbox}: nothing to judge");
+        return Err(Failure::not_found(message).next("pavane config, for kafka.prefix"));
+    }
     let prefix = inbox.as_str().strip_suffix("inbox").unwrap_or_default();
     let mut judge = Judge::new(Options {
         prefix: prefix.to_owned(),
@@ -61,9 +72,9 @@ fn judge<B: Broker>(broker: &B, given: &Verify) -> Result<Report, Failure> {
             judge.book(&effect);
         }
     }
-    reading::read(broker, topics.topics, &mut judge)
+    let cut = reading::read(broker, names, &mut judge)
         .map_err(|error| lost("the topics can not be read", &error))?;
-    Ok(judge.finish())
+    Ok(Judged { report: judge.finish(), cut })
 }
 
 fn rows(counts: &Counts) -> Vec<(&'static str, u64)> {
@@ -103,7 +114,9 @@ fn rows(counts: &Counts) -> Vec<(&'static str, u64)> {
     ]
 }
 
-fn value(report: &Report) -> Value {
+fn value(judged: &Judged) -> Value {
+    let Judged { report, cut } = judged;
+    let cut: Vec<&str> = cut.iter().map(events::Topic::as_str).collect();
     let counts: serde_json::Map<String, Value> =
         rows(&report.counts).into_iter().map(|(name, n)| (name.to_owned(), n.into())).collect();
     let violations: Vec<Value> = report.violations.iter().map(violation).collect();
@@ -111,6 +124,7 @@ fn value(report: &Report) -> Value {
         "ok": report.violations_total == 0,
         "invariants": Invariant::ALL.len(),
         "counts": counts,
+        "cut": cut,
         "violations_total": report.violations_total,
         "violations": violations,
     })
@@ -140,7 +154,8 @@ fn violation(found: &Violation) -> Value {
     })
 }
 
-fn text(report: &Report) -> String {
+fn text(judged: &Judged) -> String {
+    let Judged { report, cut } = judged;
     let counted = rows(&report.counts).into_iter();
     let counted = counted.map(|(name, n)| [name.replace('_', " "), n.to_string()]);
     let mut out = table(["JUDGED", ""], counted);
@@ -157,8 +172,20 @@ fn text(report: &Report) -> String {
     if total > shown {
         out.push_str(&format!("\n\nand {} more", total - shown));
     }
+    out.push_str("\n");
+    if report.counts.runs == 0 {
+        out.push_str("\nno run was judged");
+    }
+    if report.counts.effects == 0 {
+        out.push_str("\nno books were given: what participants did was not judged");
+    }
+    for topic in cut {
+        let said = "is not kept from its beginning on: what is missing there was not judged";
+        out.push_str(&format!("\n{topic} {said}"));
+    }
     if total == 0 {
-        out.push_str(&format!("\n\nall {} invariants hold", Invariant::ALL.len()));
+        let count = Invariant::ALL.len();
+        out.push_str(&format!("\nnothing that was judged breaks one of {count} invariants"));
     }
     out
 }

@@ -14,16 +14,17 @@ use crate::output::Output;
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Gives the judge all that it can judge: definitions, then inbox, events and tasks, then dead letters and
-/// the records that they came from.
+/// the records that they came from. Says which topics are no longer kept from their beginning.
 pub(super) fn read<B: Broker>(
     broker: &B,
     names: BTreeSet<Topic>,
     judge: &mut Judge,
-) -> Result<(), LogError> {
+) -> Result<Vec<Topic>, LogError> {
     let topics = broker.topics();
     let mut heard = BTreeSet::new();
+    let mut cut = Vec::new();
     let definitions = vec![topics.definitions()];
-    pass(broker, definitions, judge, |record| {
+    pass(broker, definitions, judge, &mut cut, |record| {
         let deployment = record.value.as_deref().and_then(|value| Deployment::decode(value).ok());
         let named = deployment.iter().flat_map(Deployment::topics);
         heard.extend(named.map(|topic| topics.dead_letters(&topic.into())));
@@ -39,9 +40,11 @@ pub(super) fn read<B: Broker>(
     let letters: Vec<Topic> = others.into_iter().filter(letters).collect();
     // What there is not has nothing in it.
     judge.whole(topics.dead_letters(&topics.inbox()).as_str());
-    pass(broker, main, judge, |_| {})?;
+    // Compaction takes from the definitions by design.
+    cut.clear();
+    pass(broker, main, judge, &mut cut, |_| {})?;
     let mut sources: BTreeMap<Topic, BTreeMap<Partition, (Offset, Offset)>> = BTreeMap::new();
-    pass(broker, letters, judge, |record| {
+    pass(broker, letters, judge, &mut cut, |record| {
         if let Some((topic, partition, offset)) = source(record).filter(|(it, ..)| !is_ours(it)) {
             let range = sources.entry(topic).or_default().entry(partition);
             let range = range.or_insert((offset, offset + 1));
@@ -63,7 +66,7 @@ pub(super) fn read<B: Broker>(
         }
         reach(broker, vec![(topic, Start::At(starts))], wanted, judge, |_| {})?;
     }
-    Ok(())
+    Ok(cut)
 }
 
 /// Where a dead letter's record came from.
@@ -74,19 +77,21 @@ fn source(record: &Record) -> Option<(Topic, Partition, Offset)> {
     Some((text("__dlq.errors.topic")?.into(), partition, offset))
 }
 
-/// Whole topics.
+/// Whole topics; `cut` is told of those whose beginning is gone.
 fn pass<B: Broker>(
     broker: &B,
     topics: Vec<Topic>,
     judge: &mut Judge,
+    cut: &mut Vec<Topic>,
     heed: impl FnMut(&Record),
 ) -> Result<(), LogError> {
     let mut wanted = BTreeMap::new();
     let mut from = Vec::new();
     for topic in topics {
         let Some(kept) = broker.kept(&topic)? else { continue };
-        if kept.iter().all(|range| range.start == 0) {
-            judge.whole(topic.as_str());
+        match kept.iter().all(|range| range.start == 0) {
+            true => judge.whole(topic.as_str()),
+            false => cut.push(topic.clone()),
         }
         for (range, partition) in kept.into_iter().zip(0..) {
             if range.start < range.end {
