@@ -172,7 +172,7 @@ fn text(judged: &Judged) -> String {
     if total > shown {
         out.push_str(&format!("\n\nand {} more", total - shown));
     }
-    out.push_str("\n");
+    out.push('\n');
     if report.counts.runs == 0 {
         out.push_str("\nno run was judged");
     }
