@@ -81,6 +81,7 @@ pub fn checks<S: Stand>() -> Vec<Check<S>> {
         a_follower_sees_everything
         a_follower_begins_where_it_is_told
         what_is_kept_is_said
+        what_there_is_is_told
         a_topic_is_made_once
         a_wait_ends_when_something_arrives
     }
@@ -679,6 +680,22 @@ pub fn what_is_kept_is_said<S: Stand>(stand: &S) {
     assert_eq!(broker.kept(&Topic::from(format!("{topic}.none"))), Ok(None));
     let inbox = broker.kept(&broker.topics().inbox()).unwrap().unwrap();
     assert_eq!(inbox.len(), usize::try_from(LANES).unwrap());
+}
+
+/// Topics that there are, and those that somebody reads, are told.
+pub fn what_there_is_is_told<S: Stand>(stand: &S) {
+    let broker = stand.fresh();
+    let (topic, other) = (ten_records(&broker), broker.topics().inbox());
+    let before = broker.inventory().unwrap();
+    assert!(before.topics.contains(&topic) && before.topics.contains(&other), "{before:?}");
+    assert!(!before.read.contains(&topic), "nobody reads it yet");
+    let share = Share::Records { topics: vec![topic.clone()], starts: Vec::new() };
+    let mut feed = broker.join(&broker.topics().group("told"), share).unwrap();
+    let deadline = Instant::now() + PATIENCE;
+    while !broker.inventory().unwrap().read.contains(&topic) {
+        assert!(Instant::now() < deadline, "nobody is told to read {topic}");
+        let _ = feed.next(GLANCE).unwrap();
+    }
 }
 
 /// Making a topic that there is changes nothing, and says so.

@@ -19,8 +19,8 @@ use local::{
     Durability, Local, LocalFeed, LocalFollow, LocalLog, LocalOutlet, LocalSnapshots, Options,
 };
 use stream::{
-    Broker, Created, Entry, Fed, Feed, Follow, Key, LaneId, Log, LogError, Outlet, Purpose,
-    SendError, Settled, Share, Snapshot, Snapshots, Source, Start, SystemClock, Ticket,
+    Broker, Created, Entry, Fed, Feed, Follow, Inventory, Key, LaneId, Log, LogError, Outlet,
+    Purpose, SendError, Settled, Share, Snapshot, Snapshots, Source, Start, SystemClock, Ticket,
 };
 use tests::contract::{LANES, Stand, checks};
 
@@ -50,12 +50,13 @@ enum Fault {
     FollowersSeeDouble,
     FollowersBeginAtTheFirst,
     OneTooManyIsKept,
+    AllAreRead,
     TopicsAreAlwaysNew,
     NobodyWaits,
 }
 
 /// Which check finds which fault, and what it says.
-const FOUND: [(&str, Fault, &str); 28] = {
+const FOUND: [(&str, Fault, &str); 29] = {
     use Fault::*;
     [
         ("offsets_returned_are_offsets_read", OffsetsAreOneTooHigh, "left == right"),
@@ -92,6 +93,7 @@ const FOUND: [(&str, Fault, &str); 28] = {
         ("a_follower_sees_everything", FollowersSeeDouble, "more came"),
         ("a_follower_begins_where_it_is_told", FollowersBeginAtTheFirst, "more came"),
         ("what_is_kept_is_said", OneTooManyIsKept, "left == right"),
+        ("what_there_is_is_told", AllAreRead, "nobody reads it yet"),
         ("a_topic_is_made_once", TopicsAreAlwaysNew, "left == right"),
         ("a_wait_ends_when_something_arrives", NobodyWaits, "ended with nothing"),
     ]
@@ -231,6 +233,14 @@ impl Broker for Faulty {
     fn create(&self, topic: &Topic, purpose: Purpose) -> Result<Created, LogError> {
         let created = self.local.create(topic, purpose)?;
         Ok(if self.fault == Fault::TopicsAreAlwaysNew { Created::Now } else { created })
+    }
+
+    fn inventory(&self) -> Result<Inventory, LogError> {
+        let mut inventory = self.local.inventory()?;
+        if self.fault == Fault::AllAreRead {
+            inventory.read = inventory.topics.clone();
+        }
+        Ok(inventory)
     }
 }
 

@@ -82,6 +82,7 @@ tests! {
     a_follower_sees_everything
     a_follower_begins_where_it_is_told
     what_is_kept_is_said
+    what_there_is_is_told
     a_topic_is_made_once
     a_wait_ends_when_something_arrives
 }

@@ -12,6 +12,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use events::AgentName;
+use serde_json::{Value, json};
 use stream::{Broker, Follow, Purpose, Start};
 use system::{PATIENCE, System};
 use tests::outside::{
@@ -23,14 +24,14 @@ struct OnKafka {
     api: Api,
     broker: Arc<kafka::Kafka>,
     groups: AtomicUsize,
-    _system: System,
+    system: System,
 }
 
 impl OnKafka {
     fn start() -> Self {
         let system = System::start("outside");
         let (api, broker) = (Api::at(&system.url()), Arc::new(system.broker()));
-        Self { api, broker, groups: AtomicUsize::new(0), _system: system }
+        Self { api, broker, groups: AtomicUsize::new(0), system }
     }
 }
 
@@ -72,6 +73,34 @@ impl World for OnKafka {
     }
 }
 
+/// `pavane check --live` on a topic that nobody has made, and one that stands.
+///
+/// shows: P4
+fn a_topic_that_does_not_exist_is_named(world: &OnKafka) {
+    let topic = world.system.topic("live.orders");
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("live.yaml");
+    let check = |topic: &str| -> Value {
+        let saga = format!(
+            "version: \"2.0\"
+name: live
+key: ${{inputs.k}}
+inputs: [{{name: k, type: string}}]
+tasks: [{{id: told, await: {topic}/Placed, timeout: 1h}}]
+"
+        );
+        std::fs::write(&file, saga).unwrap();
+        let said = world.system.try_pavane(&["check", file.to_str().unwrap(), "--live"]);
+        serde_json::from_slice(&said.stdout).unwrap()
+    };
+    let sound = check(&topic);
+    assert_eq!((&sound["ok"], &sound["not_asked"]), (&json!(true), &json!(["E602"])), "{sound}");
+    let found = check(&format!("{topic}s"));
+    let first = &found["diagnostics"][0];
+    assert_eq!((&first["code"], &first["line"]), (&json!("E601"), &json!(5)), "{found}");
+    assert_eq!(first["label"], format!("did you mean `{topic}`?"), "{found}");
+}
+
 /// One system for all of them, so that they are in each other's way as they would be.
 ///
 /// shows: G1, G2, G3, G4, G5, G6, G7, G8, G9, G10
@@ -87,5 +116,6 @@ fn sagas_keep_their_word_on_kafka() {
         for run in runs {
             scope.spawn(move || run(world));
         }
+        scope.spawn(|| a_topic_that_does_not_exist_is_named(world));
     });
 }

@@ -97,6 +97,10 @@ fn orders_from_a_foreign_client_end_as_the_saga_says_and_poison_blocks_nothing()
     let at = |kind: &str| declined.iter().position(|one| *one == kind).unwrap();
     assert!(at("pavane.TaskFailed") < at("pavane.CompensationStarted"));
     assert!(at("pavane.CompensationStarted") < at("pavane.WorkflowFailed"));
+    let judged = system.judged();
+    for (name, expect) in [("runs", 5), ("ended", 5), ("dead_letters", 4), ("unjudged", 0)] {
+        assert_eq!(judged[name], expect, "{name}: {judged}");
+    }
 }
 
 /// shows: A1, I4, Q1
@@ -132,6 +136,8 @@ fn orders_survive_the_coordinators_death_and_the_books_add_up() {
     for (id, bodies) in commands {
         assert_eq!(bodies.len(), 1, "same-again: {id} came with {} bodies", bodies.len());
     }
+    let judged = system.judged();
+    assert_eq!(judged["ended"], ORDERS_PLACED, "{judged}");
 }
 
 /// shows: A4, Q1
@@ -148,4 +154,6 @@ fn a_participant_with_a_foreign_client_does_and_undoes() {
     assert_eq!(undone["error"]["code"], "rude");
     let again = system.start_workflow("greeting", &json!({"name": "ada"}));
     assert_eq!(again["run"], done["run"], "the same start finds the same workflow");
+    let judged = system.judged();
+    assert_eq!(judged["ended"], 2, "{judged}");
 }

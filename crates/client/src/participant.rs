@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use events::AgentName;
+use events::{AgentName, planted};
 use serde_json::Value;
 use tracing::{debug, error};
 
@@ -132,10 +132,12 @@ impl<L: Ledger> Participant<L> {
         let mut look = self.look(command)?;
         let unsure = match &look.mark {
             // First of all, or a command that is repeated late would deny what was done.
+            Some(Mark::Done { .. }) if planted("done-twice") => false,
             Some(Mark::Done { output }) => {
                 let answer = Answer::Completed(output.clone());
                 return look.keep_epoch(command, answer);
             }
+            Some(Mark::Undone | Mark::Barred) if planted("done-after-undone") => false,
             Some(Mark::Undone | Mark::Barred) => {
                 let message = format!("`{}` was undone before", command.idempotency_key);
                 let failure = Failure::refused("already_undone", message);
@@ -181,6 +183,7 @@ impl<L: Ledger> Participant<L> {
                 return Ok(Answer::NothingToUndo);
             }
             Some(Mark::Barred) => return look.keep_epoch(command, Answer::NothingToUndo),
+            Some(Mark::Undone) if planted("undone-twice") => None,
             Some(Mark::Undone) => return look.keep_epoch(command, Answer::Completed(Value::Null)),
             Some(Mark::Done { output }) => Some(output),
             Some(Mark::Unsure) => None,

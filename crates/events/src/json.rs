@@ -56,6 +56,35 @@ impl Json {
     }
 }
 
+/// How many lists and maps stand within one another in a text that should be JSON; told without reading it as
+/// JSON, so that what is nested too deep is not taken in.
+#[must_use]
+pub fn nesting(json: &[u8]) -> usize {
+    let (mut depth, mut deepest) = (0_usize, 0);
+    let mut bytes = json.iter();
+    while let Some(byte) = bytes.next() {
+        match byte {
+            b'[' | b'{' => {
+                depth += 1;
+                deepest = deepest.max(depth);
+            }
+            b']' | b'}' => depth = depth.saturating_sub(1),
+            b'"' => {
+                // To the end of the text; what is escaped is passed over.
+                while let Some(byte) = bytes.next()
+                    && *byte != b'"'
+                {
+                    if *byte == b'\\' {
+                        bytes.next();
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
+    deepest
+}
+
 impl fmt::Display for Json {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         out.write_str(&self.0)
@@ -81,5 +110,26 @@ impl<C> Encode<C> for Json {
 impl<'b, C> Decode<'b, C> for Json {
     fn decode(from: &mut Decoder<'b>, _: &mut C) -> Result<Self, minicbor::decode::Error> {
         Ok(Self::from_trusted(from.str()?))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nesting_counts_brackets_outside_of_texts() {
+        for (json, depth) in [
+            ("", 0),
+            ("7", 0),
+            ("[]", 1),
+            (r#"{"a":[1,{"b":2}],"c":[]}"#, 3),
+            (r#"["[[[[", "\"[[", {"]": "\\"}]"#, 2),
+            ("[[[[", 4),
+            ("]]]][", 1),
+            (r#""[[["#, 0),
+        ] {
+            assert_eq!(nesting(json.as_bytes()), depth, "{json}");
+        }
     }
 }

@@ -10,6 +10,7 @@ mod json;
 mod lifecycle;
 mod names;
 mod placement;
+mod planted;
 mod record;
 mod schemas;
 mod subject;
@@ -18,10 +19,11 @@ mod time;
 pub use dead_letter::{Class, Refusal, dead_command, dead_letter};
 pub use deployment::{Deployment, StartsAt};
 pub use id::{AgentName, Run, SagaName, TaskId, Topic, Version, WorkflowId, saga_name_of};
-pub use json::Json;
+pub use json::{Json, nesting};
 pub use lifecycle::{By, CodecError, How, Lifecycle, Problem, SchemaName, What};
 pub use names::{Topics, ce_type, header};
 pub use placement::partition_of;
+pub use planted::{plant, planted};
 pub use record::{
     Destination, Header, HeaderName, HeaderWriter, Offset, Outgoing, Partition, Payload, Place,
     Record,

@@ -1,5 +1,6 @@
 //! Questions about topics and changes to them.
 
+use std::collections::BTreeSet;
 use std::future::Future;
 use std::pin::pin;
 use std::sync::Arc;
@@ -79,6 +80,14 @@ impl Admin {
         let replication =
             found.partitions().first().map_or(0, |partition| partition.replicas().len());
         Ok((partitions > 0).then_some(Standing { partitions, replication }))
+    }
+
+    /// All topics but Kafka's own.
+    pub(crate) fn names(&self) -> Result<BTreeSet<Topic>, LogError> {
+        let lost = |error: ClientError| LogError::Lost(format!("asking for all topics: {error}"));
+        let metadata = self.metadata(None, settings::ASK).map_err(lost)?;
+        let names = metadata.topics().iter().map(|topic| topic.name());
+        Ok(names.filter(|name| !name.starts_with("__")).map(Topic::from).collect())
     }
 
     /// How many partitions a topic has; `None` where there is no such topic.

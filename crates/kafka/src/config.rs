@@ -26,6 +26,11 @@ pub struct Config {
     /// Copies of each partition of the topics that we make; -1 leaves it to the brokers. Default -1.
     #[serde(default = "default_replication")]
     pub replication: i32,
+    /// A member of a group that was not heard of for so long is taken for dead, milliseconds; its lanes and
+    /// partitions go to others. Default 6000: the least that brokers allow unless their
+    /// `group.min.session.timeout.ms` is set. What they refuse is an error wherever a group is joined.
+    #[serde(default = "default_session_timeout_ms")]
+    pub session_timeout_ms: u32,
     /// Settings of librdkafka, passed on as they are: TLS and SASL (`security.protocol`, `ssl.*`,
     /// `sasl.*`), addresses, buffers. Those on which the protocol rests are refused.
     #[serde(default)]
@@ -81,6 +86,7 @@ impl Config {
             application: None,
             partitions: default_partitions(),
             replication: default_replication(),
+            session_timeout_ms: default_session_timeout_ms(),
             properties: Properties::default(),
             schema_registry: None,
         }
@@ -105,6 +111,14 @@ impl Config {
         if self.partitions == 0 {
             return Err(KafkaError::Config("`partitions` must be at least 1".to_owned()));
         }
+        if !SESSION_TIMEOUT_MS.contains(&self.session_timeout_ms) {
+            return Err(KafkaError::Config(format!(
+                "`session_timeout_ms` must be from {} to {}, and is {}",
+                SESSION_TIMEOUT_MS.start(),
+                SESSION_TIMEOUT_MS.end(),
+                self.session_timeout_ms
+            )));
+        }
         match self.properties.0.keys().find_map(|name| Some((name, reserved(name)?))) {
             Some((name, why)) => {
                 Err(KafkaError::ReservedProperty { name: name.clone(), why: why.to_owned() })
@@ -125,6 +139,14 @@ const fn default_partitions() -> u32 {
 const fn default_replication() -> i32 {
     -1
 }
+
+const fn default_session_timeout_ms() -> u32 {
+    6_000
+}
+
+/// Below, a pause of the machine is taken for a death; above is librdkafka's `max.poll.interval.ms`, by which
+/// a member must have been heard of that hangs.
+const SESSION_TIMEOUT_MS: std::ops::RangeInclusive<u32> = 250..=300_000;
 
 /// Why a property is not the user's to set; `None` where it is.
 fn reserved(name: &str) -> Option<&'static str> {
@@ -150,6 +172,8 @@ fn reserved(name: &str) -> Option<&'static str> {
             "who holds what is shared out by our own groups"
         }
         "partitioner" | "partitioner_cb" => "keys are placed by murmur2, as Java's client does",
+        "session.timeout.ms" => "use `session_timeout_ms`",
+        "heartbeat.interval.ms" => "it follows from `session_timeout_ms`",
         "enable.partition.eof" | "check.crcs" => "readers depend on it",
         "message.timeout.ms" | "delivery.timeout.ms" | "delivery.report.only.error" => {
             "what was not acknowledged is judged by it"
@@ -227,6 +251,15 @@ mod tests {
         let mut config = Config::at("broker:9092");
         config.properties.0.insert("security.protocol".to_owned(), "ssl".to_owned());
         config.check().unwrap();
+    }
+
+    #[test]
+    fn a_session_timeout_that_no_broker_would_keep_is_refused() {
+        for (wanted, is_good) in [(0, false), (249, false), (250, true), (300_001, false)] {
+            let config = Config { session_timeout_ms: wanted, ..Config::at("broker:9092") };
+            let error = config.check().err().map(|error| error.to_string());
+            assert_eq!(error.is_none(), is_good, "{wanted}: {error:?}");
+        }
     }
 
     #[test]

@@ -1,27 +1,26 @@
 //! A member of a consumer group: its share of the records, or of the lanes.
 
+mod membership;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, mpsc};
 use std::time::{Duration, Instant};
 
 use events::{Offset, Outgoing, Partition, Topic};
-use rdkafka::config::{FromClientConfigAndContext as _, RDKafkaLogLevel};
-use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer, ConsumerContext};
-use rdkafka::error::{KafkaError as ClientError, KafkaResult};
-use rdkafka::types::RDKafkaRespErr;
-use rdkafka::{ClientContext, Message as _, TopicPartitionList};
+use rdkafka::config::FromClientConfigAndContext as _;
+use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
+use rdkafka::error::{KafkaError as ClientError, RDKafkaErrorCode as Code};
+use rdkafka::{Message as _, TopicPartitionList};
 use stream::{Fed, Feed, LaneId, LogError, Outlet, Settled, Share, Ticket};
 use tracing::{debug, error, info, warn};
+
+use membership::{Held, Kind, Membership, Part, name};
 
 use crate::Shared;
 use crate::deliveries::lock;
 use crate::outlet::KafkaOutlet;
 use crate::reader::{Gathered, Trouble, kept, native_partition, record, trouble};
-use crate::remarks::Remarks;
 use crate::settings;
-
-/// A partition of a topic.
-type Part = (Topic, Partition);
 
 /// A member of a group on Kafka. Leaves its group when dropped.
 pub struct KafkaFeed {
@@ -30,144 +29,14 @@ pub struct KafkaFeed {
     /// `None` only while it is being dropped.
     consumer: Option<BaseConsumer<Membership>>,
     share: Kind,
+    /// How often librdkafka is made to look whether a heartbeat is due.
+    step: Duration,
+    /// When that was last done.
+    nudged: Instant,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Kind {
-    Lanes,
-    Records,
-}
-
-/// What the group has given to this member, kept by the calls that librdkafka makes while it is polled.
-struct Membership {
-    kind: Kind,
-    remarks: Remarks,
-    state: Mutex<Held>,
-}
-
-#[derive(Default)]
-struct Held {
-    /// What is held, and the offset to give next; `None` until the first record shows it.
-    parts: BTreeMap<Part, Option<Offset>>,
-    /// Where a partition begins of which nothing was committed.
-    starts: BTreeMap<Part, Offset>,
-    generation: u64,
-    /// The group has decided, and nobody has been told.
-    news: bool,
-    /// The group's decision could not be carried out.
-    failure: Option<String>,
-}
-
-impl ClientContext for Membership {
-    fn log(&self, level: RDKafkaLogLevel, about: &str, line: &str) {
-        self.remarks.line(level, about, line);
-    }
-
-    fn error(&self, error: ClientError, reason: &str) {
-        self.remarks.error(&error, reason);
-    }
-}
-
-impl ConsumerContext for Membership {
-    fn rebalance(
-        &self,
-        consumer: &BaseConsumer<Self>,
-        decision: RDKafkaRespErr,
-        parts: &mut TopicPartitionList,
-    ) {
-        let done = if decision == RDKafkaRespErr::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS {
-            self.assigned(consumer, parts)
-        } else {
-            self.revoked(consumer, parts)
-        };
-        let mut held = lock(&self.state);
-        held.generation += 1;
-        held.news = true;
-        if let Err(error) = done {
-            held.failure = Some(format!("taking over a share of the group's: {error}"));
-        }
-    }
-
-    fn commit_callback(&self, result: KafkaResult<()>, _: &TopicPartitionList) {
-        // Committed offsets only save work after a crash; the next commit covers this one.
-        if let Err(error) = result {
-            metrics::counter!("pavane_kafka_commits_failed_total").increment(1);
-            debug!(%error, "offsets were not committed");
-        }
-    }
-}
-
-impl Membership {
-    fn assigned(
-        &self,
-        consumer: &BaseConsumer<Self>,
-        parts: &TopicPartitionList,
-    ) -> KafkaResult<()> {
-        match self.kind {
-            Kind::Lanes => {
-                // Records are the lanes' own business: nothing is fetched here.
-                let mut places = TopicPartitionList::new();
-                for part in parts.elements() {
-                    let end = rdkafka::Offset::End;
-                    places.add_partition_offset(part.topic(), part.partition(), end)?;
-                }
-                consumer.incremental_assign(&places)?;
-                consumer.pause(&places)?;
-                let mut held = lock(&self.state);
-                held.parts.extend(named(parts).map(|part| (part, None)));
-            }
-            Kind::Records => {
-                let committed = consumer.committed_offsets(parts.clone(), settings::ASK)?;
-                let starts = lock(&self.state).starts.clone();
-                let mut places = TopicPartitionList::new();
-                let mut first = BTreeMap::new();
-                for part in committed.elements() {
-                    part.error()?;
-                    let name = name(part.topic(), part.partition());
-                    // Anything but an offset says that nothing was committed yet.
-                    let place = if let rdkafka::Offset::Offset(offset) = part.offset() {
-                        Some(offset)
-                    } else {
-                        starts.get(&name).copied()
-                    };
-                    let from = place.map_or(rdkafka::Offset::Beginning, rdkafka::Offset::Offset);
-                    places.add_partition_offset(part.topic(), part.partition(), from)?;
-                    first.insert(name, place);
-                }
-                consumer.incremental_assign(&places)?;
-                lock(&self.state).parts.extend(first);
-            }
-        }
-        Ok(())
-    }
-
-    fn revoked(
-        &self,
-        consumer: &BaseConsumer<Self>,
-        parts: &TopicPartitionList,
-    ) -> KafkaResult<()> {
-        {
-            let mut held = lock(&self.state);
-            for part in named(parts) {
-                held.parts.remove(&part);
-            }
-        }
-        consumer.incremental_unassign(parts)
-    }
-}
-
-fn name(topic: &str, partition: i32) -> Part {
-    (Topic::from(topic), Partition::try_from(partition).unwrap_or_default())
-}
-
-fn named(parts: &TopicPartitionList) -> impl Iterator<Item = Part> {
-    parts
-        .elements()
-        .into_iter()
-        .map(|part| name(part.topic(), part.partition()))
-        .collect::<Vec<_>>()
-        .into_iter()
-}
+/// Of a member's steps.
+const STEP_MAX: Duration = Duration::from_millis(250);
 
 impl KafkaFeed {
     pub(crate) fn join(shared: Arc<Shared>, group: &str, share: Share) -> Result<Self, LogError> {
@@ -175,7 +44,11 @@ impl KafkaFeed {
         let held = Held { starts, ..Held::default() };
         let membership =
             Membership { kind, remarks: shared.remarks.clone(), state: Mutex::new(held) };
-        let settings = settings::member(&shared.config, group);
+        let heartbeat = match kind {
+            Kind::Lanes => settings::lane_heartbeat(&shared.config),
+            Kind::Records => settings::heartbeat(&shared.config),
+        };
+        let settings = settings::member(&shared.config, group, heartbeat);
         let consumer = BaseConsumer::from_config_and_context(&settings, membership)
             .map_err(|error| LogError::Lost(format!("no member of the group {group}: {error}")))?;
         let feed = Self {
@@ -183,6 +56,8 @@ impl KafkaFeed {
             shared,
             consumer: Some(consumer),
             share: kind,
+            step: (heartbeat / 2).min(STEP_MAX),
+            nudged: Instant::now(),
         };
         feed.subscribe(&topics)?;
         Ok(feed)
@@ -219,6 +94,34 @@ impl KafkaFeed {
             }
             Kind::Lanes | Kind::Records => Ok(None),
         }
+    }
+
+    /// Makes librdkafka look whether a heartbeat is due. Its main thread sleeps until it is asked something,
+    /// and else for up to a second (librdkafka 2.12, `rd_kafka_thread_main`): heartbeats that are meant to
+    /// be closer would come a second apart. This question is answered by that thread, without the network.
+    fn nudge(&mut self) -> Result<(), LogError> {
+        if self.nudged.elapsed() < self.step {
+            return Ok(());
+        }
+        self.nudged = Instant::now();
+        match self.consumer()?.assignment() {
+            Ok(_) => Ok(()),
+            Err(error) => Err(LogError::Lost(format!("asking the group's member: {error}"))),
+        }
+    }
+
+    /// An error after which librdkafka goes on by itself, unless the brokers will never let this member in.
+    fn passing(&self, error: &ClientError) -> Result<(), LogError> {
+        if error.rdkafka_error_code() == Some(Code::InvalidSessionTimeout) {
+            let wanted = self.shared.config.session_timeout_ms;
+            return Err(LogError::Lost(format!(
+                "the brokers allow no session timeout of {wanted} ms: set `kafka.session_timeout_ms` to \
+                 at least their `group.min.session.timeout.ms` (6000 unless set) and at most their \
+                 `group.max.session.timeout.ms`, or change theirs"
+            )));
+        }
+        debug!(%error, "the group's member goes on");
+        Ok(())
     }
 
     /// Some partition's place is not there any more. Which one, librdkafka does not say.
@@ -294,9 +197,10 @@ impl Feed for KafkaFeed {
             {
                 return Ok(lanes);
             }
+            self.nudge()?;
             let consumer = self.consumer()?;
             let patience = gathered.patience(deadline);
-            match consumer.poll(patience) {
+            match consumer.poll(patience.min(self.step)) {
                 None if patience.is_zero() => break,
                 None => {}
                 Some(Ok(message)) => {
@@ -314,7 +218,7 @@ impl Feed for KafkaFeed {
                 Some(Err(error)) => match trouble(&error) {
                     Trouble::End => {}
                     Trouble::OutOfRange => self.recover()?,
-                    Trouble::Passing => debug!(%error, "the group's member goes on"),
+                    Trouble::Passing => self.passing(&error)?,
                     Trouble::Final(reason) => return Err(LogError::Lost(reason)),
                 },
             }

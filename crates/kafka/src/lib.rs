@@ -9,6 +9,7 @@ mod config;
 mod deliveries;
 mod feed;
 mod follow;
+mod groups;
 mod log;
 mod outlet;
 mod raw;
@@ -25,7 +26,7 @@ use std::sync::Arc;
 use events::{Offset, Outgoing, Place, Schema, Topic, Topics};
 use rdkafka::consumer::BaseConsumer;
 use rdkafka::error::KafkaError as ClientError;
-use stream::{Broker, Created, LaneId, LogError, Purpose, SendError, Share, Start};
+use stream::{Broker, Created, Inventory, LaneId, LogError, Purpose, SendError, Share, Start};
 
 pub use config::{Config, KafkaError, Properties, SchemaRegistry};
 pub use feed::KafkaFeed;
@@ -165,5 +166,13 @@ impl Broker for Kafka {
     fn create(&self, topic: &Topic, purpose: Purpose) -> Result<Created, LogError> {
         let inbox = self.shared.admin.partitions(&self.topics().inbox())?;
         topics::create(self, topic, purpose, inbox.unwrap_or(self.shared.config.partitions))
+    }
+
+    /// As the trait says. Members of groups of Kafka's newer protocol (KIP-848) are told to newer
+    /// administrative clients alone, and are not in it.
+    fn inventory(&self) -> Result<Inventory, LogError> {
+        let topics = self.shared.admin.names()?;
+        let read = groups::read(&self.shared.committed)?;
+        Ok(Inventory { topics, read, makes_users_topics: false })
     }
 }

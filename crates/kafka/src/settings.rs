@@ -39,6 +39,8 @@ pub(crate) const LOAD_STALL: Duration = Duration::from_secs(60);
 pub(crate) const QUEUE_FULL_WAIT: Duration = Duration::from_secs(5);
 /// How long a member may take to leave its group in order.
 pub(crate) const LEAVE_WAIT: Duration = Duration::from_secs(5);
+/// See [`lane_heartbeat`].
+const LANE_HEARTBEAT_MAX: Duration = Duration::from_millis(100);
 /// Most records that one read gives.
 pub(crate) const READ_RECORDS_MAX: usize = 1_000;
 /// Most bytes of values that one read gives, but for the last record.
@@ -118,13 +120,6 @@ const CONSUMER_FIXED: &[Setting] = &[
     ("allow.auto.create.topics", "false"),
 ];
 
-/// For members of groups.
-const MEMBER: &[Setting] = &[
-    // A member that died is replaced after so long: Kafka's least allowed by default.
-    ("session.timeout.ms", "6000"),
-    ("heartbeat.interval.ms", "1500"),
-];
-
 /// For members of groups: what the protocol rests on.
 const MEMBER_FIXED: &[Setting] = &[
     // The protocol that librdkafka has had for longest; a joining member takes no more than its share.
@@ -186,12 +181,28 @@ pub(crate) fn uncommitted_reader(config: &Config) -> ClientConfig {
     reader(config, "read_uncommitted")
 }
 
-/// A member of a group.
-pub(crate) fn member(config: &Config, group: &str) -> ClientConfig {
+/// A member of a group, whose heartbeats are so far apart.
+pub(crate) fn member(config: &Config, group: &str, heartbeat: Duration) -> ClientConfig {
     let fixed = [CONSUMER_FIXED, MEMBER_FIXED];
-    let mut client = client(config, "member", Side::Reads, &[CONSUMER, MEMBER], &fixed);
-    client.set("isolation.level", "read_committed").set("group.id", group);
+    let mut client = client(config, "member", Side::Reads, &[CONSUMER], &fixed);
     client
+        .set("isolation.level", "read_committed")
+        .set("group.id", group)
+        .set("session.timeout.ms", config.session_timeout_ms.to_string())
+        .set("heartbeat.interval.ms", heartbeat.as_millis().to_string());
+    client
+}
+
+/// How far apart a member's heartbeats are: three may be lost before it is taken for dead.
+pub(crate) fn heartbeat(config: &Config) -> Duration {
+    Duration::from_millis(u64::from(config.session_timeout_ms) / 4)
+}
+
+/// The same of a member of the group that shares the lanes. A member hears of a new generation by the
+/// answer to a heartbeat, and until all have heard no lane is taken over: it is this that a graceful stop
+/// waits for. They are few, and a heartbeat is small.
+pub(crate) fn lane_heartbeat(config: &Config) -> Duration {
+    heartbeat(config).min(LANE_HEARTBEAT_MAX)
 }
 
 /// Questions about topics. Without a group, so that it joins nothing and asks no coordinator.

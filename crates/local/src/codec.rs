@@ -58,7 +58,7 @@ const NULL: u32 = u32::MAX;
 
 /// A record as it is stored: its time, key, value and headers. The time is put in by the writer.
 pub(crate) fn encode(key: Option<&[u8]>, value: Option<&[&[u8]]>, headers: &[Header]) -> Vec<u8> {
-    let mut out = Vec::with_capacity(64 + size(key, value, headers) + 8 * headers.len());
+    let mut out = Vec::with_capacity(64 + size(key, value, headers));
     out.extend_from_slice(&0_i64.to_be_bytes());
     put(&mut out, key.as_ref().map(std::slice::from_ref));
     put(&mut out, value);
@@ -74,7 +74,8 @@ pub(crate) fn encode(key: Option<&[u8]>, value: Option<&[&[u8]]>, headers: &[Hea
 pub(crate) fn size(key: Option<&[u8]>, value: Option<&[&[u8]]>, headers: &[Header]) -> usize {
     let headers = headers
         .iter()
-        .map(|header| header.name.len() + header.value.as_ref().map_or(0, Bytes::len))
+        // Two lengths for each, so that headers without a byte are bounded too.
+        .map(|header| 8 + header.name.len() + header.value.as_ref().map_or(0, Bytes::len))
         .sum::<usize>();
     let value = value.map_or(0, |parts| parts.iter().map(|part| part.len()).sum());
     key.map_or(0, <[u8]>::len) + value + headers

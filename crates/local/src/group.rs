@@ -66,6 +66,16 @@ impl Groups {
         self.groups.entry(name.to_owned()).or_default()
     }
 
+    /// The topics that any member reads.
+    pub(crate) fn read(&self) -> BTreeSet<Topic> {
+        let members = self.groups.values().flat_map(|group| group.members.values());
+        let topics = members.flat_map(|member| match &member.share {
+            Share::Lanes => &[],
+            Share::Records { topics, .. } => topics.as_slice(),
+        });
+        topics.cloned().collect()
+    }
+
     pub(crate) fn member_id(&mut self) -> MemberId {
         self.next_member += 1;
         MemberId(self.next_member)

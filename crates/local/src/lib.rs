@@ -35,7 +35,9 @@ use std::path::Path;
 use std::sync::Arc;
 
 use events::{Offset, Outgoing, Place, Topic, Topics};
-use stream::{Broker, Clock, Created, LaneId, LogError, Purpose, SendError, Share, Start};
+use stream::{
+    Broker, Clock, Created, Inventory, LaneId, LogError, Purpose, SendError, Share, Start,
+};
 
 pub use error::LocalError;
 pub use feed::LocalFeed;
@@ -46,6 +48,7 @@ pub use outlet::LocalOutlet;
 pub use snapshots::LocalSnapshots;
 
 use open::Shared;
+use view::lock;
 
 /// Gives the registry's id of the schema of that name, which stands before an Avro datum.
 pub type SchemaIds = Arc<dyn Fn(&str) -> Option<u32> + Send + Sync>;
@@ -140,5 +143,10 @@ impl Broker for Local {
     /// made when a record is first sent to it.
     fn create(&self, topic: &Topic, purpose: Purpose) -> Result<Created, LogError> {
         self.0.create(topic, purpose)
+    }
+
+    fn inventory(&self) -> Result<Inventory, LogError> {
+        let read = lock(&self.0.groups).read();
+        Ok(Inventory { topics: self.0.view.names(), read, makes_users_topics: true })
     }
 }

@@ -1,6 +1,6 @@
 //! What may be seen: which topics there are and how far each partition reaches. Readers wait here.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::ops::Range;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Instant;
@@ -147,6 +147,10 @@ impl View {
     pub(crate) fn name(&self, topic: TopicId) -> Option<Topic> {
         let inner = lock(&self.0);
         inner.topics.get(usize::try_from(topic).ok()?).map(|view| view.name.clone())
+    }
+
+    pub(crate) fn names(&self) -> BTreeSet<Topic> {
+        lock(&self.0).topics.iter().map(|view| view.name.clone()).collect()
     }
 
     pub(crate) fn topics(&self) -> usize {

@@ -1,7 +1,10 @@
-//! Chains of tasks through the pure core, so many of them, for a tool that counts instructions:
-//! `cargo xtask bench core` runs it under callgrind with two counts, and prints the difference an event.
+//! Chains of tasks through the pure core, so many of them, for a tool that counts instructions. It prints how many
+//! events they were: of two runs the difference of instructions, by the difference of events, is what an event costs.
 //!
-//! Arguments: workflows, tasks of each.
+//! `cargo bench -p pavane-saga --bench count --no-run`, and then, with the path that it prints,
+//! `valgrind --tool=callgrind PATH WORKFLOWS TASKS`.
+
+#![allow(clippy::expect_used, reason = "it runs what stands in it, and nothing else")]
 
 use std::collections::BTreeMap;
 use std::hint::black_box;

@@ -27,8 +27,8 @@ pub use admit::{CorrelateError, InputError, StartError};
 pub use codec::CodecError;
 pub use decide::{Cause, Decision, Held, Unsent, decide};
 pub use definition::{
-    Checked, Colour, Diagnostic, Load, Severity, Source, bundle, check, check_all, check_beside,
-    render, schema, to_json,
+    Checked, Cluster, Colour, Diagnostic, Load, Severity, Source, bundle, check, check_all,
+    check_all_on, check_beside, render, schema, to_json,
 };
 pub use event::{Event, wants_ack};
 pub use evolve::evolve;
@@ -40,7 +40,7 @@ pub use input::{
 };
 pub use limits::{
     BUSINESS_KEY_BYTES_MAX, COMMAND_BYTES_MAX, EVENT_HEADERS_BYTES_MAX, EVENT_KEY_BYTES_MAX,
-    INBOX_BYTES_MAX, LATE_UNDO, REMEMBERED, UNDO_BYTES_MAX, WORKFLOW_BYTES_MAX,
+    INBOX_BYTES_MAX, JSON_DEPTH_MAX, LATE_UNDO, REMEMBERED, UNDO_BYTES_MAX, WORKFLOW_BYTES_MAX,
 };
 pub use parse::parse;
 pub use plan::{

@@ -5,6 +5,11 @@ use std::time::Duration;
 /// The largest value of an inbox record that is taken, bytes. Below Kafka's default of 1 MiB for a
 /// message, with room for headers and for what a journal record puts around it.
 pub const INBOX_BYTES_MAX: usize = 900 * 1024;
+/// Lists and maps within one another in a JSON value that comes in. A reader of JSON gives up at 128, and around
+/// a value stand those of the records and answers that it is put into.
+pub const JSON_DEPTH_MAX: usize = 100;
+/// The same in a value that is computed, which is then put into a record that comes in again.
+pub(crate) const RESULT_DEPTH_MAX: usize = 96;
 /// The largest value of a DoTask, bytes; a task that would exceed it fails with `too_large`.
 pub const COMMAND_BYTES_MAX: usize = 900 * 1024;
 /// The largest value of an UndoTask or a QueryTask, bytes: a task's inputs and its output, and the

@@ -4,12 +4,12 @@ mod event;
 
 use events::{
     By, Class, CommandKind, Json, Record, Refusal, SagaName, Subject, TaskId, Version, WorkflowId,
-    ce_type, header,
+    ce_type, header, nesting,
 };
 use serde_json::Value;
 
 use crate::input::{Answer, Deploy, Effects, Failure, Input, Known, Outcome, Start, Verb};
-use crate::limits::{INBOX_BYTES_MAX, WORD_BYTES_MAX, WORKFLOW_ID_BYTES_MAX, cut};
+use crate::limits::{INBOX_BYTES_MAX, JSON_DEPTH_MAX, WORD_BYTES_MAX, WORKFLOW_ID_BYTES_MAX, cut};
 
 /// Decodes an inbox record. Only `ce_type` is required of its headers.
 ///
@@ -79,6 +79,10 @@ fn text<'a>(record: &'a Record, name: &str, bytes_max: usize) -> Result<Option<&
 fn value(record: &Record) -> Result<Value, Refusal> {
     match record.value.as_deref() {
         None | Some([]) => Ok(Value::Null),
+        Some(bytes) if nesting(bytes) > JSON_DEPTH_MAX => {
+            let message = format!("the value is nested more than {JSON_DEPTH_MAX} deep");
+            Err(invalid("too_deep", message))
+        }
         Some(bytes) => serde_json::from_slice(bytes).map_err(|error| {
             Refusal::new(Class::Undecodable, "json", format!("the value is not JSON: {error}"))
         }),

@@ -113,15 +113,8 @@ impl WorkflowEvent {
             | Body::TaskSkipped { .. }
             | Body::TaskCancelled { .. }
             | Body::TaskBegun { .. }
+            | Body::SignalReceived { .. }
             | Body::TimerFired { .. } => self.of_task()?,
-            Body::SignalReceived { signal, data, task } => {
-                let (signal, data) = (signal.clone(), data.clone());
-                What::SignalReceived {
-                    signal,
-                    data,
-                    task: task.as_ref().map(|task| task.id.clone()),
-                }
-            }
             Body::UndoScheduled { .. } | Body::UndoCompleted { .. } | Body::UndoFailed { .. } => {
                 self.of_undo()?
             }
@@ -165,6 +158,14 @@ impl WorkflowEvent {
                 What::TaskStarted { task, attempt, percent: None, note: None }
             }
             Body::TimerFired { task } => What::TimerFired { task: task.id.clone() },
+            Body::SignalReceived { signal, data, task } => {
+                let (signal, data) = (signal.clone(), data.clone());
+                What::SignalReceived {
+                    signal,
+                    data,
+                    task: task.as_ref().map(|task| task.id.clone()),
+                }
+            }
             Body::TaskStarted { task, percent, note, attempt } => {
                 let (task, attempt) = (task.id.clone(), *attempt);
                 What::TaskStarted { task, attempt, percent: *percent, note: note.clone() }

@@ -14,7 +14,7 @@ use crate::book::{Book, Change, Effect};
 use crate::broker::SimBroker;
 use crate::sagas::{Deployed, value_of};
 use crate::seams::Seams;
-use crate::world::{Micros, MS, World};
+use crate::world::{MS, Micros, World};
 
 /// How participants behave: one in so many times.
 #[derive(Clone, Copy, Debug)]

@@ -3,14 +3,14 @@
 use std::ops::Range;
 
 use bytes::Bytes;
-use events::{Offset, Outgoing, Partition, Payload, Place, Record, Topic, Topics, partition_of, schemas};
-use stream::{
-    Broker, Created, Follow, LaneId, LogError, Purpose, SendError, Share, Start,
+use events::{
+    Offset, Outgoing, Partition, Payload, Place, Record, Topic, Topics, partition_of, schemas,
 };
+use stream::{Broker, Created, Follow, LaneId, LogError, Purpose, SendError, Share, Start};
 
 use crate::groups::SimFeed;
-use crate::lane::{SimLog, SimSnapshots};
 use crate::landing::{Answer, Landing, Request};
+use crate::lane::{SimLog, SimSnapshots};
 use crate::outlet::SimOutlet;
 use crate::store::{Letter, Reply, Store};
 use crate::world::{Bell, Event, Inner, Micros, ProcessId, SECOND, World};
@@ -180,6 +180,11 @@ impl Broker for SimBroker {
 
     fn create(&self, topic: &Topic, _: Purpose) -> Result<Created, LogError> {
         Ok(self.ask(|inner| inner.store.create(topic)))
+    }
+
+    /// Nobody here asks.
+    fn inventory(&self) -> Result<stream::Inventory, LogError> {
+        Ok(stream::Inventory::default())
     }
 }
 

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use coordinator::Coordinator;
-use events::AgentName;
+use events::{AgentName, plant};
 use saga::State;
 use stream::{Board, Clock, Host, Limits, Stop};
 
@@ -40,6 +40,9 @@ pub struct Case {
     pub only: Option<BTreeSet<usize>>,
     /// Whether the story is kept as text.
     pub tells: bool,
+    /// A mistake to plant, by its name in [`crate::MISTAKES`]; only where the tests' feature `planted` of
+    /// `pavane-events` is on.
+    pub planted: Option<&'static str>,
 }
 
 /// What came of it.
@@ -92,6 +95,7 @@ struct Stage {
 /// Runs a case.
 #[must_use]
 pub fn run(case: &Case) -> Outcome {
+    plant(case.planted);
     let mut dice = Dice::new(case.seed, 2);
     let lanes = *dice.of(&[1, 2, 3]);
     let world = World::new(case.seed, lanes);
@@ -116,6 +120,7 @@ pub fn run(case: &Case) -> Outcome {
     stage.run_until(CALM);
     let stuck = stage.settle();
     stage.fibers.end();
+    plant(None);
     let asked = std::mem::take(&mut *asked.lock().unwrap_or_else(PoisonError::into_inner));
     stage.sum_up(faults, &asked, stuck)
 }
@@ -269,11 +274,7 @@ impl Stage {
     }
 }
 
-fn coordinator(
-    broker: SimBroker,
-    seams: Seams,
-    limits: Limits,
-) -> Box<dyn FnOnce() + Send> {
+fn coordinator(broker: SimBroker, seams: Seams, limits: Limits) -> Box<dyn FnOnce() + Send> {
     Box::new(move || {
         let host = Host {
             service: Arc::new(Coordinator),

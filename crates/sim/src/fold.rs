@@ -5,7 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use bytes::Bytes;
 use coordinator::{Coordinator, Decided, Remembered};
-use events::{Offset, Record};
+use events::{Offset, Record, plant};
 use stream::{Context, Decide, Key, Ruling, Service, Stored, Written};
 
 use crate::store::Store;
@@ -32,6 +32,14 @@ impl Fold {
 
     /// Folds on, up to a place.
     pub(crate) fn fold_to(&mut self, records: &[Record], end: Offset) -> Result<(), String> {
+        // Whatever is planted, it is not planted in the judge.
+        let planted = plant(None);
+        let folded = self.fold(records, end);
+        plant(planted);
+        folded
+    }
+
+    fn fold(&mut self, records: &[Record], end: Offset) -> Result<(), String> {
         let from = records.partition_point(|record| record.place.offset < self.context.next);
         for record in &records[from..] {
             let offset = record.place.offset;

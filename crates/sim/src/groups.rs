@@ -1,6 +1,7 @@
 //! Groups: who tries to hold what. A group gives up on a member that is dead or stands still for longer than its
 //! session, and shares anew; the member learns of it when it asks the next time.
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
@@ -9,7 +10,7 @@ use stream::{Fed, Feed, LaneId, LogError, Outlet, Settled, Share, Ticket};
 
 use crate::broker::{SimBroker, after, known};
 use crate::outlet::SimOutlet;
-use crate::world::{Bell, Event, Inner, Micros, MS, ProcessId, SECOND};
+use crate::world::{Bell, Event, Inner, MS, Micros, ProcessId, SECOND};
 
 /// After so long without a sign of life a member is given up.
 const SESSION: Micros = 6 * SECOND;
@@ -163,8 +164,7 @@ impl SimFeed {
             let group = inner.groups.named(group);
             Ok::<_, LogError>((group, inner.id(), wants, starts))
         })?;
-        let feed =
-            Self { broker, group, member, wants, starts, positions: Starts::new(), outlet };
+        let feed = Self { broker, group, member, wants, starts, positions: Starts::new(), outlet };
         feed.enter();
         Ok(feed)
     }
@@ -174,10 +174,9 @@ impl SimFeed {
         let mut inner = self.broker.world.lock();
         let process = self.broker.process;
         let members = &mut inner.groups.all[self.group].members;
-        if !members.contains_key(&self.member) {
+        if let Entry::Vacant(place) = members.entry(self.member) {
             let wants = self.wants.clone();
-            let member = Member { process, wants, held: BTreeSet::new(), told: 0 };
-            members.insert(self.member, member);
+            place.insert(Member { process, wants, held: BTreeSet::new(), told: 0 });
             inner.rebalance(self.group);
         }
     }

@@ -59,7 +59,9 @@ fn one_verdict(lane: usize, fold: &Fold, broken: &mut Vec<String>) {
             }
             inputs.insert(offset);
             if decide.position != offset + 1 {
-                broken.push(format!("one-verdict: lane {lane}: {at} leaves out what is after {offset}"));
+                broken.push(format!(
+                    "one-verdict: lane {lane}: {at} leaves out what is after {offset}"
+                ));
             }
         }
         if decide.time < time {

@@ -117,7 +117,8 @@ impl Inner {
                 self.trace.mix(marker);
                 let now = self.now;
                 let keys: Vec<&Key> = changed.iter().map(|(key, _)| key).collect();
-                self.trace.note(|| format!("{now:>12} snapshot of lane {lane} by {holder}: {keys:?}"));
+                self.trace
+                    .note(|| format!("{now:>12} snapshot of lane {lane} by {holder}: {keys:?}"));
                 self.snapshot_landed(lane);
             }
         }
@@ -143,8 +144,7 @@ impl Inner {
             return;
         }
         let open = self.store.open.remove(&(outlet, ticket.0)).unwrap_or_default();
-        let news =
-            if open.failed.is_empty() { vec![Settled::Sent(ticket)] } else { open.failed };
+        let news = if open.failed.is_empty() { vec![Settled::Sent(ticket)] } else { open.failed };
         self.store.settled.entry(outlet).or_default().extend(news);
         self.ring(Bell::Outlet(outlet));
     }

@@ -14,7 +14,7 @@ use crate::landing::{Answer, Landing, Request, Written};
 use crate::outlet::SimOutlet;
 use crate::store::{Reply, Store};
 use crate::weather::AppendFate;
-use crate::world::{Bell, Event, Inner, Micros, MS, SECOND};
+use crate::world::{Bell, Event, Inner, MS, Micros, SECOND};
 
 /// The largest entry of a journal, bytes.
 const ENTRY_BYTES_MAX: usize = 1 << 20;
@@ -175,7 +175,8 @@ impl SimSnapshots {
             }
             let by = if fate == AppendFate::Late { None } else { process };
             let at = inner.now + if fate == AppendFate::Late { 4 * SECOND } else { there };
-            let answers = matches!(fate, AppendFate::Well | AppendFate::Twice | AppendFate::NoOffsets);
+            let answers =
+                matches!(fate, AppendFate::Well | AppendFate::Twice | AppendFate::NoOffsets);
             let answer = answers.then_some(Answer { slot, after: back });
             let (lane, holder) = (self.lane.0, self.holder);
             let request = Request::Write { lane, holder, written, answer };

@@ -6,7 +6,7 @@ use events::Timestamp;
 use stream::{Chance, Clock, LogError, Stop, Thread, Threads};
 
 use crate::broker::after;
-use crate::world::{Bell, FiberId, Micros, MS, ProcessId, World};
+use crate::world::{Bell, FiberId, MS, Micros, ProcessId, World};
 
 /// All three, as one process has them.
 #[derive(Clone)]
@@ -41,11 +41,7 @@ impl Chance for Seams {
 }
 
 impl Threads for Seams {
-    fn start(
-        &self,
-        _: String,
-        run: Box<dyn FnOnce() + Send>,
-    ) -> Result<Box<dyn Thread>, LogError> {
+    fn start(&self, _: String, run: Box<dyn FnOnce() + Send>) -> Result<Box<dyn Thread>, LogError> {
         let fiber = self.world.lock().start(Some(self.process), run);
         Ok(Box::new(Started { world: self.world.clone(), fiber }))
     }

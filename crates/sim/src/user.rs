@@ -11,7 +11,7 @@ use crate::broker::SimBroker;
 use crate::dice::Dice;
 use crate::sagas::Deployed;
 use crate::weather::STORM;
-use crate::world::{Micros, MS, World};
+use crate::world::{MS, Micros, World};
 
 /// What was asked of the system.
 #[derive(Default)]
@@ -157,13 +157,16 @@ fn deploy(broker: &SimBroker, saga: &Deployed) -> Result<(), LogError> {
         Header::text(header::REVISION, "1"),
     ];
     for lane in 0..broker.lanes()? {
-        put(broker, &Outgoing {
-            to: Destination::Inbox,
-            partition: Some(lane),
-            key: Some(Bytes::from(name.clone())),
-            value: Payload::Bytes(Bytes::from_static(saga.text.as_bytes())),
-            headers: headers.clone(),
-        });
+        put(
+            broker,
+            &Outgoing {
+                to: Destination::Inbox,
+                partition: Some(lane),
+                key: Some(Bytes::from(name.clone())),
+                value: Payload::Bytes(Bytes::from_static(saga.text.as_bytes())),
+                headers: headers.clone(),
+            },
+        );
     }
     let deployment = Deployment {
         name: name.clone(),
@@ -175,12 +178,15 @@ fn deploy(broker: &SimBroker, saga: &Deployed) -> Result<(), LogError> {
         starts_at,
     };
     let value = deployment.encode().map_err(|error| LogError::Lost(error.to_string()))?;
-    put(broker, &Outgoing {
-        to: Destination::Definitions,
-        partition: None,
-        key: Some(Bytes::from(name)),
-        value: Payload::Bytes(value),
-        headers: Vec::new(),
-    });
+    put(
+        broker,
+        &Outgoing {
+            to: Destination::Definitions,
+            partition: None,
+            key: Some(Bytes::from(name)),
+            value: Payload::Bytes(value),
+            headers: Vec::new(),
+        },
+    );
     Ok(())
 }

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use crate::dice::Dice;
-use crate::world::{AtStep, Event, Inner, Micros, MS, SECOND};
+use crate::world::{AtStep, Event, Inner, MS, Micros, SECOND};
 
 /// Faults begin before this.
 pub(crate) const STORM: Micros = 60 * SECOND;
@@ -50,6 +50,13 @@ pub enum Fault {
         role: usize,
         /// Counted over all processes of the role.
         step: u64,
+    },
+    /// A process of that role dies.
+    Kill {
+        /// When.
+        at: i64,
+        /// The role.
+        role: usize,
     },
     /// It stands still there for so long, and then goes on as if nothing had been.
     Pause {
@@ -149,13 +156,29 @@ impl Weather {
 /// Draws a schedule.
 pub(crate) fn draw(dice: &mut Dice, roles: usize, lanes: u32) -> Vec<Fault> {
     let count = dice.range(0, 12);
-    (0..count).map(|_| one(dice, roles, lanes)).collect()
+    let mut faults = Vec::new();
+    for _ in 0..count {
+        let fault = one(dice, roles, lanes);
+        faults.push(fault);
+        // Trouble comes together: whoever is in doubt may not live to hear of it.
+        if let Fault::Appends { at, .. } | Fault::Sends { at, .. } = fault
+            && dice.one_in(2)
+        {
+            let at = at + dice.scale(1, 25_000) * MS;
+            faults.push(Fault::Kill { at, role: index(dice, roles) });
+        }
+    }
+    faults
+}
+
+fn index(dice: &mut Dice, count: usize) -> usize {
+    usize::try_from(dice.range(0, i64::try_from(count).unwrap_or(1))).unwrap_or(0)
 }
 
 fn one(dice: &mut Dice, roles: usize, lanes: u32) -> Fault {
     let at = dice.range(0, STORM);
     let until = at + dice.scale(50, 40_000) * MS;
-    let role = usize::try_from(dice.range(0, i64::try_from(roles).unwrap_or(1))).unwrap_or(0);
+    let role = index(dice, roles);
     let step = dice.scale(4, 4_000).cast_unsigned();
     match dice.range(0, 20) {
         0..=4 => Fault::Crash { role, step },
@@ -183,7 +206,10 @@ fn one(dice: &mut Dice, roles: usize, lanes: u32) -> Fault {
         16 => Fault::Everyone { at, until },
         17 => Fault::Redeliver { at, until },
         18 => Fault::Slow { at, until, times: dice.scale(2, 50) },
-        _ => Fault::LoseSnapshot { at, lane: u32::try_from(dice.range(0, lanes.into())).unwrap_or(0) },
+        _ => Fault::LoseSnapshot {
+            at,
+            lane: u32::try_from(dice.range(0, lanes.into())).unwrap_or(0),
+        },
     }
 }
 
@@ -210,7 +236,10 @@ impl Inner {
                     self.at(*until, Event::Over(index));
                 }
                 Some(
-                    Fault::Jump { at, .. } | Fault::Rebalance { at } | Fault::LoseSnapshot { at, .. },
+                    Fault::Kill { at, .. }
+                    | Fault::Jump { at, .. }
+                    | Fault::Rebalance { at }
+                    | Fault::LoseSnapshot { at, .. },
                 ) => self.at(*at, Event::Fault(index)),
             }
         }
@@ -223,6 +252,15 @@ impl Inner {
         self.trace.note(|| format!("{now:>12} {fault:?}"));
         match fault {
             Fault::Crash { .. } | Fault::Pause { .. } => {}
+            Fault::Kill { role, .. } => {
+                let found = self
+                    .processes
+                    .iter()
+                    .rposition(|process| process.role == role && process.alive);
+                if let Some(process) = found {
+                    self.crash(process);
+                }
+            }
             Fault::Appends { fate, one_in, .. } => {
                 self.weather.appends.insert(index, (fate, one_in));
             }
@@ -253,6 +291,7 @@ impl Inner {
             Fault::Redeliver { .. } => self.weather.redeliver = false,
             Fault::Slow { .. } => self.weather.slow = 1,
             Fault::Crash { .. }
+            | Fault::Kill { .. }
             | Fault::Pause { .. }
             | Fault::Appends { .. }
             | Fault::Sends { .. }

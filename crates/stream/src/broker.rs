@@ -7,9 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use events::{Offset, Outgoing, Partition, Place, Record, Timestamp, Topic, Topics};
-
-use crate::stop::Stop;
+use events::{Offset, Outgoing, Partition, Place, Record, Topic, Topics};
 
 /// A lane: partition n of inbox, journal and snapshots.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -172,6 +170,12 @@ pub trait Broker: Send + Sync + 'static {
     /// # Errors
     /// `Lost`.
     fn create(&self, topic: &Topic, purpose: Purpose) -> Result<Created, LogError>;
+
+    /// What topics there are, and which are read: for those who ask, not for decisions.
+    ///
+    /// # Errors
+    /// `Lost`.
+    fn inventory(&self) -> Result<crate::Inventory, LogError>;
 }
 
 /// What a topic is for, which says its settings (`docs/reference/topics.md`).
@@ -378,25 +382,4 @@ pub trait Follow: Send {
     /// # Errors
     /// `Lost`.
     fn next(&mut self, wait: Duration) -> Result<Vec<Record>, LogError>;
-}
-
-/// The time. The one place from which `stream` and the services take it.
-pub trait Clock: Send + Sync + 'static {
-    /// Now, by the wall.
-    fn now(&self) -> Timestamp;
-
-    /// Waits until somebody asks to stop, at most `wait`; says whether somebody has.
-    #[must_use]
-    fn wait(&self, stop: &Stop, wait: Duration) -> bool {
-        stop.wait(wait)
-    }
-}
-
-/// Chance. The one place from which `stream` takes it.
-pub trait Chance: Send + Sync + 'static {
-    /// 128 bits that nobody else gets.
-    ///
-    /// # Errors
-    /// `Lost` where there are none to be had.
-    fn bits(&self) -> Result<[u8; 16], LogError>;
 }

@@ -7,10 +7,11 @@ use std::time::Duration;
 
 use events::Destination;
 
-use crate::broker::{Broker, Chance, Clock, Created, Fed, Feed, LaneId, LogError, Purpose, Share};
+use crate::broker::{Broker, Created, Fed, Feed, LaneId, LogError, Purpose, Share};
 use crate::journal::Owner;
 use crate::lane::{Blame, Given, Lane};
 use crate::limits::Limits;
+use crate::seams::{Chance, Clock};
 use crate::service::Service;
 use crate::snapshot::Writer;
 use crate::stop::Stop;
@@ -126,6 +127,8 @@ impl<S: Service, B: Broker> Host<S, B> {
         }
         tended.end();
         drop(tended);
+        // At once: the group's others wait for it.
+        drop(feed);
         if !snapshots.join() {
             tracing::error!("the snapshot thread panicked");
         }

@@ -164,6 +164,21 @@ impl From<&Record> for Kept {
 }
 
 impl Kept {
+    /// At most how many bytes it takes in a journal record.
+    pub(crate) fn bytes(&self) -> usize {
+        /// Of what CBOR puts before a text, and before the two of a header.
+        const HEAD: usize = 9;
+        let of = |bytes: &Option<ByteVec>| HEAD + bytes.as_ref().map_or(0, |bytes| bytes.len());
+        let headers = self.headers.iter().map(|(name, value)| 2 * HEAD + name.len() + of(value));
+        let place = self.topic.as_str().len() + 8 * HEAD;
+        place + of(&self.key) + of(&self.value) + headers.sum::<usize>()
+    }
+
+    /// Its place alone: of a record that does not fit into the journal.
+    pub(crate) fn place_alone(self) -> Self {
+        Self { key: None, value: None, headers: Vec::new(), ..self }
+    }
+
     /// The same with this key, where it has none.
     #[must_use]
     pub fn keyed(mut self, key: &str) -> Self {

@@ -12,15 +12,16 @@ use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
-use events::{Class, Offset, Record, Refusal, Timestamp, partition_of};
+use events::{Class, Offset, Record, Refusal, Timestamp, partition_of, planted};
 
 use crate::acks::wishes;
-use crate::broker::{Clock, Key, LaneId, Log, Snapshots, Source};
+use crate::broker::{Key, LaneId, Log, Snapshots, Source};
 use crate::journal::{Body, Kept, Origin, Owner, Stand, reactions};
-use crate::limits::Limits;
+use crate::limits::{BESIDE_KEPT_BYTES_MAX, Limits, PLACE_MESSAGE_BYTES_MAX};
 use crate::outbox::{Outbox, Unsent};
 use crate::proposal::Proposal;
 use crate::reader::Context;
+use crate::seams::Clock;
 use crate::semconv;
 use crate::service::{Cause, Service, Verdict};
 use crate::snapshot::{Camera, Writer};
@@ -79,7 +80,11 @@ impl<'a, S: Service, L: Log, N: Snapshots + 'static> Lane<'a, S, L, N> {
         let mut outbox = Outbox::default();
         let resting = restored.unsent.is_empty();
         for (offset, decide, events) in &restored.unsent {
-            let stand = Stand { lane: given.lane, lanes: given.lanes, offset: *offset };
+            if planted("outbox-lost-at-takeover") {
+                break;
+            }
+            let moved = i64::from(planted("sent-again-otherwise"));
+            let stand = Stand { lane: given.lane, lanes: given.lanes, offset: *offset + moved };
             let mut wishes = wishes::<S>(events);
             wishes.retain(|wish| !restored.acked.contains(&(*offset, wish.index)));
             outbox.send(&mut log, *offset, reactions::<S>(decide, events, stand), wishes)?;
@@ -205,6 +210,10 @@ impl<'a, S: Service, L: Log, N: Snapshots + 'static> Lane<'a, S, L, N> {
     fn take_inputs(&mut self, proposal: &mut Proposal<S::Event>) -> Result<(), End> {
         while let Some(record) = self.inbox.front() {
             if proposal.is_full(self.given.limits) {
+                if planted("input-dropped-at-a-full-batch") {
+                    self.position = record.place.offset + 1;
+                    self.inbox.pop_front();
+                }
                 return Ok(());
             }
             // A timer that was due before this record was appended goes first.
@@ -282,9 +291,17 @@ impl<'a, S: Service, L: Log, N: Snapshots + 'static> Lane<'a, S, L, N> {
                 self.refuse(record, refusal, proposal);
             }
             Judged::Misplaced(home) => {
-                count("forwarded");
-                let body = Body::Forwarded(Kept::from(record).keyed(&home));
-                proposal.push_eventless(Origin::Input(offset), body, offset + 1);
+                let kept = Kept::from(record).keyed(&home);
+                if !self.holds(&kept) {
+                    let why = "the key does not belong to this partition, and the record is too large \
+                               to be passed on";
+                    let refusal = Refusal::new(Class::TooLarge, "misplaced", why);
+                    self.refuse(record, refusal, proposal);
+                } else if !planted("stray-dropped") {
+                    count("forwarded");
+                    let body = Body::Forwarded(kept);
+                    proposal.push_eventless(Origin::Input(offset), body, offset + 1);
+                }
             }
         }
         Ok(())
@@ -312,7 +329,14 @@ impl<'a, S: Service, L: Log, N: Snapshots + 'static> Lane<'a, S, L, N> {
         Judged::Misplaced(home)
     }
 
-    fn refuse(&mut self, record: &Record, refusal: Refusal, proposal: &mut Proposal<S::Event>) {
+    /// Whether a journal record holds this one whole, with what is said about it.
+    fn holds(&self, kept: &Kept) -> bool {
+        kept.bytes().saturating_add(BESIDE_KEPT_BYTES_MAX) <= self.log.entry_bytes_max()
+    }
+
+    /// Gives it to the dead letters. One that a journal record can not hold, which the topics' settings allow
+    /// only by mistake, is named by its place: nothing blocks a lane.
+    fn refuse(&mut self, record: &Record, mut refusal: Refusal, proposal: &mut Proposal<S::Event>) {
         count("dead_letter");
         metrics::counter!(
             "pavane_dead_letters_total",
@@ -321,7 +345,18 @@ impl<'a, S: Service, L: Log, N: Snapshots + 'static> Lane<'a, S, L, N> {
         .increment(1);
         tracing::warn!(place = %record.place, %refusal, "refused an inbox record");
         let offset = record.place.offset;
-        let body = Body::Refused(Kept::from(record), refusal);
+        let mut kept = Kept::from(record);
+        if !self.holds(&kept) {
+            kept = kept.place_alone();
+            refusal.message.truncate(refusal.message.floor_char_boundary(PLACE_MESSAGE_BYTES_MAX));
+            refusal.message.push_str(
+                "; the record is larger than the journal takes: it is not in this letter",
+            );
+        }
+        if planted("refusal-dropped") {
+            return;
+        }
+        let body = Body::Refused(kept, refusal);
         proposal.push_eventless(Origin::Input(offset), body, offset + 1);
     }
 

@@ -7,30 +7,34 @@ mod acks;
 mod broker;
 mod forward;
 mod host;
+mod inventory;
 mod journal;
 mod lane;
 mod limits;
 mod outbox;
 mod proposal;
 mod reader;
+mod seams;
 pub mod semconv;
 mod service;
 mod snapshot;
 mod states;
 mod stop;
 mod takeover;
-mod threads;
 #[cfg(test)]
 mod testing;
+mod threads;
 
 pub use broker::{
-    Broker, Chance, Clock, Created, Entry, Fed, Feed, Follow, Key, LaneId, Log, LogError, Outlet,
-    Purpose, SendError, Settled, Share, Snapshot, Snapshots, Source, Start, Ticket,
+    Broker, Created, Entry, Fed, Feed, Follow, Key, LaneId, Log, LogError, Outlet, Purpose,
+    SendError, Settled, Share, Snapshot, Snapshots, Source, Start, Ticket,
 };
 pub use host::{Board, Host, LaneStatus};
+pub use inventory::Inventory;
 pub use journal::{Announce, Body, Decide, FORMAT, Kept, Origin, Owner, Stand, Written, reactions};
 pub use limits::Limits;
 pub use reader::{Context, ReadError, Ruling};
+pub use seams::{Chance, Clock};
 pub use service::{Cause, Journaled, Parked, Service, Stale, Stored, Verdict};
 pub use states::States;
 pub use stop::{Stop, SystemChance, SystemClock};

@@ -2,6 +2,11 @@
 
 use std::time::Duration;
 
+/// What a journal record has beside the inbox record that it keeps: why it is refused, above all.
+pub(crate) const BESIDE_KEPT_BYTES_MAX: usize = 16 * 1024;
+/// Of a reason, where the record is left out.
+pub(crate) const PLACE_MESSAGE_BYTES_MAX: usize = 400;
+
 /// Bounds of a lane. The defaults hold in production; tests take smaller ones.
 #[derive(Clone, Debug)]
 pub struct Limits {

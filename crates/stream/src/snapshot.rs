@@ -8,7 +8,7 @@ use std::sync::mpsc::{
 };
 
 use bytes::Bytes;
-use events::{Offset, Timestamp};
+use events::{Offset, Timestamp, planted};
 
 use crate::broker::{Key, LogError, Snapshots};
 use crate::limits::Limits;
@@ -76,9 +76,7 @@ impl<N: Snapshots + 'static> Writer<N> {
     ///
     /// # Errors
     /// The system gives no thread.
-    pub(crate) fn start(
-        threads: &Arc<dyn Threads>,
-    ) -> Result<(Self, Box<dyn Thread>), LogError> {
+    pub(crate) fn start(threads: &Arc<dyn Threads>) -> Result<(Self, Box<dyn Thread>), LogError> {
         let (jobs, queue): (SyncSender<Job<N>>, Receiver<Job<N>>) = sync_channel(16);
         let waits = Arc::clone(threads);
         let write_all = move || {
@@ -161,8 +159,12 @@ impl<N: Snapshots + 'static> Camera<N> {
             self.captured = Some(capture::<S>(states, context));
             self.last = now;
         }
-        let ready = self.captured.as_ref().is_some_and(|shot| cursor >= shot.context.next);
+        let ready = self.captured.as_ref().is_some_and(|shot| cursor >= shot.context.next)
+            || self.captured.is_some() && planted("snapshot-before-sending");
         // While a write is under way the shot waits: it holds what no later one will.
+        if self.holder.is_none() && planted("capture-dropped") {
+            self.captured = None;
+        }
         if ready
             && let Some(holder) = self.holder.take()
             && let Some(shot) = self.captured.take()
@@ -210,7 +212,8 @@ fn capture<S: Service>(states: &mut States<S::State>, context: &Context) -> Capt
         .into_iter()
         .map(|(key, state)| (key, state.map(|state| Bytes::from(state.encode()))))
         .collect();
-    Captured { changed, context: context.clone() }
+    let ahead = i64::from(planted("snapshot-ahead"));
+    Captured { changed, context: Context { next: context.next + ahead, ..context.clone() } }
 }
 
 #[cfg(test)]

@@ -5,7 +5,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use events::Timestamp;
 
-use crate::broker::{Chance, Clock, LogError};
+use crate::broker::LogError;
+use crate::seams::{Chance, Clock};
 
 /// A wish to stop, shared by whoever may utter it and all who heed it. Cheap to clone.
 #[derive(Clone, Debug, Default)]

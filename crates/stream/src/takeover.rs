@@ -6,15 +6,14 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
 use bytes::Bytes;
-use events::{Destination, Offset, Record, Timestamp};
+use events::{Destination, Offset, Record, Timestamp, planted};
 
 use crate::acks::wishes;
-use crate::broker::{
-    Broker, Clock, Entry, Key, LaneId, Log, LogError, Snapshot, Snapshots, Source,
-};
+use crate::broker::{Broker, Entry, Key, LaneId, Log, LogError, Snapshot, Snapshots, Source};
 use crate::journal::{Announce, Decide, FORMAT, Origin, Owner, Written};
 use crate::limits::Limits;
 use crate::reader::{Context, ReadError, Ruling};
+use crate::seams::Clock;
 use crate::service::{Journaled, Service, Stored};
 use crate::snapshot::read_marker;
 use crate::states::States;
@@ -109,6 +108,9 @@ pub(crate) fn take_over<S: Service, B: Broker>(
     // Only now: whoever claims held the fence after winning the journal.
     holder.claim(&Bytes::copy_from_slice(&owner.0))?;
     check_inbox(&mut log, &mut restored.context)?;
+    if planted("position-past-the-backlog") {
+        restored.context.position = Some(log.kept(Source::Inbox)?.end);
+    }
     Ok(Won { log, holder, restored, owner })
 }
 
@@ -168,7 +170,11 @@ fn from_snapshot<S: Service>(snapshot: &Snapshot, lanes: u32) -> Result<Restored
         let state = S::State::decode(bytes).map_err(|error| {
             End::Refused(format!("the snapshot of `{key}` can not be read: {error}"))
         })?;
-        states.restore(key.clone(), state, S::wake_at);
+        if !(planted("state-not-restored")
+            && snapshot.states.last().is_some_and(|(last, _)| last == key))
+        {
+            states.restore(key.clone(), state, S::wake_at);
+        }
     }
     Ok(Restored { context, states, unsent: VecDeque::new(), acked: BTreeSet::new() })
 }
@@ -209,7 +215,9 @@ impl<S: Service> Restored<S> {
             )?;
             self.note_answered(&decide.source);
             self.unsent.push_back((offset, decide.clone(), events));
-            while self.unsent.front().is_some_and(|(at, ..)| *at < self.context.cursor) {
+            while self.unsent.front().is_some_and(|(at, ..)| {
+                *at < self.context.cursor + i64::from(planted("cursor-off-by-one"))
+            }) {
                 self.unsent.pop_front();
             }
             while self.acked.first().is_some_and(|(at, _)| *at < self.context.cursor) {
@@ -321,5 +329,5 @@ fn check_inbox(log: &mut impl Log, context: &mut Context) -> Result<(), End> {
 
 /// The later of the clock and the journal's time: time never runs backwards over a takeover.
 pub(crate) fn journal_now(clock: &dyn Clock, context: &Context) -> Timestamp {
-    clock.now().max(context.time)
+    if planted("time-runs-backwards") { clock.now() } else { clock.now().max(context.time) }
 }

@@ -1,7 +1,8 @@
 //! Where violations are written down, each with its timeline.
 
-use std::hash::{DefaultHasher, Hasher};
 use std::sync::Arc;
+
+use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 use crate::report::{Moment, Violation};
 use crate::run::Run;
@@ -90,10 +91,13 @@ impl Bench {
 
 /// A hash of parts that is the same on every machine.
 pub(crate) fn hash_of<'a>(parts: impl IntoIterator<Item = &'a [u8]>) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    for part in parts {
-        hasher.write_usize(part.len());
-        hasher.write(part);
-    }
-    hasher.finish()
+    parts.into_iter().fold(0, |hash, part| xxh3_64_with_seed(part, hash ^ part.len() as u64))
+}
+
+/// The same of parts that may be null, which is not empty.
+pub(crate) fn hash_of_nullable<'a>(parts: impl IntoIterator<Item = Option<&'a [u8]>>) -> u64 {
+    parts.into_iter().fold(0, |hash, part| match part {
+        Some(part) => xxh3_64_with_seed(part, hash ^ part.len() as u64),
+        None => hash.rotate_left(1) ^ u64::MAX,
+    })
 }

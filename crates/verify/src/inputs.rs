@@ -9,6 +9,7 @@ use crate::bench::{Bench, hash_of};
 use crate::events::At;
 use crate::fold::canonical;
 use crate::judge::Judge;
+use crate::letters::hash_of_source;
 use crate::record::Record;
 use crate::run::{Answer, Body};
 use crate::status::{Kind, Seen};
@@ -36,13 +37,14 @@ impl Judge {
             }
             "pavane.TaskCompleted" => {
                 let value = record.value.filter(|value| !value.is_empty()).unwrap_or(b"null");
-                self.answer(record, at, Some(canonical(value)));
+                self.answer(record, at, Some((hash_of([value]), canonical(value))));
             }
             "pavane.TaskStatus" => {
                 let value = serde_json::from_slice::<Value>(record.value.unwrap_or_default());
                 let done = value.ok().filter(|value| value.get("status") == Some(&"done".into()));
                 let output = done.map(|value| value.get("output").cloned().unwrap_or_default());
-                self.answer(record, at, output.map(|it| hash_of([it.to_string().as_bytes()])));
+                let hashes = output.map(|it| hash_of([it.to_string().as_bytes()]));
+                self.answer(record, at, hashes.map(|it| (it, it)));
             }
             "pavane.TaskFailed" | "pavane.NothingToUndo" => self.answer(record, at, None),
             _ => self.counts.passed_over += 1,
@@ -64,8 +66,8 @@ impl Judge {
         });
     }
 
-    /// `done`: what was given, where it is a success.
-    fn answer(&mut self, record: &Record<'_>, at: At, done: Option<u64>) {
+    /// `done`: what was given, where it is a success: as it came, and canonical.
+    fn answer(&mut self, record: &Record<'_>, at: At, done: Option<(u64, u64)>) {
         self.counts.answers += 1;
         let Some(subject) = record.header("ce_subject").and_then(subject) else { return };
         let place = self.workflow(subject.workflow);
@@ -77,9 +79,14 @@ impl Judge {
         if let Some(last) = run.history.last_mut() {
             last.task = number;
         }
-        let (Some(hash), false) = (done, subject.asks == Asks::Undo) else { return };
-        let answer =
-            Answer { hash, time: record.timestamp, partition: at.partition, offset: at.offset };
+        let (Some((raw, hash)), false) = (done, subject.asks == Asks::Undo) else { return };
+        let answer = Answer {
+            raw,
+            hash,
+            time: record.timestamp,
+            partition: at.partition,
+            offset: at.offset,
+        };
         if let Some(task) = run.task_mut(number)
             && task.answers.iter().all(|known| known.hash != hash)
         {
@@ -102,6 +109,8 @@ impl Judge {
         if let Some(fence) = record.header("pavane_fence") {
             self.fence(fence);
         }
+        let key = record.header("pavane_idempotency_key").unwrap_or_default();
+        self.books.commanded(key);
         let place = self.workflow(subject.workflow);
         let Some(workflow) = self.workflows.get_mut(place) else { return };
         let seen = Seen::beside(record, at, Kind::Command(asks), subject.n);
@@ -113,7 +122,6 @@ impl Judge {
         }
         let Some(task) = run.task_mut(number) else { return };
         let mut wrong = None;
-        let key = record.header("pavane_idempotency_key").unwrap_or_default();
         if &**task.key.get_or_insert_with(|| key.into()) != key {
             wrong = Some((I::OneKey, format!("two keys for `{}`: the newest is {key}", task.name)));
         }
@@ -124,7 +132,7 @@ impl Judge {
             epoch: epoch.unwrap_or(-1),
             time: record.timestamp,
         };
-        let whole = whole(record);
+        let whole = hash_of_source(record, record.headers);
         let again = task.order(asks, subject.n).is_some_and(|order| {
             if order.sent.is_none() {
                 (order.sent, order.whole) = (Some(body), whole);
@@ -237,13 +245,4 @@ impl Workflow {
             bench.blame(I::OneOutcome, message);
         }
     }
-}
-
-/// Of all that a record is.
-fn whole(record: &Record<'_>) -> u64 {
-    let mut parts = vec![record.key.unwrap_or_default(), record.value.unwrap_or_default()];
-    for (name, value) in record.headers {
-        parts.extend([name.as_bytes(), value.unwrap_or_default()]);
-    }
-    hash_of(parts)
 }

@@ -49,7 +49,8 @@ struct Topic {
 /// [`Judge::whole`] says that all of that topic is given.
 ///
 /// **Memory.** A run is held until it has ended and [`Options::ended_max`] others have ended after it; then it
-/// is judged and dropped but for its number. A live run is held whole: about 64 bytes an event, and its
+/// is judged by what was seen until then, without the rules about what is missing, and dropped but for
+/// its number; [`Counts::dropped`] says how many were. A live run is held whole: about 64 bytes an event, and its
 /// outputs. Of the inbox, of topics of tasks and of users' topics 16 bytes a record are held for the newest
 /// [`Options::sources_max`] of each partition; dead letters, starts and books' keys are all held.
 pub struct Judge {
@@ -114,7 +115,7 @@ impl Judge {
     }
 
     /// Takes a line of a participant's book, in the order in which it was written. Books come before the
-    /// topics where there are more than [`Options::ended_max`] runs.
+    /// topics: of a run that was dropped meanwhile they prove less.
     pub fn book(&mut self, effect: &Effect) {
         self.counts.effects += 1;
         self.books.take(effect, &mut self.bench);
@@ -261,14 +262,16 @@ impl Judge {
     fn drop_oldest(&mut self) {
         while self.ended.len() > self.options.ended_max {
             let Some((place, number)) = self.ended.pop_front() else { return };
-            self.judge_run(place, number);
+            self.judge_run(place, number, false);
+            self.counts.dropped += 1;
             let Some(workflow) = self.workflows.get_mut(place) else { continue };
             workflow.runs.retain(|run| run.number != number);
             workflow.dropped.push(number);
         }
     }
 
-    fn judge_run(&mut self, place: usize, number: i64) {
+    /// `all_seen`: nothing more about it can come, so that what is missing proves something.
+    fn judge_run(&mut self, place: usize, number: i64, all_seen: bool) {
         let Some(workflow) = self.workflows.get_mut(place) else { return };
         let Some(run) = workflow.runs.iter().position(|run| run.number == number) else { return };
         let run = workflow.runs.swap_remove(run);
@@ -283,11 +286,11 @@ impl Judge {
         let known = Known {
             definition: definition.and_then(Option::as_ref),
             books: &self.books,
-            inbox: self.is_whole_by_name(&inbox),
-            events: self.is_whole_by_name(&format!("{prefix}events")),
-            tasks: &|agent| self.is_whole_by_name(&format!("{prefix}tasks.{agent}")),
+            inbox: all_seen && self.is_whole_by_name(&inbox),
+            events: all_seen && self.is_whole_by_name(&format!("{prefix}events")),
+            tasks: &|agent| all_seen && self.is_whole_by_name(&format!("{prefix}tasks.{agent}")),
             is_dead: &|partition, offset| self.letters.is_dead(&inbox, partition, offset),
-            quiet_since: self.quiet_since(),
+            quiet_since: self.quiet_since().filter(|_| all_seen),
         };
         settle::judge(&id, &run, &known, &mut bench);
         self.bench = bench;
@@ -310,7 +313,7 @@ impl Judge {
                 .get(place)
                 .map_or_else(Vec::new, |it| it.runs.iter().map(|run| run.number).collect());
             for number in numbers {
-                self.judge_run(place, number);
+                self.judge_run(place, number, true);
             }
         }
         let mut bench = std::mem::replace(&mut self.bench, Bench::new(&self.options));

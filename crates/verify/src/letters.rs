@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use crate::Invariant as I;
-use crate::bench::{Bench, hash_of};
+use crate::bench::{Bench, hash_of, hash_of_nullable};
 use crate::record::{Header, Record};
 
 /// The classes of docs/reference/dead-letters.md.
@@ -42,14 +42,9 @@ impl Sources {
     }
 }
 
-fn hash_of_source(record: &Record<'_>, headers: &[Header<'_>]) -> u64 {
-    let part = |bytes: Option<&[u8]>| -> u64 { bytes.map_or(1, |bytes| hash_of([bytes])) };
-    let mut whole = vec![part(record.key), part(record.value)];
-    for (name, value) in headers {
-        whole.extend([hash_of([name.as_bytes()]), part(*value)]);
-    }
-    let bytes: Vec<u8> = whole.iter().flat_map(|hash| hash.to_be_bytes()).collect();
-    hash_of([&bytes[..]])
+pub(crate) fn hash_of_source(record: &Record<'_>, headers: &[Header<'_>]) -> u64 {
+    let headers = headers.iter().flat_map(|(name, value)| [Some(name.as_bytes()), *value]);
+    hash_of_nullable([record.key, record.value].into_iter().chain(headers))
 }
 
 /// A source's place: topic, partition, offset.

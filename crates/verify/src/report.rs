@@ -84,6 +84,8 @@ pub struct Counts {
     pub runs: u64,
     /// Of those, ended.
     pub ended: u64,
+    /// Of those, judged and dropped before all was seen, to bound the memory.
+    pub dropped: u64,
     /// Runs whose beginning is no longer kept, and records about runs that were judged and dropped.
     pub unjudged: u64,
     /// Records that are nobody's: of another's making, or of a topic that the judge does not read.

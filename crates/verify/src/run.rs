@@ -30,6 +30,9 @@ pub(crate) struct Body {
 /// A success that was answered.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Answer {
+    /// Of the bytes as they came.
+    pub(crate) raw: u64,
+    /// The same for the same JSON.
     pub(crate) hash: u64,
     pub(crate) time: i64,
     pub(crate) partition: u32,
@@ -46,7 +49,7 @@ pub(crate) struct Task {
     pub(crate) undo_due: i64,
     pub(crate) inputs: Option<u64>,
     pub(crate) output: Option<Box<str>>,
-    /// Canonical, of an output that no operator gave.
+    /// Of an output that no operator gave.
     pub(crate) answered: Option<u64>,
     /// Something of it has failed by a code of the product's own: what was answered broke what the file
     /// says, or could not be computed with.

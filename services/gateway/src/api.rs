@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use axum::http::StatusCode;
 use deadletter::Index;
-use events::{Destination, Outgoing, Payload, Place};
-use saga::INBOX_BYTES_MAX;
+use events::{Destination, Outgoing, Payload, Place, nesting};
+use saga::{INBOX_BYTES_MAX, JSON_DEPTH_MAX};
 use stream::{Broker, Clock, Stop};
 use tokio::sync::{Semaphore, watch};
 
@@ -137,15 +137,8 @@ impl<B: Broker> Api<B> {
     /// Stores a record and says where. What the coordinator would refuse for its size is refused here,
     /// where the caller still hears of it.
     pub(crate) async fn put(&self, record: Outgoing) -> Result<Place, Problem> {
-        if let (Destination::Inbox, Payload::Bytes(value)) = (&record.to, &record.value)
-            && value.len() > INBOX_BYTES_MAX
-        {
-            let bytes = value.len();
-            let what = format!(
-                "the value has {bytes} bytes, {INBOX_BYTES_MAX} at most: store it elsewhere and \
-                 send a reference"
-            );
-            return Err(Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", what));
+        if let (Destination::Inbox, Payload::Bytes(value)) = (&record.to, &record.value) {
+            is_taken(value)?;
         }
         let broker = Arc::clone(&self.broker);
         self.blocking(move || broker.put(record).map_err(Problem::from)).await
@@ -165,4 +158,20 @@ impl<B: Broker> Api<B> {
             )),
         }
     }
+}
+
+/// Whether the coordinator would take this value.
+fn is_taken(value: &[u8]) -> Result<(), Problem> {
+    let bytes = value.len();
+    if bytes > INBOX_BYTES_MAX {
+        let what = format!(
+            "the value has {bytes} bytes, {INBOX_BYTES_MAX} at most: store it elsewhere and send a reference"
+        );
+        return Err(Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", what));
+    }
+    if nesting(value) > JSON_DEPTH_MAX {
+        let what = format!("the value is nested more than {JSON_DEPTH_MAX} deep");
+        return Err(Problem::bad("too_deep", what));
+    }
+    Ok(())
 }

@@ -20,6 +20,7 @@ mod routes;
 mod sagas;
 mod sse;
 mod start;
+mod topics;
 mod view;
 mod workflows;
 

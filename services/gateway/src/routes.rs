@@ -16,7 +16,9 @@ use crate::api::Api;
 use crate::deploy::Deployer;
 use crate::problem::{self, Problem};
 use crate::sagas::Known;
-use crate::{agents, letters, operate, operations, publish, registry, sse, start, workflows};
+use crate::{
+    agents, letters, operate, operations, publish, registry, sse, start, topics, workflows,
+};
 
 /// Bytes of any body.
 const BODY_BYTES_MAX: usize = 1 << 20;
@@ -36,6 +38,7 @@ pub(crate) fn router<B: Broker>(api: Arc<Api<B>>) -> Router {
         .route("/v1/workflows/{id}/continue", post(operate::go_on::<B>))
         .route("/v1/workflows/{id}/signals/{name}", post(operate::signal::<B>))
         .route("/v1/workflows/{id}/tasks/{task}/{verb}", post(operate::task::<B>))
+        .route("/v1/topics", get(topics::list::<B>))
         .route("/v1/topics/{topic}/records", post(publish::post::<B>))
         .route("/v1/agents/{agent}/commands", get(agents::commands::<B>))
         .route("/v1/agents/{agent}/answers", post(agents::answers::<B>))

@@ -3,7 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use events::{Class, Offset, Outgoing, Partition, Record, Refusal, SagaName, Topic, dead_letter};
+use events::{
+    Class, Offset, Outgoing, Partition, Record, Refusal, SagaName, Topic, dead_letter, planted,
+};
 use stream::{
     Broker, Clock, Created, Fed, Feed, LogError, Outlet, Purpose, SendError, Settled, Share, Stop,
     Ticket,
@@ -207,7 +209,8 @@ impl<'a, B: Broker> Desk<'a, B> {
         // A workflow is begun before it hears of the event that began it.
         let mut records = judged.starts;
         records.extend(judged.events);
-        if let Some(refusal) = judged.refusal.filter(|refusal| is_fresh || concerns_one(refusal)) {
+        let refusal = judged.refusal.filter(|_| !planted("poison-passed-over"));
+        if let Some(refusal) = refusal.filter(|refusal| is_fresh || concerns_one(refusal)) {
             warn!(place = %record.place, class = %refusal.class, code = refusal.code,
                 "a record goes to the dead letters");
             records.push(dead_letter(&record, &refusal, GROUP, self.clock.now()));
@@ -238,6 +241,13 @@ impl<'a, B: Broker> Desk<'a, B> {
                         part.settle(flight.source.place.offset);
                     }
                 }
+                Settled::Failed { ticket, .. } if planted("failure-taken-for-sent") => {
+                    if let Some(flight) = self.flights.land(ticket)
+                        && let Some(part) = self.parts.get_mut(&place_of(&flight.source))
+                    {
+                        part.settle(flight.source.place.offset);
+                    }
+                }
                 Settled::Failed { ticket, index, error } => self.failed(ticket, index, &error)?,
             }
         }
@@ -252,7 +262,7 @@ impl<'a, B: Broker> Desk<'a, B> {
         let place = &flight.source.place;
         warn!(%place, %why, "what follows from a record was not acknowledged, and is sent again");
         metrics::counter!("pavane_intake_sent_again_total").increment(1);
-        flight.again_at = Some(again_at);
+        flight.again_at = Some(again_at).filter(|_| !planted("not-sent-again"));
         let SendError::Never(what) = why else { return Ok(()) };
         let is_letter = flight.records.get(index).is_none_or(is_dead_letter);
         if !is_letter {
@@ -270,6 +280,15 @@ impl<'a, B: Broker> Desk<'a, B> {
         let topic = self.broker.topics().dead_letters(&flight.source.place.topic);
         match self.broker.create(&topic, Purpose::DeadLetters)? {
             Created::Now => info!(%topic, "made a topic of dead letters that was missing"),
+            // Most likely it takes no record of that size: nothing blocks a partition.
+            Created::Before
+                if let Some(letter) = flight.records.get_mut(index)
+                    && !letter.value.is_empty() =>
+            {
+                warn!(%topic, place = %flight.source.place, %what,
+                    "a dead letter can not be sent; it is sent without its value");
+                leave_out_value(letter);
+            }
             Created::Before => error!(%topic, place = %flight.source.place, %what,
                 "a dead letter can not be sent; its source is held until it can"),
         }
@@ -318,6 +337,17 @@ fn within(start: Offset, end: Option<Offset>) -> Offset {
 
 fn is_dead_letter(record: &Outgoing) -> bool {
     matches!(record.to, events::Destination::DeadLetters(_))
+}
+
+/// Names the source by its place alone, and says so.
+fn leave_out_value(letter: &mut Outgoing) {
+    let bytes = letter.value.len().to_string();
+    letter.value = events::Payload::Null;
+    // What made it large may be the headers: ours tell all that is needed.
+    letter.headers.retain(|header| {
+        header.name.starts_with("__dlq.errors.") || header.name.starts_with("pavane_error_")
+    });
+    letter.headers.push(events::Header::text("pavane_error_left_out_bytes", bytes));
 }
 
 /// Whether a refusal speaks of a saga, and not of the record as such: then it is news even where the

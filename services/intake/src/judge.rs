@@ -8,10 +8,14 @@ use std::sync::Arc;
 use bytes::Bytes;
 use events::{
     Class, Destination, Header, Outgoing, Payload, Record, Refusal, Version, WorkflowId, ce_type,
-    header,
+    header, nesting,
 };
-use saga::{Plan, StartError, TriggerPlan};
+use saga::{JSON_DEPTH_MAX, Plan, StartError, TriggerPlan};
 use serde_json::{Value, json};
+
+/// The largest value that is read, bytes: Kafka's default bound on a message. What topics take beyond it, their
+/// owners have chosen; JSON of so many bytes takes some twenty times as much memory while it is judged.
+const VALUE_BYTES_MAX: usize = 1 << 20;
 
 /// One saga that listens to a topic.
 #[derive(Clone, Debug)]
@@ -61,6 +65,9 @@ pub(crate) fn judge(record: &Record, listeners: &[Listener]) -> Judged {
         let what = format!("the header {} is not UTF-8: {error}", header::TYPE);
         return Judged::refused(Refusal::new(Class::Undecodable, "utf8", what));
     }
+    if let Some(refusal) = record.value.as_deref().and_then(unbounded) {
+        return Judged::refused(refusal);
+    }
     let value = match &record.value {
         Some(bytes) => match serde_json::from_slice::<Value>(bytes) {
             Ok(value) => value,
@@ -76,6 +83,22 @@ pub(crate) fn judge(record: &Record, listeners: &[Listener]) -> Judged {
         .map(|listener| (listener, answer(record, &mut event, &listener.plan)))
         .collect();
     sum_up(record, answers)
+}
+
+/// Why a value is not even read: its size and its depth are bounded before memory is taken for it.
+fn unbounded(bytes: &[u8]) -> Option<Refusal> {
+    if bytes.len() > VALUE_BYTES_MAX {
+        let what = format!(
+            "the value has {} bytes, {VALUE_BYTES_MAX} at most: store it elsewhere and send a reference",
+            bytes.len()
+        );
+        return Some(Refusal::new(Class::TooLarge, "value", what));
+    }
+    if nesting(bytes) > JSON_DEPTH_MAX {
+        let what = format!("the value is nested more than {JSON_DEPTH_MAX} deep");
+        return Some(Refusal::new(Class::Invalid, "too_deep", what));
+    }
+    None
 }
 
 fn undecodable(bytes: &[u8], error: &serde_json::Error) -> Refusal {

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use events::{Offset, SagaName};
+use events::{Offset, SagaName, planted};
 
 /// One partition.
 ///
@@ -34,6 +34,10 @@ impl Part {
 
     /// Notes that records up to `offset` are in hand.
     pub(crate) fn saw(&mut self, offset: Offset) {
+        if offset < self.read {
+            // It is handed out again: what was committed was not heard, for the partition was not ours then.
+            self.committed = None;
+        }
         self.read = self.read.max(offset + 1);
     }
 
@@ -88,7 +92,8 @@ impl Part {
     /// judged. It falls when the partition is read again.
     pub(crate) fn commit(&mut self) -> Option<Offset> {
         let unjudged = self.judged.min(self.read);
-        let low = self.open.first().copied().unwrap_or(unjudged).min(unjudged);
+        let open = self.open.first().copied().filter(|_| !planted("committed-before-sent"));
+        let low = open.unwrap_or(unjudged).min(unjudged);
         (self.committed != Some(low)).then(|| {
             self.committed = Some(low);
             low
@@ -117,6 +122,18 @@ mod tests {
         assert_eq!(part.commit(), None);
         part.settle(7);
         assert_eq!(part.commit(), Some(8));
+    }
+
+    #[test]
+    fn what_is_handed_out_again_is_committed_again() {
+        let mut part = Part::new(0, BTreeMap::from([(saga("a"), 0)]));
+        part.saw(0);
+        part.judge(0, false);
+        assert_eq!(part.commit(), Some(1));
+        part.saw(0);
+        part.judge(0, false);
+        assert_eq!(part.commit(), Some(1), "the first was said while another held the partition");
+        assert_eq!(part.commit(), None);
     }
 
     #[test]

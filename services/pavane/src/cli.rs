@@ -2,6 +2,7 @@
 
 mod bench;
 mod check;
+mod verify;
 
 use std::path::PathBuf;
 
@@ -9,6 +10,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub(crate) use bench::{Bench, BenchParticipants, BenchSaga};
 pub(crate) use check::Check;
+pub(crate) use verify::Verify;
 
 /// The whole command line.
 #[derive(Debug, Parser)]
@@ -127,6 +129,9 @@ pub(crate) enum Verb {
                             --output '{\"payment_id\":\"p-1\"}' --reason 'seen at the bank'"
     )]
     Resolve(TaskOutcome),
+    /// Judge a system by what stands on its topics
+    #[command(after_help = verify::EXAMPLE)]
+    Verify(Verify),
     /// Make or check the topics on a Kafka
     #[command(subcommand)]
     Topics(Topics),

@@ -52,7 +52,7 @@ fn run(cli: &Cli) -> Result<(), Failure> {
         false => quiet,
     };
     match &cli.verb {
-        Verb::Check(check) => verbs::check::run(check, output),
+        Verb::Check(check) => verbs::check::run(check, api, output),
         Verb::Deploy(files) => verbs::deploy::run(files, &api()?, output),
         Verb::Start(start) => verbs::start::run(start, &api()?, output),
         Verb::Publish(publish) => verbs::publish::run(publish, &api()?, output),
@@ -69,6 +69,7 @@ fn run(cli: &Cli) -> Result<(), Failure> {
         Verb::Dlq(dlq) => verbs::dlq::run(dlq, &api()?, output),
         Verb::Config(settings) if settings.keys => verbs::config::keys(output),
         Verb::Config(_) => verbs::config::run(&layers, output),
+        Verb::Verify(given) => verbs::verify::run(given, &config, output),
         Verb::Topics(topics) => verbs::topics::run(topics, &config, output),
         #[cfg(feature = "demo")]
         Verb::Demo(cli::Demo::Orders(orders)) => {
@@ -111,6 +112,7 @@ fn flags(cli: &Cli) -> Vec<Flag> {
         Verb::Bench(Bench::Participants(given)) => {
             add("kafka.bootstrap", "--kafka", given.kafka.clone());
         }
+        Verb::Verify(given) => add("kafka.bootstrap", "--kafka", given.kafka.clone()),
         Verb::Topics(Topics::Create(given) | Topics::Verify(given)) => {
             add("kafka.bootstrap", "--kafka", given.kafka.clone());
             add("kafka.partitions", "--partitions", given.partitions.map(|n| n.to_string()));

@@ -61,6 +61,7 @@ pub(crate) fn connect(config: &Config) -> Result<Kafka, Failure> {
             0 => -1,
             count => i32::try_from(count).unwrap_or(i32::MAX),
         },
+        session_timeout_ms: config.kafka.session_timeout_ms,
         properties: properties(&config.kafka)?,
         schema_registry: registry(config),
     };

@@ -8,7 +8,9 @@ use std::time::{Duration, Instant};
 
 use coordinator::Coordinator;
 use deadletter::{Filter, Index};
-use stream::{Board, Broker, Clock, Host, LaneStatus, Limits, Stop, SystemChance, SystemClock, SystemThreads};
+use stream::{
+    Board, Broker, Clock, Host, LaneStatus, Limits, Stop, SystemChance, SystemClock, SystemThreads,
+};
 use telemetry::Metrics;
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;

@@ -88,7 +88,7 @@ fn what_may_happen_is_tried_and_told() {
     let said = place.run(&["check", "--explore", "join.yaml"]).exits(1);
     assert!(said.out.contains("error[never-starts]: `ship` starts in no run"), "{}", said.out);
     assert!(said.out.contains("  1. it starts with {\"by\":\"x\"}\n"), "{}", said.out);
-    assert!(said.out.contains("states to depth 3: all of them"), "{}", said.out);
+    assert!(said.out.contains("states to depth 7: all of them"), "{}", said.out);
     let said = place.run(&["check", "--explore=3", "--json", "join.yaml"]).exits(0);
     let explored = &said.json()["explored"][0];
     assert_eq!(explored["states"], 3);
@@ -140,6 +140,9 @@ fn a_verb_used_wrongly_exits_with_2() {
         &["list", "--url", "nowhere"],
         &["up", "--data", "x", "--kafka", "y"],
         &["up", "--listen", "here"],
+        &["verify"],
+        &["verify", "--data", "x", "--kafka", "y"],
+        &["verify", "--data", "x", "--quiet-for", "soon"],
     ] {
         let said = place.run(arguments).exits(2);
         assert_eq!(said.out, "", "{arguments:?}");
@@ -156,8 +159,13 @@ fn a_gateway_that_is_not_there_exits_with_4_and_says_what_to_try() {
 
 #[test]
 fn a_kafka_that_is_not_there_exits_with_4() {
-    let said = Place::new().run(&["topics", "verify", "--kafka", "127.0.0.1:9"]).exits(4);
-    assert!(said.err.contains("127.0.0.1:9"), "{}", said.err);
+    for verb in [&["topics", "verify"][..], &["verify"]] {
+        let said = Place::new().run(&[verb, &["--kafka", "127.0.0.1:9"]].concat()).exits(4);
+        assert!(said.err.contains("127.0.0.1:9"), "{}", said.err);
+    }
+    let place = Place::new();
+    place.run(&["verify", "--data", "nowhere"]).exits(3);
+    assert!(!place.folder.path().join("nowhere").exists());
 }
 
 #[test]
@@ -192,7 +200,9 @@ fn the_configuration_in_force_is_printed_with_origins_and_without_secrets() {
 #[test]
 fn every_verb_explains_itself() {
     let place = Place::new();
-    for verb in ["up", "run", "check", "deploy", "start", "publish", "list", "get", "history"] {
+    for verb in
+        ["up", "run", "check", "deploy", "start", "publish", "list", "get", "history", "verify"]
+    {
         let said = place.run(&[verb, "--help"]).exits(0);
         assert!(said.out.contains("Example:"), "{verb}: {}", said.out);
     }

@@ -180,6 +180,64 @@ fn after_kill_9_in_the_middle_all_orders_end_and_the_books_add_up() {
     assert_eq!(totals.payment.captured_cents, 1_250 * i64::try_from(sold).unwrap());
     assert_eq!(totals.fulfillment.shipments, sold);
     assert_eq!(totals.notification.notices, sold);
+    drop(serving);
+    assert!(up.interrupt().success());
+    let judge = ["verify", "--data", "data", "--quiet-for", "0s", "--json"];
+    let judged = place.run(&judge).exits(0).json();
+    assert_eq!(judged["counts"]["ended"], ORDERS);
+}
+
+/// shows: Q1
+#[test]
+fn the_judge_counts_what_it_has_judged_and_names_what_does_not_hold() {
+    let place = Place::new();
+    let mut up = place.up("data");
+    let runtime = runtime();
+    let serving = shop(&place.folder.path().join("books"), &up.url, &runtime);
+    let saga = repository("sagas/order-processing.yaml");
+    place.run(&["deploy", saga.to_str().unwrap(), "--url", &up.url]).exits(0);
+    place.write(
+        "orders.ndjson",
+        &[order(1, "c"), order(2, "declined"), "{half".to_owned()].join("\n"),
+    );
+    let publish =
+        ["publish", "shop.orders", "--header", "ce_type=OrderPlaced", "@orders.ndjson", "--url"];
+    place.run(&[&publish[..], &[up.url.as_str()]].concat()).exits(0);
+    wait_for("the orders to end", || {
+        let mut items = items(&place, &["list"], &up);
+        items.retain(|workflow| workflow["ended_at"].is_string());
+        (items.len() == 2).then_some(())
+    });
+    let said = place.run(&["verify", "--data", "data"]).exits(1);
+    assert!(said.err.contains("in use by another process"), "{}", said.err);
+    drop(serving);
+    assert!(up.interrupt().success());
+
+    let judge = ["verify", "--data", "data", "--quiet-for", "0s"];
+    let said = place.run(&judge).exits(0);
+    assert!(
+        said.out.contains("no books were given")
+            && said.out.contains("nothing that was judged breaks"),
+        "{}",
+        said.out
+    );
+    let judged = place.run(&[&judge[..], &["--json"]].concat()).exits(0).json();
+    let counts = &judged["counts"];
+    for (name, expect) in
+        [("runs", 2), ("ended", 2), ("starts", 2), ("dead_letters", 1), ("unjudged", 0)]
+    {
+        assert_eq!(counts[name], expect, "{name}: {counts}");
+    }
+    place.write("stock.ndjson", "\n{\"key\": \"nobody's\", \"op\": \"do\"}\n");
+    let with_book = [&judge[..], &["--books", "stock.ndjson"]].concat();
+    let said = place.run(&with_book).exits(1);
+    assert!(said.out.contains("effect-decided: no command has the key nobody's"), "{}", said.out);
+    let judged = place.run(&[&with_book[..], &["--json"]].concat()).exits(1).json();
+    assert_eq!((&judged["ok"], &judged["violations_total"]), (&false.into(), &1.into()));
+    assert_eq!(judged["violations"][0]["invariant"], "effect-decided");
+    place.write("stock.ndjson", "{\"key\": \"k\"}");
+    let said = place.run(&with_book).exits(2);
+    assert!(said.err.contains("stock.ndjson:1"), "{}", said.err);
 }
 
 /// shows: A3

@@ -225,7 +225,7 @@ fn act(command: &Command) -> Act {
     let operation = command.operation.as_str();
     match key(command).split_once('-') {
         Some(("fail", whose)) if whose == task => return Act::Refused,
-        Some(("lost", whose)) if whose == task => return Act::Lost(task.len() % 2 == 0),
+        Some(("lost", whose)) if whose == task => return Act::Lost(task.len().is_multiple_of(2)),
         Some(("mute", whose)) if whose == task => return Act::Silent(true),
         _ => {}
     }

@@ -334,6 +334,7 @@ impl Drawing {
         keys.push(format!("timeout: {timeout}"));
         keys.push(match kind {
             Kind::Retriable => "retry: {backoff: 20ms, max_backoff: 200ms}".to_owned(),
+            Kind::ReadOnly if operation == SURE => retry(30),
             Kind::Compensatable | Kind::Pivot | Kind::ReadOnly => retry(1 + self.chance.below(3)),
         });
         keys

@@ -132,7 +132,7 @@ impl System {
         command
     }
 
-    fn try_pavane(&self, arguments: &[&str]) -> Output {
+    pub(crate) fn try_pavane(&self, arguments: &[&str]) -> Output {
         let mut command = self.command();
         command.args(arguments).arg("--json").args(["--url", &self.url()]);
         command.output().unwrap()
@@ -251,6 +251,14 @@ impl System {
         let mut listed = self.listed(saga);
         listed.retain(|workflow| workflow["ended_at"].is_string());
         listed
+    }
+
+    /// Has all that stands on the topics judged from outside; gives the counts. Nothing may be under way.
+    pub(crate) fn judged(&self) -> Value {
+        let judge = ["verify", "--kafka", &self.kafka, "--quiet-for", "0s"];
+        let mut judged = self.json(&judge);
+        assert_eq!(judged["ok"], true, "{judged:#}");
+        judged["counts"].take()
     }
 
     pub(crate) fn wait_for_ended(&self, saga: &str, count: usize) -> Vec<Value> {

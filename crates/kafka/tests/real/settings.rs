@@ -2,9 +2,9 @@ use kafka::topics::{Finding, Severity, create_all, verify};
 use kafka::{Config, Kafka, KafkaError};
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
-use stream::{Broker as _, Created, Purpose};
+use stream::{Broker as _, Created, Feed as _, Purpose, Share};
 
-use crate::ground::{foreign, fresh, fresh_config};
+use crate::ground::{foreign, fresh, fresh_config, until};
 
 fn wrong(findings: &[Finding]) -> Vec<String> {
     findings
@@ -85,4 +85,18 @@ fn a_kafka_that_does_not_answer_is_said_to_be_unreachable() {
     drop(listener);
     let error = Kafka::connect(Config::at(&nowhere), &[]).map(|_| ()).unwrap_err();
     assert!(matches!(error, KafkaError::Unreachable { .. }), "{error}");
+}
+
+#[test]
+fn a_session_timeout_that_the_brokers_refuse_is_an_error_that_says_what_to_set() {
+    let mut config = fresh_config("session");
+    config.session_timeout_ms = 250;
+    let kafka = Kafka::connect(config, &[]).unwrap();
+    create_all(&kafka, 2).unwrap();
+    let mut feed = kafka.join(&kafka.topics().group("session"), Share::Lanes).unwrap();
+    let error = until("the brokers refuse", || feed.next(std::time::Duration::from_secs(1)).err());
+    let said = error.to_string();
+    for word in ["250 ms", "`kafka.session_timeout_ms`", "`group.min.session.timeout.ms`"] {
+        assert!(said.contains(word), "{said}");
+    }
 }

@@ -1,7 +1,7 @@
 //! What a participant says of a command. Every answer is a question of what stands in the table of
 //! statuses: docs/reference/saga-file.md.
 
-use events::{CommandKind, Json, Subject};
+use events::{CommandKind, Json, Subject, planted};
 
 use super::late::{after_end, broken, covered_late, too_late, undone_late, while_closing};
 use super::{Draft, Stop, invalid};
@@ -130,7 +130,9 @@ pub(super) fn completed(draft: &mut Draft<'_>, slot: Slot, output: &Json) -> Res
     let has_undo = plan.undo.is_some();
     let phase = draft.task(slot).phase;
     match (&draft.head.stage, phase) {
-        (_, Phase::Done | Phase::Kept) => return Err(Stop::Ignored("duplicate")),
+        (_, Phase::Done | Phase::Kept) if !planted("success-counts-twice") => {
+            return Err(Stop::Ignored("duplicate"));
+        }
         (_, Phase::Pending | Phase::Skipped(_)) => return Err(Stop::Ignored("late_success")),
         (Stage::Ended { .. }, phase) => return after_end(draft, slot, phase, output),
         (Stage::Failing(_), _) if draft.resolves_doubt() && draft.is_reverted(slot) => {

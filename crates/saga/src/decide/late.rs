@@ -1,6 +1,6 @@
 //! Successes that come late, or broken: docs/reference/compensation.md.
 
-use events::Json;
+use events::{Json, planted};
 
 use super::undo::Why;
 use super::{Draft, Stop, invalid};
@@ -85,7 +85,7 @@ pub(super) fn after_end(
         return Err(Stop::Ignored("late_success"));
     };
     let is_late = late.iter().any(|task| task.index() == slot);
-    if !is_late || draft.task(slot).output.is_some() {
+    if !is_late || draft.task(slot).output.is_some() || planted("late-result-dropped") {
         return Err(Stop::Ignored("duplicate"));
     }
     if draft.now > at.after(LATE_UNDO) {

@@ -18,6 +18,7 @@ mod keys;
 mod kinds;
 mod layout;
 mod links;
+mod live;
 mod lookup;
 mod names;
 mod nested;
@@ -41,6 +42,7 @@ mod unused;
 
 pub(crate) use findings::{Finding, Findings, Span, nearest};
 pub use imports::Load;
+pub use live::Cluster;
 pub use render::{Colour, render, to_json};
 pub use schema::schema;
 
@@ -48,6 +50,7 @@ use std::collections::BTreeMap;
 
 use draft::Draft;
 use graph::Graph;
+use live::Named;
 use together::Places;
 
 use crate::plan::Plan;
@@ -133,10 +136,26 @@ pub fn check_beside(source: &str, known: &[&Plan]) -> Checked {
 /// Checks saga files with what they import, and what they are to each other.
 #[must_use]
 pub fn check_all(files: &[Source<'_>]) -> Vec<Checked> {
+    together(files).into_iter().map(Judged::checked).collect()
+}
+
+/// Checks files like [`check_all`], and whether what the sound ones name is there.
+#[must_use]
+pub fn check_all_on(files: &[Source<'_>], cluster: &Cluster) -> Vec<Checked> {
+    let mut judged = together(files);
+    let plans = judged.iter().filter_map(|judged| judged.plan.as_ref());
+    let beside = plans.map(|plan| plan.name.to_string()).collect();
+    for Judged { named, findings, .. } in &mut judged {
+        named.check(cluster, &beside, findings);
+    }
+    judged.into_iter().map(Judged::checked).collect()
+}
+
+fn together(files: &[Source<'_>]) -> Vec<Judged> {
     let judge = |file: &Source<'_>| Judged::of(file.text, Some(file.load));
     let mut judged: Vec<Judged> = files.iter().map(judge).collect();
     compare(&mut judged, &[]);
-    judged.into_iter().map(Judged::checked).collect()
+    judged
 }
 
 /// The file with what it uses of its imports put in: one text that stands for itself, of the same
@@ -168,6 +187,7 @@ fn bundled(source: &str, load: &Load<'_>, findings: &mut Findings) -> Option<Str
 struct Judged {
     plan: Option<Plan>,
     places: Places,
+    named: Named,
     findings: Findings,
 }
 
@@ -175,8 +195,10 @@ impl Judged {
     fn of(source: &str, load: Option<&Load<'_>>) -> Self {
         let mut findings = Findings::of(source);
         let understood = understood(source, load, &mut findings).filter(|_| !findings.has_errors());
+        let named = understood.as_ref().map(|understood| Named::of(&understood.root));
         let (plan, places) = understood.and_then(Understood::plan).unzip();
-        Self { plan, places: places.unwrap_or_default(), findings }
+        let (places, named) = (places.unwrap_or_default(), named.unwrap_or_default());
+        Self { plan, places, named, findings }
     }
 
     fn checked(self) -> Checked {
@@ -187,7 +209,7 @@ impl Judged {
 
 fn compare(judged: &mut [Judged], known: &[&Plan]) {
     let files = judged.iter_mut().filter_map(|judged| {
-        let Judged { plan, places, findings } = judged;
+        let Judged { plan, places, findings, .. } = judged;
         Some(together::File { plan: plan.as_ref()?, places, findings })
     });
     together::check(&mut files.collect::<Vec<_>>(), known);

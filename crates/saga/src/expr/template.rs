@@ -3,6 +3,7 @@
 use serde_json::{Map, Value};
 
 use super::{Expr, ExprError, Scope};
+use crate::limits::RESULT_DEPTH_MAX;
 use crate::types::text_of;
 
 /// A value of the file in which every `${...}` is computed and nothing else is.
@@ -33,8 +34,18 @@ impl Template {
     /// Its value.
     ///
     /// # Errors
-    /// Of the first expression that fails.
+    /// Of the first expression that fails; or it is nested deeper than a value may be.
     pub fn eval(&self, scope: &dyn Scope) -> Result<Value, ExprError> {
+        let value = self.unbounded(scope)?;
+        if is_deeper(&value, RESULT_DEPTH_MAX) {
+            let source_text = self.exprs().first().map_or("", |expr| expr.source()).to_owned();
+            let reason = format!("the result is nested more than {RESULT_DEPTH_MAX} deep");
+            return Err(ExprError { source_text, reason, at: 0 });
+        }
+        Ok(value)
+    }
+
+    fn unbounded(&self, scope: &dyn Scope) -> Result<Value, ExprError> {
         match self {
             Self::Constant(value) => Ok(value.clone()),
             Self::Computed(expr) => expr.eval(scope),
@@ -48,12 +59,14 @@ impl Template {
                 }
                 Ok(Value::String(text))
             }
-            Self::List(list) => {
-                list.iter().map(|each| each.eval(scope)).collect::<Result<_, _>>().map(Value::Array)
-            }
+            Self::List(list) => list
+                .iter()
+                .map(|each| each.unbounded(scope))
+                .collect::<Result<_, _>>()
+                .map(Value::Array),
             Self::Map(map) => map
                 .iter()
-                .map(|(name, each)| Ok((name.clone(), each.eval(scope)?)))
+                .map(|(name, each)| Ok((name.clone(), each.unbounded(scope)?)))
                 .collect::<Result<Map<_, _>, _>>()
                 .map(Value::Object),
         }
@@ -74,6 +87,16 @@ impl Template {
             Self::List(list) => list.iter().flat_map(Self::exprs).collect(),
             Self::Map(map) => map.iter().flat_map(|(_, each)| each.exprs()).collect(),
         }
+    }
+}
+
+/// Whether lists and maps stand more than so many within one another.
+fn is_deeper(value: &Value, depth: usize) -> bool {
+    let Some(below) = depth.checked_sub(1) else { return value.is_array() || value.is_object() };
+    match value {
+        Value::Array(list) => list.iter().any(|each| is_deeper(each, below)),
+        Value::Object(map) => map.values().any(|each| is_deeper(each, below)),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => false,
     }
 }
 

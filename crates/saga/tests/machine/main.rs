@@ -8,6 +8,7 @@
 
 mod constructs;
 mod files;
+mod late;
 mod parse;
 mod random;
 mod records;

@@ -473,7 +473,7 @@ pub(crate) fn what(what: &What) -> String {
     match what {
         What::WorkflowStarted { .. } => "WorkflowStarted".to_owned(),
         What::WorkflowCompleted { outputs } => format!("WorkflowCompleted {outputs}"),
-        What::WorkflowFailed { how, problem: why, stands, undone, in_doubt, .. } => {
+        What::WorkflowFailed { how, problem: why, outputs, stands, undone, in_doubt } => {
             let how = match how {
                 How::Failed => "failed",
                 How::Compensated => "compensated",
@@ -481,7 +481,11 @@ pub(crate) fn what(what: &What) -> String {
             };
             let (why, stands, undone, doubt) =
                 (problem(why), ids(stands), ids(undone), ids(in_doubt));
-            format!("WorkflowFailed {how}: {why}; stands {stands} undone {undone} in doubt {doubt}")
+            let outputs = outputs.as_ref().map(|outputs| format!("; outputs {outputs}"));
+            let outputs = outputs.unwrap_or_default();
+            format!(
+                "WorkflowFailed {how}: {why}; stands {stands} undone {undone} in doubt {doubt}{outputs}"
+            )
         }
         What::WorkflowCancelled { by, stands, undone, in_doubt } => {
             let (stands, undone, doubt) = (ids(stands), ids(undone), ids(in_doubt));

@@ -95,42 +95,39 @@ fn completions(
     say: &mut impl FnMut(String),
 ) {
     for what in whats {
-        let (task, wanted) = match what {
-            What::TaskCompleted { task, by: None, .. } => (task, "done"),
-            What::UndoCompleted { task, by: None, nothing: false, .. } => (task, "undone"),
-            _ => continue,
+        let (task, wanted) = if let What::TaskCompleted { task, by: None, .. } = what {
+            (task, "done")
+        } else if let What::UndoCompleted { task, by: None, nothing: false, .. } = what {
+            (task, "undone")
+        } else {
+            continue;
         };
         let of_agent = plan.slot(task.as_str()).and_then(|slot| plan.tasks.get(slot));
         let of_agent = of_agent.is_some_and(|task| matches!(task.action, Action::Agent { .. }));
         let net = tasks.get(task).copied().unwrap_or_default();
-        let happened = if wanted == "done" { net.done > 0 } else { net.undone > 0 || net.done == 0 };
+        let happened =
+            if wanted == "done" { net.done > 0 } else { net.undone > 0 || net.done == 0 };
         if of_agent && !happened {
             say(format!("{task} is said to be {wanted}, and is not: {net:?}"));
         }
     }
 }
 
-fn ends(
-    whats: &[&What],
-    plan: &Plan,
-    tasks: &BTreeMap<TaskId, Net>,
-    say: &mut impl FnMut(String),
-) {
+fn ends(whats: &[&What], plan: &Plan, tasks: &BTreeMap<TaskId, Net>, say: &mut impl FnMut(String)) {
     let Some(end) = whats.iter().find(|what| is_end(what)) else { return };
-    let (stands, in_doubt, how) = match end {
-        What::WorkflowFailed { how, stands, in_doubt, .. } => (stands, in_doubt, Some(*how)),
-        What::WorkflowCancelled { stands, in_doubt, .. } => (stands, in_doubt, None),
-        _ => {
-            completed(whats, tasks, say);
-            return;
-        }
+    let (stands, in_doubt, how) = if let What::WorkflowFailed { how, stands, in_doubt, .. } = end {
+        (stands, in_doubt, Some(*how))
+    } else if let What::WorkflowCancelled { stands, in_doubt, .. } = end {
+        (stands, in_doubt, None)
+    } else {
+        completed(whats, tasks, say);
+        return;
     };
     let told: BTreeSet<&TaskId> = stands.iter().chain(in_doubt).collect();
     let blocked: BTreeSet<&TaskId> = whats
         .iter()
-        .filter_map(|what| match what {
-            What::UndoFailed { task, retry_at: None, .. } => Some(task),
-            _ => None,
+        .filter_map(|what| {
+            if let What::UndoFailed { task, retry_at: None, .. } = what { Some(task) } else { None }
         })
         .collect();
     for (task, net) in tasks {
@@ -148,8 +145,9 @@ fn ends(
 /// What a completed run has done, and not undone, stands.
 fn completed(whats: &[&What], tasks: &BTreeMap<TaskId, Net>, say: &mut impl FnMut(String)) {
     for (task, net) in tasks {
-        let was_undone =
-            whats.iter().any(|what| matches!(what, What::UndoScheduled { task: of, .. } if of == task));
+        let was_undone = whats
+            .iter()
+            .any(|what| matches!(what, What::UndoScheduled { task: of, .. } if of == task));
         if net.undone > 0 && !was_undone {
             say(format!("{task} was undone, and nobody said so: {net:?}"));
         }

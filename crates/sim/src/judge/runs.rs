@@ -1,6 +1,6 @@
 //! The public events, run by run, as any client would read them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use events::{Lifecycle, Run, TaskId, What, WorkflowId, header};
 use saga::{Kind, Plan};
@@ -39,7 +39,8 @@ pub(super) fn read(store: &Store, broken: &mut Vec<String>) -> Runs {
                 next - 1,
                 event.sequence
             ));
-        } else if run.get(usize::try_from(event.sequence).unwrap_or(0).wrapping_sub(1)) != Some(&event)
+        } else if run.get(usize::try_from(event.sequence).unwrap_or(0).wrapping_sub(1))
+            != Some(&event)
         {
             broken.push(format!(
                 "same-again: {} run {:?}, event {} has two bodies",
@@ -54,7 +55,9 @@ pub(super) fn read(store: &Store, broken: &mut Vec<String>) -> Runs {
 pub(super) fn is_end(what: &What) -> bool {
     matches!(
         what,
-        What::WorkflowCompleted { .. } | What::WorkflowFailed { .. } | What::WorkflowCancelled { .. }
+        What::WorkflowCompleted { .. }
+            | What::WorkflowFailed { .. }
+            | What::WorkflowCancelled { .. }
     )
 }
 
@@ -78,6 +81,7 @@ pub(super) fn judge(runs: &Runs, sagas: &[Deployed], asked: &Asked, broken: &mut
         }
         let whats: Vec<&What> = events.iter().map(|event| &event.what).collect();
         ends(&whats, &mut say);
+        once(&whats, &mut say);
         forward_before_back(&whats, &saga.plan, &mut say);
         undo_order(&whats, &saga.plan, &mut say);
     }
@@ -85,9 +89,9 @@ pub(super) fn judge(runs: &Runs, sagas: &[Deployed], asked: &Asked, broken: &mut
 
 fn ends(whats: &[&What], say: &mut impl FnMut(String)) {
     let ends = whats.iter().filter(|what| is_end(what)).count();
-    let blocked = whats.iter().any(|what| {
-        matches!(what, What::CompensationBlocked { .. } | What::WorkflowPaused { .. })
-    });
+    let blocked = whats
+        .iter()
+        .any(|what| matches!(what, What::CompensationBlocked { .. } | What::WorkflowPaused { .. }));
     if ends > 1 || ends == 0 && !blocked {
         say(format!("one-end: it has {ends}"));
     }
@@ -103,6 +107,18 @@ fn ends(whats: &[&What], say: &mut impl FnMut(String)) {
     });
     if let Some(late) = late {
         say(format!("one-end: after the end comes {late:?}"));
+    }
+}
+
+/// An answer counts once.
+fn once(whats: &[&What], say: &mut impl FnMut(String)) {
+    let mut completed = BTreeSet::new();
+    for what in whats {
+        if let What::TaskCompleted { task, attempt, .. } = what
+            && !completed.insert((task, attempt))
+        {
+            say(format!("{task} {attempt} is completed twice"));
+        }
     }
 }
 
@@ -143,9 +159,9 @@ fn undo_order(whats: &[&What], plan: &Plan, say: &mut impl FnMut(String)) {
                 say(format!("undo-order: {} is undone before {} is", task.id, later.id));
             }
         }
-        let began = whats.iter().any(
-            |what| matches!(what, What::TaskScheduled { task: of, .. } if *of == task.id),
-        );
+        let began = whats
+            .iter()
+            .any(|what| matches!(what, What::TaskScheduled { task: of, .. } if *of == task.id));
         if !began {
             say(format!("undo-order: {} never began, and is undone", task.id));
         }

@@ -125,8 +125,12 @@ fn no_phantoms(
             continue;
         }
         for (partition, part) in (0..).zip(&log.parts) {
-            let known: BTreeSet<&Content> =
-                owed.get(&(topic, partition)).into_iter().flatten().map(|one| &one.content).collect();
+            let known: BTreeSet<&Content> = owed
+                .get(&(topic, partition))
+                .into_iter()
+                .flatten()
+                .map(|one| &one.content)
+                .collect();
             let mut phantoms: VecDeque<&Record> =
                 part.records.iter().filter(|record| !known.contains(&of_record(record))).collect();
             if let Some(first) = phantoms.pop_front() {

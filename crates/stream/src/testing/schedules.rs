@@ -1,17 +1,18 @@
 //! Schedules: several processes think that they hold one lane; the schedule says who goes on when, who dies
 //! and what befalls the appends. Afterwards one process runs alone, and the books must add up.
 
-use events::Destination;
+use events::{Destination, Header, Payload};
 use proptest::prelude::*;
 
 use super::tally::{Tally, is_answer, text_of};
 use super::told::lowest_unanswered;
 use super::{Fate, Memory, MemoryLog, MemorySnapshots};
-use crate::broker::{Broker, Clock, LaneId, Log, Source};
+use crate::broker::{Broker, LaneId, Log, Source};
 use crate::journal::{Origin, Owner, Written};
 use crate::lane::{Blame, Given, Lane};
 use crate::limits::Limits;
 use crate::reader::{Context, Ruling};
+use crate::seams::Clock;
 use crate::snapshot::Writer;
 use crate::takeover::{End, take_over};
 
@@ -434,6 +435,34 @@ fn a_decision_larger_than_the_broker_takes_holds_nothing_up() {
         record.headers.iter().any(|header| header.value.as_deref() == Some(b"too_large"))
     });
     assert_eq!(letters.count(), 1, "the large one is a dead letter");
+}
+
+#[test]
+fn a_record_larger_than_the_journal_takes_holds_nothing_up() {
+    let memory = Memory::default();
+    let limits = limits();
+    let mut runner = Runner { memory: &memory, limits: &limits, owners: 0 };
+    memory.world().entry_bytes_max = Some(1_000);
+    for what in ["x", "poison", "y"] {
+        memory.world().put("a", what);
+    }
+    let headers = (0..1_000).map(|n| Header::text(n.to_string(), "")).collect();
+    memory.world().inbox[1].headers = headers;
+    let mut lane = runner.win(Box::leak(Box::default())).unwrap();
+    for _ in 0..10 {
+        lane.turn().unwrap();
+    }
+    assert_eq!(lane.state("a").unwrap().all, ["x", "y"]);
+    let world = memory.world();
+    let to = Destination::Inbox.dead_letters();
+    let letter = world.sent.iter().find(|record| record.to == to).unwrap();
+    assert_eq!(letter.value, Payload::Null, "it does not fit, so it is named");
+    let said = |name: &str| {
+        let header = letter.headers.iter().find(|header| &*header.name == name).unwrap();
+        String::from_utf8(header.value.clone().unwrap().to_vec()).unwrap()
+    };
+    assert_eq!(said("__dlq.errors.offset"), "1");
+    assert!(said("__dlq.errors.message").contains("it is not in this letter"));
 }
 
 #[test]

@@ -102,6 +102,7 @@ fn the_way_back() {
     check(&[&turned, "undo b\nundone b\nundo b 2\n"], &["one-undo"]);
     check(&[&turned, "undo b\nundo b 2\n"], &["one-undo"]);
     check(&[&turned, "undo b\nundone b\nundone b\nundo c inputs={\"x\":1}\n"], &["one-undo"]);
+    check(&[&turned, "undo b\nundone b 2\nundo c inputs={\"x\":1}\n"], &["one-undo"]);
     check(&[&turned, "undo b 2\n"], &["one-attempt"]);
     check(&[&turned, "undo b\nundo-failed b 1 again\nundo b 2\n"], &[]);
     check(&[&turned, "undo b inputs={\"x\":1}\n"], &["undo-input"]);
@@ -111,6 +112,10 @@ fn the_way_back() {
     check(&[early, "undo b\n"], &["undo-reason"]);
     check(&[&turned, "undo c inputs={\"x\":1}\nundone c\nundo a\n"], &["undo-order"]);
     check(&[&turned, "undo a\n"], &["undo-order"]);
+    check(&[&turned, "undo c inputs={\"x\":1}\nundone c\nundo b\nundo a\n"], &["undo-order"]);
+    let b_blocked = "undo c inputs={\"x\":1}\nundone c\nundo b\nundo-failed b\n";
+    check(&[&turned, b_blocked, "undo a\n"], &["undo-order"]);
+    check(&[FORWARD, "do p\nturn\nundo b\n"], &["undo-order"]);
     check(&[&turned, "undo d\n"], &["undo-reason"]);
     check(&[FORWARD, GOOD.trim_end_matches("completed\n"), "turn\nundo b\n"], &["pivot"]);
     check(&[FORWARD, "do p\nanswer p\ndone p\nundo p\n"], &["pivot", "undo-reason"]);
@@ -143,6 +148,9 @@ fn the_end() {
     check(&[&turned, "back\ncancelled stands=a,b,c\n"], &["all-undone"]);
     check(&[FORWARD, "do p\nfailed p\nfailfast stands=a,b,c\n"], &[]);
     check(&[FORWARD, "do p\nfailed p\nfailfast stands=a,b\n"], &["end-lists"]);
+    let doubtful = "start\nstarted\ndo a\ntimeout a\ndoubt a\nfailfast";
+    check(&[doubtful, " doubt=a\n"], &[]);
+    check(&[doubtful, "\n"], &["end-lists"]);
 }
 
 #[test]

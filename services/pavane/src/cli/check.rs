@@ -24,7 +24,10 @@ pub(crate) struct Check {
     #[arg(long, value_name = "N", num_args = 0..=1, require_equals = true,
           default_missing_value = "20000", value_parser = clap::value_parser!(u32).range(1..=5_000_000))]
     pub(crate) explore: Option<u32>,
+    /// Ask the system at --url too: whether topics and child sagas exist, and agents are there
+    #[arg(long)]
+    pub(crate) live: bool,
     /// Print the JSON Schema of saga files instead, for editors
-    #[arg(long, conflicts_with_all = ["files", "strict", "explore"])]
+    #[arg(long, conflicts_with_all = ["files", "strict", "explore", "live"])]
     pub(crate) schema: bool,
 }

@@ -144,6 +144,14 @@ pub(crate) const KEYS: &[Key] = &[
         "replicas of the product's topics when they are made; 0 leaves it to the brokers' default",
     ),
     key(
+        "kafka.session_timeout_ms",
+        Form::Count,
+        Some("6000"),
+        "a process that was not heard of for so many milliseconds is taken for dead, and others take its \
+         lanes over. 6000 is the least that brokers allow; with `group.min.session.timeout.ms=500` set \
+         there, 1000 gives a takeover within 2 s",
+    ),
+    key(
         "kafka.application",
         Form::Text,
         None,

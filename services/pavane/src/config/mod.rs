@@ -36,6 +36,7 @@ pub(crate) struct Kafka {
     pub(crate) prefix: String,
     pub(crate) partitions: u32,
     pub(crate) replication: u32,
+    pub(crate) session_timeout_ms: u32,
     pub(crate) application: Option<String>,
     pub(crate) security_protocol: Option<String>,
     pub(crate) sasl_mechanism: Option<String>,

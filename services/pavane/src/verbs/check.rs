@@ -3,13 +3,18 @@
 use saga::Severity;
 use serde_json::{Value, json};
 
+use crate::api::Api;
 use crate::cli::Check;
 use crate::failure::Failure;
 use crate::output::Output;
-use crate::verbs::{SagaFile, explore};
+use crate::verbs::{SagaFile, explore, live};
 
 /// Checks files, each by itself and among the others, and shows everything that was found.
-pub(crate) fn run(check: &Check, output: Output) -> Result<(), Failure> {
+pub(crate) fn run(
+    check: &Check,
+    api: impl FnOnce() -> Result<Api, Failure>,
+    output: Output,
+) -> Result<(), Failure> {
     if check.schema {
         return output.value(&saga::schema());
     }
@@ -17,7 +22,14 @@ pub(crate) fn run(check: &Check, output: Output) -> Result<(), Failure> {
     let (mut errors, mut warnings) = (0_usize, 0_usize);
     let mut found: Vec<Value> = Vec::new();
     let files = SagaFile::read(&check.files)?;
-    for (file, checked) in files.iter().zip(SagaFile::check(&files)) {
+    let checked = if check.live {
+        let checked = SagaFile::check_on(&files, &live::cluster(&api()?)?);
+        Output::note(live::NOT_ASKED);
+        checked
+    } else {
+        SagaFile::check(&files)
+    };
+    for (file, checked) in files.iter().zip(checked) {
         let shown = &file.shown;
         let count = |severity| {
             checked.diagnostics.iter().filter(|found| found.severity == severity).count()
@@ -47,6 +59,9 @@ pub(crate) fn run(check: &Check, output: Output) -> Result<(), Failure> {
             "ok": sound, "errors": errors, "warnings": warnings,
             "diagnostics": found.iter().filter_map(Value::as_array).flatten().collect::<Vec<_>>(),
         });
+        if let (Some(all), true) = (all.as_object_mut(), check.live) {
+            all.insert("not_asked".to_owned(), json!(["E602"]));
+        }
         if let (Some(all), Some(tried)) = (all.as_object_mut(), tried) {
             all.insert("explored".to_owned(), Value::Array(tried.values));
         }

@@ -8,17 +8,19 @@ pub(crate) mod demo;
 pub(crate) mod deploy;
 pub(crate) mod dlq;
 mod explore;
+mod live;
 pub(crate) mod operate;
 pub(crate) mod publish;
 pub(crate) mod read;
 pub(crate) mod start;
 pub(crate) mod topics;
 pub(crate) mod up;
+pub(crate) mod verify;
 pub(crate) mod watch;
 
 use std::path::{Path, PathBuf};
 
-use saga::{Checked, Source};
+use saga::{Checked, Cluster, Source};
 use serde_json::Value;
 
 use crate::failure::Failure;
@@ -61,10 +63,22 @@ impl<'a> SagaFile<'a> {
 
     /// Checks files together.
     pub(crate) fn check(files: &[Self]) -> Vec<Checked> {
+        Self::with_sources(files, saga::check_all)
+    }
+
+    /// The same, and what they name on a cluster.
+    pub(crate) fn check_on(files: &[Self], cluster: &Cluster) -> Vec<Checked> {
+        Self::with_sources(files, |sources| saga::check_all_on(sources, cluster))
+    }
+
+    fn with_sources(
+        files: &[Self],
+        check: impl FnOnce(&[Source<'_>]) -> Vec<Checked>,
+    ) -> Vec<Checked> {
         let loads: Vec<_> = files.iter().map(Self::load).collect();
         let sources =
             files.iter().zip(&loads).map(|(file, load)| Source { text: &file.text, load });
-        saga::check_all(&sources.collect::<Vec<_>>())
+        check(&sources.collect::<Vec<_>>())
     }
 }
 

@@ -1,0 +1,156 @@
+//! What the group has given to a member, as librdkafka tells it.
+
+use std::collections::BTreeMap;
+use std::sync::Mutex;
+
+use events::{Offset, Partition, Topic};
+use rdkafka::config::RDKafkaLogLevel;
+use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
+use rdkafka::error::{KafkaError as ClientError, KafkaResult};
+use rdkafka::types::RDKafkaRespErr;
+use rdkafka::{ClientContext, TopicPartitionList};
+use tracing::debug;
+
+use crate::deliveries::lock;
+use crate::remarks::Remarks;
+use crate::settings;
+
+/// A partition of a topic.
+pub(super) type Part = (Topic, Partition);
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    Lanes,
+    Records,
+}
+
+/// What the group has given to this member, kept by the calls that librdkafka makes while it is polled.
+pub(super) struct Membership {
+    pub(super) kind: Kind,
+    pub(super) remarks: Remarks,
+    pub(super) state: Mutex<Held>,
+}
+
+#[derive(Default)]
+pub(super) struct Held {
+    /// What is held, and the offset to give next; `None` until the first record shows it.
+    pub(super) parts: BTreeMap<Part, Option<Offset>>,
+    /// Where a partition begins of which nothing was committed.
+    pub(super) starts: BTreeMap<Part, Offset>,
+    pub(super) generation: u64,
+    /// The group has decided, and nobody has been told.
+    pub(super) news: bool,
+    /// The group's decision could not be carried out.
+    pub(super) failure: Option<String>,
+}
+
+impl ClientContext for Membership {
+    fn log(&self, level: RDKafkaLogLevel, about: &str, line: &str) {
+        self.remarks.line(level, about, line);
+    }
+
+    fn error(&self, error: ClientError, reason: &str) {
+        self.remarks.error(&error, reason);
+    }
+}
+
+impl ConsumerContext for Membership {
+    fn rebalance(
+        &self,
+        consumer: &BaseConsumer<Self>,
+        decision: RDKafkaRespErr,
+        parts: &mut TopicPartitionList,
+    ) {
+        let done = if decision == RDKafkaRespErr::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS {
+            self.assigned(consumer, parts)
+        } else {
+            self.revoked(consumer, parts)
+        };
+        let mut held = lock(&self.state);
+        held.generation += 1;
+        held.news = true;
+        if let Err(error) = done {
+            held.failure = Some(format!("taking over a share of the group's: {error}"));
+        }
+    }
+
+    fn commit_callback(&self, result: KafkaResult<()>, _: &TopicPartitionList) {
+        // Committed offsets only save work after a crash; the next commit covers this one.
+        if let Err(error) = result {
+            metrics::counter!("pavane_kafka_commits_failed_total").increment(1);
+            debug!(%error, "offsets were not committed");
+        }
+    }
+}
+
+impl Membership {
+    fn assigned(
+        &self,
+        consumer: &BaseConsumer<Self>,
+        parts: &TopicPartitionList,
+    ) -> KafkaResult<()> {
+        match self.kind {
+            Kind::Lanes => {
+                // Records are the lanes' own business: nothing is fetched here.
+                let mut places = TopicPartitionList::new();
+                for part in parts.elements() {
+                    let end = rdkafka::Offset::End;
+                    places.add_partition_offset(part.topic(), part.partition(), end)?;
+                }
+                consumer.incremental_assign(&places)?;
+                consumer.pause(&places)?;
+                let mut held = lock(&self.state);
+                held.parts.extend(named(parts).map(|part| (part, None)));
+            }
+            Kind::Records => {
+                let committed = consumer.committed_offsets(parts.clone(), settings::ASK)?;
+                let starts = lock(&self.state).starts.clone();
+                let mut places = TopicPartitionList::new();
+                let mut first = BTreeMap::new();
+                for part in committed.elements() {
+                    part.error()?;
+                    let name = name(part.topic(), part.partition());
+                    // Anything but an offset says that nothing was committed yet.
+                    let place = if let rdkafka::Offset::Offset(offset) = part.offset() {
+                        Some(offset)
+                    } else {
+                        starts.get(&name).copied()
+                    };
+                    let from = place.map_or(rdkafka::Offset::Beginning, rdkafka::Offset::Offset);
+                    places.add_partition_offset(part.topic(), part.partition(), from)?;
+                    first.insert(name, place);
+                }
+                consumer.incremental_assign(&places)?;
+                lock(&self.state).parts.extend(first);
+            }
+        }
+        Ok(())
+    }
+
+    fn revoked(
+        &self,
+        consumer: &BaseConsumer<Self>,
+        parts: &TopicPartitionList,
+    ) -> KafkaResult<()> {
+        {
+            let mut held = lock(&self.state);
+            for part in named(parts) {
+                held.parts.remove(&part);
+            }
+        }
+        consumer.incremental_unassign(parts)
+    }
+}
+
+pub(super) fn name(topic: &str, partition: i32) -> Part {
+    (Topic::from(topic), Partition::try_from(partition).unwrap_or_default())
+}
+
+pub(super) fn named(parts: &TopicPartitionList) -> impl Iterator<Item = Part> {
+    parts
+        .elements()
+        .into_iter()
+        .map(|part| name(part.topic(), part.partition()))
+        .collect::<Vec<_>>()
+        .into_iter()
+}

@@ -1,0 +1,102 @@
+//! Known mistakes that the tests plant, one at a time, to see that the simulator finds each.
+
+/// A mistake that can be planted.
+#[derive(Clone, Copy, Debug)]
+pub struct Mistake {
+    /// Its name, as the code asks for it.
+    pub name: &'static str,
+    /// The crate that makes it.
+    pub of: &'static str,
+    /// What is wrong then.
+    pub what: &'static str,
+}
+
+const fn mistake(name: &'static str, of: &'static str, what: &'static str) -> Mistake {
+    Mistake { name, of, what }
+}
+
+/// All of them.
+pub const MISTAKES: &[Mistake] = &[
+    mistake(
+        "acts-before-the-ack",
+        "stream",
+        "what follows from a decision is sent before its append is acknowledged",
+    ),
+    mistake(
+        "doubt-taken-for-stored",
+        "stream",
+        "an append in doubt counts as stored where it was expected",
+    ),
+    mistake(
+        "offsets-unchecked",
+        "stream",
+        "an acknowledgement at another offset, or at none, confirms",
+    ),
+    mistake("rival-overlooked", "stream", "a lane that reads a rival's announcement goes on"),
+    mistake(
+        "old-announcement-counts",
+        "stream",
+        "an announcement of an epoch that is not newer takes effect",
+    ),
+    mistake("epoch-ignored", "stream", "a record of another epoch holds"),
+    mistake("sequence-ignored", "stream", "a record that comes again holds again"),
+    mistake(
+        "snapshot-before-sending",
+        "stream",
+        "a snapshot is written before what is below it was sent",
+    ),
+    mistake(
+        "capture-dropped",
+        "stream",
+        "what is captured while a snapshot is being written is forgotten",
+    ),
+    mistake(
+        "snapshot-ahead",
+        "stream",
+        "a snapshot's marker is one record further than its states",
+    ),
+    mistake("unsent-taken-for-sent", "stream", "a record that was not acknowledged counts as sent"),
+    mistake(
+        "cursor-at-the-end",
+        "stream",
+        "the dispatch cursor does not wait for acknowledgements",
+    ),
+    mistake(
+        "cursor-off-by-one",
+        "stream",
+        "a takeover does not send again what stands at the cursor",
+    ),
+    mistake("outbox-lost-at-takeover", "stream", "a takeover sends nothing again"),
+    mistake("sent-again-otherwise", "stream", "what a takeover sends again has other bytes"),
+    mistake(
+        "input-dropped-at-a-full-batch",
+        "stream",
+        "the input that does not fit into a batch is passed over",
+    ),
+    mistake("stray-dropped", "stream", "a record on the wrong partition is not forwarded"),
+    mistake("refusal-dropped", "stream", "a refused record is not written down"),
+    mistake("parked-dropped", "stream", "a command that could not be sent is forgotten"),
+    mistake("position-past-the-backlog", "stream", "a takeover begins at the inbox's end"),
+    mistake("state-not-restored", "stream", "a takeover leaves out one state of the snapshot"),
+    mistake(
+        "time-runs-backwards",
+        "stream",
+        "decisions carry the clock's time, even if it is before the journal's",
+    ),
+    mistake("late-result-dropped", "saga", "a success after the end is not undone"),
+    mistake("undo-order-forward", "saga", "undos do not wait for those of what came later"),
+    mistake("doubtful-not-undone", "saga", "what may have been done is not undone"),
+    mistake("success-counts-twice", "saga", "a success that comes again counts again"),
+    mistake("start-counts-twice", "saga", "a start that comes again begins the workflow anew"),
+    mistake(
+        "committed-before-sent",
+        "intake",
+        "an offset is committed before what follows from it is acknowledged",
+    ),
+    mistake("not-sent-again", "intake", "a start that was not acknowledged is not sent again"),
+    mistake("failure-taken-for-sent", "intake", "a start that was not acknowledged counts as sent"),
+    mistake("poison-passed-over", "intake", "a record that can not be read becomes no dead letter"),
+    mistake("done-twice", "client", "a command that comes again is worked on again"),
+    mistake("done-after-undone", "client", "a do is worked on after its undo"),
+    mistake("undone-twice", "client", "an undo that comes again is worked on again"),
+];

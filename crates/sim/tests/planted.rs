@@ -1,0 +1,88 @@
+//! Each planted mistake is found, and docs/testing.md has the table of these mistakes.
+#![allow(clippy::unwrap_used, reason = "a test panics where a promise is broken")]
+
+use std::fmt::Write;
+use std::path::{Path, PathBuf};
+
+use sim::{Case, MISTAKES, Mistake, run};
+
+/// A mistake must be found within so many seeds.
+const SEEDS_MAX: u64 = 1_000;
+/// Promises that the judge names.
+const PROMISES: &[&str] = &[
+    "acts-after-ack",
+    "first occurrences in order",
+    "fold-only",
+    "never-silent",
+    "nothing is lost",
+    "one-end",
+    "one-verdict",
+    "panic",
+    "same-again",
+    "undo-order",
+];
+/// Between these lines of docs/testing.md stands the table.
+const BEGIN: &str = "<!-- planted: begin -->\n";
+const END: &str = "<!-- planted: end -->\n";
+
+/// The first seed that finds it, counted from one, and the promise that it saw broken.
+fn found(mistake: &Mistake) -> Option<(u64, &'static str)> {
+    (0..SEEDS_MAX).find_map(|seed| {
+        let planted = Some(mistake.name);
+        let first = run(&Case { seed, planted, ..Case::default() }).broken.into_iter().next()?;
+        let promise = PROMISES.iter().find(|name| first.contains(&format!("{name}: ")));
+        Some((seed + 1, *promise.unwrap_or(&"books and events")))
+    })
+}
+
+fn page() -> (PathBuf, String) {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/testing.md");
+    let text = std::fs::read_to_string(&path).unwrap();
+    (path, text)
+}
+
+/// `PAVANE_WRITE_TABLE=1` writes the table anew.
+#[test]
+fn every_planted_mistake_is_found() {
+    let mut missed = Vec::new();
+    let mut table =
+        "| mistake | of | what is wrong then | caught by | seeds needed |\n|---|---|---|---|---|\n"
+            .to_owned();
+    for mistake in MISTAKES {
+        let Mistake { name, of, what } = mistake;
+        match found(mistake) {
+            Some((seeds, promise)) => {
+                writeln!(table, "| `{name}` | {of} | {what} | {promise} | {seeds} |").unwrap();
+            }
+            None => missed.push(name),
+        }
+    }
+    assert!(missed.is_empty(), "not found within {SEEDS_MAX} seeds: {missed:?}");
+    if std::env::var_os("PAVANE_WRITE_TABLE").is_some() {
+        let (path, text) = page();
+        let (before, rest) = text.split_once(BEGIN).unwrap();
+        let (_, after) = rest.split_once(END).unwrap();
+        std::fs::write(path, format!("{before}{BEGIN}{table}{END}{after}")).unwrap();
+    }
+}
+
+#[test]
+fn the_table_of_planted_mistakes_is_of_these() {
+    let (_, text) = page();
+    let table = text.split_once(BEGIN).unwrap().1.split_once(END).unwrap().0;
+    let rows = table.lines().skip(2);
+    let told: Vec<String> = rows
+        .map(|row| row.split('|').nth(1).unwrap().trim().trim_matches('`').to_owned())
+        .collect();
+    let names: Vec<&str> = MISTAKES.iter().map(|mistake| mistake.name).collect();
+    assert_eq!(
+        told, names,
+        "write it anew: PAVANE_WRITE_TABLE=1 cargo test -p pavane-sim --test planted"
+    );
+}
+
+#[test]
+fn nothing_is_found_where_nothing_is_planted() {
+    let case = Case { planted: Some("no such mistake"), ..Case::default() };
+    assert_eq!(run(&case).hash, run(&Case::default()).hash);
+}

@@ -1,0 +1,38 @@
+//! `GET /v1/topics`: what there is on the broker, for those who ask what a saga file may name.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::State;
+use events::AgentName;
+use serde_json::{Value, json};
+use stream::Broker;
+
+use crate::api::Api;
+use crate::problem::Problem;
+
+/// All topics by name; of one with commands, whose they are; and whether somebody reads it now.
+pub(crate) async fn list<B: Broker>(
+    State(api): State<Arc<Api<B>>>,
+) -> Result<Json<Value>, Problem> {
+    let broker = Arc::clone(&api.broker);
+    let inventory = api.blocking(move || Ok(broker.inventory()?)).await?;
+    let names = api.broker.topics();
+    let items: Vec<Value> = inventory
+        .topics
+        .iter()
+        .map(|topic| {
+            let agent = names.agent_of(topic);
+            json!({
+                "topic": topic.as_str(),
+                "agent": agent.as_ref().map(AgentName::as_str),
+                "read": inventory.read.contains(topic),
+            })
+        })
+        .collect();
+    Ok(Json(json!({
+        "items": items,
+        "next_cursor": null,
+        "makes_users_topics": inventory.makes_users_topics,
+    })))
+}
