@@ -48,3 +48,14 @@ pub(crate) const READ: &[Feature] = &[
 
 /// What the engine runs.
 pub(crate) const RUN: &[Feature] = READ;
+
+/// What the judge outside is known to follow. It does not yet follow the fallback of an element, what is
+/// undone behind a fallback, an operator's retry of an impossible join, and what `fail_fast` leaves in doubt.
+pub(crate) const OUTSIDE: &[Feature] = &[
+    Feature::Groups,
+    Feature::When,
+    Feature::Optional,
+    Feature::Choice,
+    Feature::Alone,
+    Feature::Wait,
+];

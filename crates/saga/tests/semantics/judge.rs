@@ -398,7 +398,7 @@ impl Judge<'_> {
         match seen.forward {
             Forward::Done | Forward::Skipped
                 if seen.back == Back::Nothing
-                    || seen.back == Back::GivenUp && !seen.doubted
+                    || seen.back == Back::GivenUp
                     || self.is_replaced(place) =>
             {
                 seen.output.map_or(Value::Null, |output| output.value())

@@ -29,7 +29,7 @@ mod written;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use drawn::Luck;
-use features::{READ, RUN};
+use features::{OUTSIDE, READ, RUN};
 use model::{Fate, Outcome};
 use play::{Play, Step};
 use proptest::prelude::*;
@@ -64,13 +64,22 @@ fn any_schedule(saga: &Saga, steps: &[Step]) -> Result<(), TestCaseError> {
         play.drain();
         judge::judge(&tree, &play.world.log, &play.participants);
         play.world.refold();
+    })
+}
+
+/// The same, before the judge that stands outside.
+fn any_schedule_from_outside(saga: &Saga, steps: &[Step]) -> Result<(), TestCaseError> {
+    let tree = Tree::of(saga);
+    told(|play| {
+        let play = play.insert(Play::new(saga, &tree));
+        for step in steps {
+            play.step(*step);
+        }
+        play.drain();
         let report = outside::judge(&play.world, &saga.yaml(), &play.participants);
-        let outside: Vec<String> = report
-            .violations
-            .iter()
-            .map(|it| format!("{}: {}", it.invariant, it.message))
-            .collect();
-        assert!(outside.is_empty(), "{outside:#?}");
+        let found = report.violations.iter().map(|it| format!("{}: {}", it.invariant, it.message));
+        let found: Vec<String> = found.collect();
+        assert!(found.is_empty(), "{found:#?}");
     })
 }
 
@@ -129,6 +138,14 @@ proptest! {
     #[test]
     fn a_history_is_judged(saga in drawn::sagas(Luck::Bad, RUN), steps in steps()) {
         any_schedule(&saga, &steps)?;
+    }
+
+    #[test]
+    fn a_history_is_judged_from_outside(
+        saga in drawn::sagas(Luck::Bad, OUTSIDE),
+        steps in steps(),
+    ) {
+        any_schedule_from_outside(&saga, &steps)?;
     }
 
     #[test]
