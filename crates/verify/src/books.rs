@@ -6,6 +6,7 @@ use std::sync::Arc;
 use crate::Invariant as I;
 use crate::bench::Bench;
 use crate::definition::Definition;
+use crate::definition::fallback_of;
 use crate::record::{Effect, Op};
 use crate::run::{Lists, Run, Task};
 use crate::status::{Back, Forward, Kind, TaskNo};
@@ -83,7 +84,7 @@ impl Books {
     ) {
         let Some((end, _)) = run.end else { return };
         for (task, number) in run.tasks.iter().zip(0..) {
-            let gave_way = run.status(&format!("{}~fallback", task.name)).begun;
+            let gave_way = run.status(&fallback_of(&task.name)).begun;
             if task.status.by_hand || task.status.back == Back::GivenUp || gave_way {
                 continue;
             }

@@ -72,6 +72,12 @@ pub(crate) struct Place {
     pub(crate) at: Vec<usize>,
 }
 
+/// What the fallback of a task is called in events: of `research[2]` it is `research~fallback[2]`.
+pub(crate) fn fallback_of(task: &str) -> String {
+    let (id, element) = task.split_at(task.find('[').unwrap_or(task.len()));
+    format!("{id}~fallback{element}")
+}
+
 impl Definition {
     /// `None` where the file is written in one of the other spellings, or is none.
     pub(crate) fn read(source: &str) -> Option<Self> {

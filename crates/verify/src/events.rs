@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use crate::Invariant as I;
 use crate::bench::{Bench, hash_of};
+use crate::definition::fallback_of;
 use crate::fold::{UNSENT, carries, fold};
 use crate::run::{Run, Task};
 use crate::status::{Back, Forward, Kind, NONE, Seen, TaskNo};
@@ -190,7 +191,7 @@ impl Rules<'_> {
         match does {
             Does::Scheduled(order) => self.scheduled(run, task, order, bench),
             Does::Completed { .. } => {
-                let fallback = run.status(&format!("{name}~fallback"));
+                let fallback = run.status(&fallback_of(name));
                 if status.successes > 0 && status.back != Back::Undone && !fallback.begun {
                     let message = format!("`{name}` is done a second time");
                     self.blame(bench, run, I::OnceDone, message);

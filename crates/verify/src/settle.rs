@@ -5,6 +5,7 @@ use std::sync::Arc;
 use crate::Invariant as I;
 use crate::bench::Bench;
 use crate::books::Books;
+use crate::definition::fallback_of;
 use crate::definition::{Action, Definition};
 use crate::fold::canonical;
 use crate::graph;
@@ -117,7 +118,7 @@ impl Rules<'_> {
     }
 
     fn gave_way(&self, task: &Task) -> bool {
-        self.run.status(&format!("{}~fallback", task.name)).begun
+        self.run.status(&fallback_of(&task.name)).begun
     }
 
     /// What it gave is what was answered.
@@ -146,10 +147,13 @@ impl Rules<'_> {
         else {
             return;
         };
-        // docs/reference/compensation.md names the two cases in which this build ignores it.
+        // Of what a run goes on without, and of what its fallback does, it is not asked.
         let went_on =
             !self.run.compensating && of.line(&place).iter().any(|part| of.is_optional(part));
-        let excused = status.by_hand || task.refused || went_on || self.gave_way(task);
+        // What the end lists as in doubt is left so: `fail_fast`, or an undo that was given up.
+        let lists = self.run.lists.as_ref();
+        let left = lists.is_some_and(|lists| lists.in_doubt.iter().any(|id| **id == *task.name));
+        let excused = status.by_hand || task.refused || went_on || left || self.gave_way(task);
         if status.successes > 0 || status.informed || excused || status.back == Back::GivenUp {
             return;
         }
