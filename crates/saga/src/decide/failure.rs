@@ -235,11 +235,7 @@ impl Draft<'_> {
 
     /// Whether a group around it is stopped and undone.
     pub(super) fn is_in_reverting(&self, slot: Slot) -> bool {
-        let mut inner = slot;
-        self.around(slot).any(|group| {
-            // What takes a group's place waits until the group is undone.
-            let takes_its_place = matches!(self.task_plan(inner).role, Role::Fallback(_));
-            inner = group;
+        self.around_placed(slot).any(|(group, takes_its_place)| {
             self.is_reverting(group)
                 && !(takes_its_place && self.task(group).after != After::Cancel)
         })

@@ -89,11 +89,7 @@ impl Draft<'_> {
     /// Whether it, or a group around it, is undone, or was, while the workflow goes on.
     pub(crate) fn is_reverted(&self, slot: Slot) -> bool {
         let own = self.task(slot).after != After::Nothing;
-        let mut inner = slot;
-        own || self.around(slot).any(|group| {
-            // What takes a group's place is not undone with it.
-            let takes_its_place = matches!(self.task_plan(inner).role, Role::Fallback(_));
-            inner = group;
+        own || self.around_placed(slot).any(|(group, takes_its_place)| {
             match self.task(group).after {
                 After::Cancel => true,
                 After::Fail => !takes_its_place,
@@ -112,10 +108,7 @@ impl Draft<'_> {
 
     /// Whether a group around it is no longer under way: what has failed in it is the group's matter.
     pub(crate) fn is_moot(&self, slot: Slot) -> bool {
-        let mut inner = slot;
-        self.around(slot).any(|group| {
-            let takes_its_place = matches!(self.task_plan(inner).role, Role::Fallback(_));
-            inner = group;
+        self.around_placed(slot).any(|(group, takes_its_place)| {
             let task = self.task(group);
             let is_open = match takes_its_place {
                 true => task.cover == Cover::Working,

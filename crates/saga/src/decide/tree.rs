@@ -105,6 +105,15 @@ impl<'a> Draft<'a> {
         std::iter::successors(self.parent(slot), |group| self.parent(*group))
     }
 
+    /// The same; and whether what stands in the group there takes its place: a fallback, which is not undone
+    /// with it, and waits until it is.
+    pub(crate) fn around_placed(&self, slot: Slot) -> impl Iterator<Item = (Slot, bool)> + '_ {
+        let inner = std::iter::once(slot).chain(self.around(slot));
+        inner
+            .zip(self.around(slot))
+            .map(|(inner, group)| (group, matches!(self.task_plan(inner).role, Role::Fallback(_))))
+    }
+
     /// Whether it is that one, or stands in it.
     pub(crate) fn is_within(&self, slot: Slot, group: Slot) -> bool {
         slot == group || self.around(slot).any(|around| around == group)

@@ -169,13 +169,10 @@ pub(super) fn taken(task: &mut Task, loss: Loss) {
 
 /// What had failed for good, undone or not, is done or passed over all the same: an operator says so.
 fn stand_again(task: &mut Task) {
-    if task.after == After::Fail && (was_undone(task.phase) || is_failed(task.phase)) {
+    let has_failed = was_undone(task.phase) || matches!(task.phase, Phase::Failed { .. });
+    if task.after == After::Fail && has_failed {
         task.after = After::Nothing;
     }
-}
-
-fn is_failed(phase: Phase) -> bool {
-    matches!(phase, Phase::Failed { .. })
 }
 
 /// Whether its undo has gone out, whatever has come of it.

@@ -148,8 +148,8 @@ pub(crate) const KEYS: &[Key] = &[
         Form::Count,
         Some("6000"),
         "a process that was not heard of for so many milliseconds is taken for dead, and others take its \
-         lanes over. 6000 is the least that brokers allow; with `group.min.session.timeout.ms=500` set \
-         there, 1000 gives a takeover within 2 s",
+         lanes over. 6000 is the least that brokers allow unless their `group.min.session.timeout.ms` is \
+         set",
     ),
     key(
         "kafka.application",
