@@ -3,7 +3,7 @@
 
 use events::{CommandKind, Json, Subject, planted};
 
-use super::late::{after_end, broken, covered_late, too_late, undone_late, while_closing};
+use super::late::{after_end, broken, covered_late, too_late, undo_again, undone_late};
 use super::{Draft, Stop, invalid};
 use crate::event::Body;
 use crate::input::{Answer, Effects, Failure, Known};
@@ -138,11 +138,14 @@ pub(super) fn completed(draft: &mut Draft<'_>, slot: Slot, output: &Json) -> Res
         (Stage::Failing(_), _) if draft.resolves_doubt() && draft.is_reverted(slot) => {
             undone_late(draft, slot)?;
         }
+        (Stage::Failing(_), _) if draft.task(slot).undos > 0 => {
+            return undo_again(draft, slot, output);
+        }
         (Stage::Failing(_), phase) if !phase.in_flight() => {
             return Err(Stop::Ignored("late_success"));
         }
         (Stage::Closing { .. }, _) if !draft.is_closing(slot) => {
-            return while_closing(draft, slot, output);
+            return undo_again(draft, slot, output);
         }
         (Stage::Forward | Stage::Deferred(_) | Stage::Closing { .. }, _)
             if matches!(draft.task(slot).cover, Cover::Working | Cover::Worked) =>
