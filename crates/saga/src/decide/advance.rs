@@ -86,7 +86,7 @@ impl Draft<'_> {
     }
 
     /// What is in doubt now stays so.
-    fn leaves_doubt(&self) -> bool {
+    pub(super) fn leaves_doubt(&self) -> bool {
         match self.head.stage {
             Stage::Failing(_) => !self.resolves_doubt(),
             Stage::Closing { .. } | Stage::Ended { .. } => true,

@@ -422,8 +422,8 @@ impl Judge<'_> {
             }
             _ => {}
         }
-        // A savepoint.
-        if self.falling.contains(place) && !self.view.compensating {
+        // A savepoint. Where its fallback has failed, that it was undone is long over.
+        if self.falling.contains(place) && !self.view.compensating && seen.failures == 0 {
             self.nothing_stands(place);
         }
     }
