@@ -4,6 +4,7 @@ pub mod checks;
 pub mod docker;
 mod host;
 pub mod kafka;
+pub mod measure;
 mod metadata;
 pub mod python;
 mod secured;
