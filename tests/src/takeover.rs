@@ -135,7 +135,7 @@ impl<'a> Ground<'a> {
         let watch = Some(watch(&broker, tasks, &seen, &stop));
         let starts = Starts::begin(&url, plan.in_flight, &stop);
         let group = broker.topics().group("walkers");
-        let answers: Answers = Arc::new(move |command| starts.answer(command));
+        let answers: Answers = Arc::new(move |_, command| starts.answer(command));
         let pause = Duration::from_millis(50);
         let serving = serve_over_broker(broker, &group, &[AGENT.into()], pause, answers);
         let others = vec![gateway];

@@ -147,6 +147,7 @@ impl Stage {
         };
         let limits = Limits {
             wait_max: Duration::from_secs(2),
+            group_wait: Duration::from_millis(100),
             snapshot_every: *dice.of(&[Duration::from_millis(300), Duration::from_secs(5)]),
             skip_after: Duration::from_secs(10),
             proposal_records_max: *dice.of(&[1, 2, 1_000]),

@@ -2,6 +2,7 @@
 
 pub mod checks;
 pub mod docker;
+mod faults;
 mod host;
 pub mod kafka;
 pub mod measure;
@@ -10,4 +11,5 @@ pub mod python;
 mod secured;
 pub mod suite;
 
+pub use anyhow::Error;
 pub use host::{root, say, target};

@@ -33,6 +33,9 @@ enum Task {
     /// Measures how long lanes stand still when a coordinator is killed, or asked to stop.
     #[command(disable_help_flag = true)]
     Takeover(Program),
+    /// Does faults to a system at work for as long as one likes, and has what came of it judged.
+    #[command(disable_help_flag = true)]
+    Campaign(Program),
     /// A real Kafka for trying things out.
     #[command(subcommand)]
     Kafka(Broker),
@@ -76,6 +79,7 @@ fn run(task: Task) -> Result<()> {
         Task::Ci => checks::all(),
         Task::Docker => docker::check(),
         Task::Deny => checks::dependencies(),
+        Task::Campaign(given) => measure::program("campaign", given.release, &given.more),
         Task::Takeover(given) => measure::program("takeover", given.release, &given.more),
         Task::Kafka(Broker::Start { brokers }) => {
             let address = kafka::start_kept(brokers)?;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::thread::{JoinHandle, spawn};
 use std::time::Duration;
 
-use client::{Command, Reply};
+use client::{Command, Http, Reply};
 use events::{AgentName, Offset, Outgoing, Partition, Record, Topic};
 use stream::{Broker, Clock as _, Fed, Feed, LogError, Settled, Share, Stop, SystemClock, Ticket};
 
@@ -32,8 +32,44 @@ impl Drop for Serving {
     }
 }
 
-/// Answers commands.
-pub type Answers = Arc<dyn Fn(&Command) -> Vec<Reply> + Send + Sync>;
+/// Answers an agent's command.
+pub type Answers = Arc<dyn Fn(&str, &Command) -> Vec<Reply> + Send + Sync>;
+
+/// Serves agents through a gateway that may be gone for a while.
+///
+/// # Panics
+/// Where the system gives no threads.
+#[must_use]
+pub fn serve_over_http(url: &str, agents: &[AgentName], answers: &Answers) -> Serving {
+    let stop = Stop::default();
+    let serve = |agent: &AgentName| {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let (http, agent) = (Http::new(url).unwrap(), agent.to_string());
+        let (answers, until) = (Arc::clone(answers), stop.clone());
+        spawn(move || {
+            while !until.requested() {
+                let asked = http.commands(&agent, Duration::from_millis(500), 100);
+                let Ok(asked) = runtime.block_on(asked) else {
+                    let _stopping = until.wait(Duration::from_millis(50));
+                    continue;
+                };
+                for handed in asked.items {
+                    let at = handed.timestamp.parse().unwrap();
+                    let command = Command::from_parts(&handed.headers, handed.value, at).unwrap();
+                    for reply in answers(&agent, &command) {
+                        while !until.requested()
+                            && runtime.block_on(http.answer(&agent, &reply)).is_err()
+                        {
+                            let _stopping = until.wait(Duration::from_millis(50));
+                        }
+                    }
+                }
+            }
+        })
+    };
+    let threads = agents.iter().map(serve).collect();
+    Serving::of(stop, threads)
+}
 
 /// Serves agents straight on a broker: answers, waits until the answers are stored, and only then commits.
 /// After each batch of commands it waits for `pause`. What fails is done again, in a group joined anew.
@@ -45,14 +81,16 @@ pub fn serve_over_broker<B: Broker>(
     pause: Duration,
     answers: Answers,
 ) -> Serving {
-    let topics: Vec<Topic> = agents.iter().map(|agent| broker.topics().tasks(agent)).collect();
+    let by_topic: BTreeMap<Topic, String> =
+        agents.iter().map(|agent| (broker.topics().tasks(agent), agent.to_string())).collect();
     let (stop, group) = (Stop::default(), group.to_owned());
     let until = stop.clone();
     let thread = spawn(move || {
         while !until.requested() {
-            let share = Share::Records { topics: topics.clone(), starts: Vec::new() };
-            let served =
-                broker.join(&group, share).and_then(|feed| serve(feed, &until, pause, &answers));
+            let topics = by_topic.keys().cloned().collect();
+            let joined = broker.join(&group, Share::Records { topics, starts: Vec::new() });
+            let answered = |record: &Record| answered(record, &by_topic, &answers);
+            let served = joined.and_then(|feed| serve(feed, &until, pause, answered));
             if let Err(error) = served {
                 eprintln!("participants join again: {error}");
                 let _stopping = until.wait(Duration::from_millis(500));
@@ -66,14 +104,14 @@ fn serve(
     mut feed: impl Feed,
     until: &Stop,
     pause: Duration,
-    answers: &Answers,
+    answered: impl Fn(&Record) -> Vec<Outgoing>,
 ) -> Result<(), LogError> {
     let mut tickets = 0;
     while !until.requested() {
         let Fed::Records(records) = feed.next(Duration::from_millis(50))? else { continue };
         let mut open: BTreeMap<Ticket, Outgoing> = BTreeMap::new();
         for record in &records {
-            for answer in answered(record, answers) {
+            for answer in answered(record) {
                 tickets += 1;
                 open.insert(Ticket(tickets), answer.clone());
                 feed.send(Ticket(tickets), vec![answer])?;
@@ -101,10 +139,17 @@ fn serve(
 }
 
 /// What is sent in answer. Our own topics hold commands only.
-fn answered(record: &Record, answers: &Answers) -> Vec<Outgoing> {
+fn answered(
+    record: &Record,
+    by_topic: &BTreeMap<Topic, String>,
+    answers: &Answers,
+) -> Vec<Outgoing> {
     let command = Command::from_record(record).expect("a command");
     let now = SystemClock.now();
-    answers(&command).iter().map(|reply| reply.to_record("/tests", now)).collect()
+    answers(&by_topic[&record.place.topic], &command)
+        .iter()
+        .map(|reply| reply.to_record("/tests", now))
+        .collect()
 }
 
 fn done(records: &[Record]) -> Vec<(Topic, Partition, Offset)> {
