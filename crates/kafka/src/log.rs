@@ -36,14 +36,14 @@ impl KafkaLog {
         let journal_topic = shared.topics.journal();
         let inbox = Reader::new(
             &settings::committed_reader(&shared.config),
-            &shared.remarks,
+            &shared,
             Arc::clone(&shared.committed),
             shared.topics.inbox(),
             partition,
         )?;
         let journal = Reader::new(
             &settings::uncommitted_reader(&shared.config),
-            &shared.remarks,
+            &shared,
             Arc::clone(&shared.uncommitted),
             journal_topic.clone(),
             partition,

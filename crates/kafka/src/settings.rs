@@ -40,7 +40,7 @@ pub(crate) const QUEUE_FULL_WAIT: Duration = Duration::from_secs(5);
 /// How long a member may take to leave its group in order.
 pub(crate) const LEAVE_WAIT: Duration = Duration::from_secs(5);
 /// See [`lane_heartbeat`].
-const LANE_HEARTBEAT_MAX: Duration = Duration::from_millis(100);
+const LANE_HEARTBEAT_MAX: Duration = Duration::from_millis(50);
 /// Most records that one read gives.
 pub(crate) const READ_RECORDS_MAX: usize = 1_000;
 /// Most bytes of values that one read gives, but for the last record.

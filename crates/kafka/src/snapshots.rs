@@ -74,8 +74,13 @@ impl KafkaSnapshots {
         // Waits for a connection: without one, looking for the coordinator begins with a pause of half a
         // second. And the topic is learnt now rather than within the first transaction.
         producer.client().fetch_metadata(Some(topic.as_str()), settings::ASK).map_err(lost)?;
+        // The same pause again where only the connection that this answer came by is there, which librdkafka
+        // gives up for those to the brokers that it has learnt of. The next question is a leader's to answer.
+        let native = native_partition(partition)?;
+        let asked = producer.client().fetch_watermarks(topic.as_str(), native, settings::ASK);
+        asked.map_err(lost)?;
         producer.init_transactions(settings::TRANSACTION_WAIT).map_err(lost)?;
-        Ok(Self { shared, producer, topic, lane, partition: native_partition(partition)? })
+        Ok(Self { shared, producer, topic, lane, partition: native })
     }
 
     fn transact(&self, records: &[(&str, Option<&Bytes>)]) -> Result<(), LogError> {
@@ -162,7 +167,7 @@ impl Snapshots for KafkaSnapshots {
         let LaneId(partition) = self.lane;
         let mut reader = Reader::new(
             &settings::loading_reader(&self.shared.config),
-            &self.shared.remarks,
+            &self.shared,
             Arc::clone(&self.shared.committed),
             self.topic.clone(),
             partition,

@@ -151,6 +151,7 @@ impl Stage {
         );
         let limits = Limits {
             wait_max: Duration::from_secs(2),
+            group_wait: Duration::from_millis(100),
             snapshot_every,
             skip_after: Duration::from_secs(10),
             proposal_records_max,

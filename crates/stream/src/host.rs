@@ -104,7 +104,7 @@ impl<S: Service, B: Broker> Host<S, B> {
         let mut feed = shared.broker.join(&group, Share::Lanes)?;
         let mut wanted = Vec::new();
         while !stop.requested() {
-            match feed.next(Duration::from_millis(100)) {
+            match feed.next(shared.limits.group_wait) {
                 Ok(Fed::Lanes { generation, held }) => {
                     tracing::info!(
                         generation,
@@ -125,10 +125,12 @@ impl<S: Service, B: Broker> Host<S, B> {
             }
             tended.tend(&wanted)?;
         }
+        tended.stop();
+        // While the lanes come to their ends: whoever takes one over announces a newer epoch, which voids what
+        // is still written to it (`one-epoch`). So the group's others need not wait for that.
+        drop(feed);
         tended.end();
         drop(tended);
-        // At once: the group's others wait for it.
-        drop(feed);
         if !snapshots.join() {
             tracing::error!("the snapshot thread panicked");
         }
@@ -208,10 +210,13 @@ impl<S: Service, B: Broker> Tended<S, B> {
         self.host.board.clear(lane);
     }
 
-    fn end(&mut self) {
+    fn stop(&self) {
         for thread in self.by_lane.values() {
             thread.stop.request();
         }
+    }
+
+    fn end(&mut self) {
         let lanes: Vec<LaneId> = self.by_lane.keys().copied().collect();
         for lane in lanes {
             self.forget(lane);

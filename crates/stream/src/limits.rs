@@ -21,6 +21,8 @@ pub struct Limits {
     pub unsettled_max: usize,
     /// The longest wait for inputs: how late a lane hears that it should stop.
     pub wait_max: Duration,
+    /// The longest wait for the group's word: how late a host hears that it should stop.
+    pub group_wait: Duration,
     /// A lane with nothing else to do waits so long for acknowledgements that its service asks for, before it
     /// looks for inputs again.
     pub ack_wait: Duration,
@@ -63,6 +65,7 @@ impl Default for Limits {
             journal_record_bytes_max: 8 << 20,
             unsettled_max: 20_000,
             wait_max: Duration::from_millis(100),
+            group_wait: Duration::from_millis(20),
             ack_wait: Duration::from_millis(5),
             look_every: Duration::from_secs(1),
             confirm_fresh_for: Duration::from_secs(5),

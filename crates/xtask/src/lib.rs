@@ -2,11 +2,14 @@
 
 pub mod checks;
 pub mod docker;
+mod faults;
 mod host;
 pub mod kafka;
+pub mod measure;
 mod metadata;
 pub mod python;
 mod secured;
 pub mod suite;
 
+pub use anyhow::Error;
 pub use host::{root, say, target};
