@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
+use xtask::count::{Then, count};
 use xtask::{checks, docker, kafka, say, suite};
 
 /// Tasks of this repository.
@@ -30,6 +31,15 @@ enum Task {
     Docker,
     /// Licences, bans and advisories of dependencies alone.
     Deny,
+    /// Instructions and allocations of the pure core, counted by callgrind.
+    Count {
+        /// Fails where a figure is above the kept one.
+        #[arg(long, conflicts_with = "keep")]
+        check: bool,
+        /// Keeps the figures.
+        #[arg(long)]
+        keep: bool,
+    },
     /// A real Kafka for trying things out.
     #[command(subcommand)]
     Kafka(Broker),
@@ -63,6 +73,9 @@ fn run(task: Task) -> Result<()> {
         Task::Ci => checks::all(),
         Task::Docker => docker::check(),
         Task::Deny => checks::dependencies(),
+        Task::Count { check: true, .. } => count(Then::Check),
+        Task::Count { keep: true, .. } => count(Then::Keep),
+        Task::Count { .. } => count(Then::Print),
         Task::Kafka(Broker::Start { brokers }) => {
             let address = kafka::start_kept(brokers)?;
             Ok(writeln!(std::io::stdout(), "{address}")?)
