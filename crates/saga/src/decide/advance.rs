@@ -86,7 +86,7 @@ impl Draft<'_> {
     }
 
     /// What is in doubt now stays so.
-    fn leaves_doubt(&self) -> bool {
+    pub(super) fn leaves_doubt(&self) -> bool {
         match self.head.stage {
             Stage::Failing(_) => !self.resolves_doubt(),
             Stage::Closing { .. } | Stage::Ended { .. } => true,
@@ -277,7 +277,7 @@ impl Draft<'_> {
             let undone =
                 matches!(task.phase, Phase::Undone | Phase::Failed { .. } | Phase::Cancelled);
             let has_undo = self.task_plan(*slot).undo.is_some();
-            let was_undone = self.head.epoch > 0 || task.undos > 0;
+            let was_undone = self.head.epoch > 0 || task.undo_went_out();
             was_undone && has_undo && undone && task.attempt > 0 && task.output.is_none()
         };
         Rest {

@@ -130,7 +130,7 @@ pub(super) fn too_late(draft: &Draft<'_>, attempt: u32) -> Result<(), Stop> {
 /// output.
 pub(super) fn undo_again(draft: &mut Draft<'_>, slot: Slot, output: &Json) -> Result<(), Stop> {
     let task = draft.task(slot);
-    let was_undone = draft.head.epoch > 0 || task.undos > 0;
+    let was_undone = draft.head.epoch > 0 || task.undo_went_out();
     let has_undo = draft.task_plan(slot).undo.is_some();
     if task.output.is_some() || !(was_undone && has_undo) || task.attempt == 0 {
         return Err(Stop::Ignored("late_success"));
