@@ -84,7 +84,8 @@ fn fold_task(run: &mut Run, does: &Does<'_>, seen: &Seen) {
 fn decided(task: &mut Task, asks: Asks, seen: &Seen, order: &Order<'_>, epoch: i64) {
     let hash = hash_of([order.inputs.as_bytes()]);
     if let Some(known) = task.order(asks, seen.n) {
-        known.decided = Some(Body { agent: order.agent.into(), hash, epoch, time: seen.time });
+        let (agent, time, deadline) = (order.agent.into(), seen.time, order.deadline);
+        known.decided = Some(Body { agent, hash, epoch, time, deadline });
     }
 }
 

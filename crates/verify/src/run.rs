@@ -26,6 +26,8 @@ pub(crate) struct Body {
     pub(crate) epoch: i64,
     /// When it was decided or sent, by its record.
     pub(crate) time: i64,
+    /// Until when an answer is waited for; of what was sent, nothing is known of that.
+    pub(crate) deadline: i64,
 }
 
 /// A success that was answered.

@@ -12,6 +12,9 @@ use crate::run::{Ordered, Run, Task};
 use crate::status::{Back, Forward, Kind, Seen};
 use crate::wire::{Asks, How};
 
+/// How long it may be tried to send a command before its workflow is told, milliseconds.
+const SENDING_MAX: i64 = 30_000;
+
 /// What is known beside the run.
 pub(crate) struct Known<'a> {
     pub(crate) definition: Option<&'a Definition>,
@@ -102,7 +105,9 @@ impl Rules<'_> {
                 }
                 (Some(decided), None) => {
                     let due = (self.known.tasks)(&decided.agent) && self.known.is_old(decided.time);
-                    if due && !task.unsent {
+                    // It timed out while it was still tried to send it, and is no longer wanted.
+                    let too_late = decided.deadline - decided.time < SENDING_MAX;
+                    if due && !task.unsent && !too_late {
                         let message = format!("{word} {n} of `{name}` was decided, but never sent");
                         self.blame(bench, I::Sent, &[number], message);
                     }

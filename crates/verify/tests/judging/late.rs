@@ -27,3 +27,15 @@ fn late_successes_beside_a_run_that_goes_on() {
         covered.replace("done a output={\"by\":\"a~fallback\"}", "done a output={\"by\":1}");
     check_of(fallback, &[doubted, &other].concat(), &["answered"]);
 }
+
+/// A fallback runs for a task that has failed, also because what it waits for can not be done.
+#[test]
+fn a_fallback_begins_when_its_task_has_failed() {
+    let saga = "version: \"2.0\"\nname: shop\ntasks:\n  - {id: a, agent: a, optional: true}\n  \
+        - {id: b, agent: b, depends_on: {any: [a]}, fallback: {agent: c}}\n";
+    let before = "start\nstarted\ndo a\nfailed a\n";
+    let covered = "do b~fallback agent=c to=c\nanswer b~fallback\ndone b~fallback\n\
+        done b output={\"by\":\"b~fallback\"}\ncompleted\n";
+    check_of(saga, &[before, "failed b code=join_impossible\n", covered].concat(), &[]);
+    check_of(saga, &[before, covered].concat(), &["graph-order"]);
+}
