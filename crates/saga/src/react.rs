@@ -34,9 +34,14 @@ pub fn react(event: &Event) -> Vec<Outgoing> {
 }
 
 /// The key under which all attempts of a task, its undo, its queries and its cancel stand. The last
-/// number is the incarnation: a task is done once in a run.
-pub(crate) fn idempotency_key(workflow: &WorkflowId, run: Run, task: &TaskId) -> String {
-    format!("{workflow}/{task}/{run}.1")
+/// number is the incarnation: it rises when what was undone is done again.
+pub(crate) fn idempotency_key(
+    workflow: &WorkflowId,
+    run: Run,
+    task: &TaskId,
+    incarnation: u32,
+) -> String {
+    format!("{workflow}/{task}/{run}.{incarnation}")
 }
 
 impl Event {

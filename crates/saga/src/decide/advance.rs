@@ -81,8 +81,17 @@ impl Draft<'_> {
     /// Whether a person must say something about this task.
     pub(super) fn waits_for_a_person(&self, slot: Slot) -> bool {
         let is_lost = self.loss(slot) == Some(Loss::Open) && self.counts(slot);
-        self.task(slot).phase == Phase::Held
-            || is_lost && matches!(self.head.stage, Stage::Forward) && self.pauses(slot)
+        let is_held = self.task(slot).phase == Phase::Held && !self.leaves_doubt();
+        is_held || is_lost && matches!(self.head.stage, Stage::Forward) && self.pauses(slot)
+    }
+
+    /// What is in doubt now stays so.
+    pub(super) fn leaves_doubt(&self) -> bool {
+        match self.head.stage {
+            Stage::Failing(_) => !self.resolves_doubt(),
+            Stage::Closing { .. } | Stage::Ended { .. } => true,
+            Stage::Forward | Stage::Deferred(_) | Stage::Compensating(_) => false,
+        }
     }
 
     fn wait_for_pivot(&mut self, trouble: Trouble) {
@@ -160,6 +169,7 @@ impl Draft<'_> {
         if self.resolves_doubt() {
             self.undo_doubtful();
         }
+        self.settle_pause();
         let is_still = |slot: Slot| match self.task(slot).phase {
             Phase::Running { .. }
             | Phase::Retrying { .. }
@@ -207,7 +217,6 @@ impl Draft<'_> {
             }
         }
         self.undo_ready();
-        self.settle_pause();
     }
 
     /// The failure is dealt with: `then` runs, or it has ended.
@@ -268,7 +277,7 @@ impl Draft<'_> {
             let undone =
                 matches!(task.phase, Phase::Undone | Phase::Failed { .. } | Phase::Cancelled);
             let has_undo = self.task_plan(*slot).undo.is_some();
-            let was_undone = self.head.epoch > 0 || task.undos > 0;
+            let was_undone = self.head.epoch > 0 || task.undo_went_out();
             was_undone && has_undo && undone && task.attempt > 0 && task.output.is_none()
         };
         Rest {

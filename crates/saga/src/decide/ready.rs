@@ -223,7 +223,9 @@ impl Draft<'_> {
 
     /// Whether it may run beside what is running.
     fn has_room(&self, slot: Slot) -> bool {
-        let out = |slot: &Slot| self.task(*slot).phase.in_flight();
+        // What stays in doubt is in nobody's hands any more.
+        let is_left = |slot| self.leaves_doubt() && self.is_at_rest(slot);
+        let out = |slot: &Slot| self.task(*slot).phase.in_flight() && !is_left(*slot);
         let is_full = !self.is_group(slot)
             && self.slots().filter(out).count() >= self.plan.max_parallel.max(1);
         let must_wait = self.task_plan(slot).alone && self.has_company(slot);

@@ -164,7 +164,7 @@ impl Draft<'_> {
     fn finished(&self, slot: Slot) -> (bool, u64) {
         let task = self.task(slot);
         let is_done = task.phase == Phase::Done;
-        (is_done && task.undos > 0, if is_done { task.finished } else { u64::MAX })
+        (is_done && task.undo_went_out(), if is_done { task.finished } else { u64::MAX })
     }
 
     /// Whether no outcome is still to come that might have to be undone first.

@@ -53,9 +53,13 @@ pub(super) fn fold(into: &mut impl Fold, event: &WorkflowEvent) {
         }
         Body::TaskRetried { task, error, retry_at, doubt, by, .. } => {
             let phase = Phase::Retrying { at: *retry_at, doubt: *doubt };
+            let is_undone = was_undone(into.task(task.index()).phase);
             let task = settle(into, task, phase, Some(error));
             task.unsure = *doubt;
             if by.is_some() {
+                if is_undone {
+                    task.begin_anew();
+                }
                 task.after = After::Nothing;
                 task.attempts_from = task.attempt;
                 task.ready_at = Some(time);
@@ -132,7 +136,8 @@ fn fold_end(into: &mut impl Fold, time: Timestamp, body: &Body) {
             let task = into.task(task.index());
             stand_again(task);
             task.phase = phase;
-            if output.is_some() {
+            // What it gave before it was undone counts for nothing; what stands, for what it is.
+            if *why != Skip::Undo {
                 task.output.clone_from(output);
             }
         }
