@@ -1,24 +1,30 @@
 //! `pavane bench saga`: how long a chain of tasks takes, from the start sent to its completion read.
 
+mod cpu;
+mod disk;
 mod drive;
 mod participants;
 mod report;
+mod roads;
 
 use std::fmt::Write;
 
 use events::AgentName;
 
-pub(crate) use drive::{Load, drive};
-pub(crate) use participants::{Participants, serve, serve_until_orphaned};
-pub(crate) use report::Report;
+pub(crate) use cpu::spent;
+pub(crate) use disk::sync_times;
+pub(crate) use drive::{Driver, Pace, Road};
+pub(crate) use participants::{Participants, READY, serve, stop_when_orphaned};
+pub(crate) use report::{Measured, Pair, rounded, text};
+pub(crate) use roads::{FloorRoad, SagaRoad};
 
 /// The saga that is measured.
-pub(crate) fn saga_name(steps: u32) -> String {
+pub(crate) fn saga_name(steps: u8) -> String {
     format!("bench-{steps}")
 }
 
 /// Its file: a chain of tasks, each with an agent of its own.
-pub(crate) fn saga_file(steps: u32) -> String {
+pub(crate) fn saga_file(steps: u8) -> String {
     let mut text = format!("version: \"2.0\"\nname: {}\ntasks:\n", saga_name(steps));
     for step in 1..=steps {
         let after = match step {
@@ -32,7 +38,7 @@ pub(crate) fn saga_file(steps: u32) -> String {
 }
 
 /// Who does a step.
-pub(crate) fn agent(step: u32) -> AgentName {
+pub(crate) fn agent(step: u8) -> AgentName {
     AgentName::from(format!("bench_step_{step}"))
 }
 
