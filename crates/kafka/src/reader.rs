@@ -171,9 +171,14 @@ impl Reader {
         self.consumer.as_ref().ok_or_else(|| self.lost("the reader was closed"))
     }
 
-    /// Connects to the partition's leader, so that the first read need not.
+    /// Connects to the partition's leader, so that the first read need not. Metadata is asked for first, which
+    /// waits for a connection: without one the other question begins with a pause (measured: 700 ms).
     pub(crate) fn warm(&self) -> Result<(), LogError> {
-        kept(self.consumer()?, &self.topic, self.partition).map(|_| ())
+        let consumer = self.consumer()?;
+        consumer
+            .fetch_metadata(Some(self.topic.as_str()), settings::ASK)
+            .map_err(|error| self.lost(&error.to_string()))?;
+        kept(consumer, &self.topic, self.partition).map(|_| ())
     }
 
     /// What is kept.

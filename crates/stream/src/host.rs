@@ -125,6 +125,7 @@ impl<S: Service, B: Broker> Host<S, B> {
             }
             tended.tend(&wanted)?;
         }
+        tracing::info!(lanes = tended.by_lane.len(), "leaving the group");
         tended.stop();
         // While the lanes come to their ends: whoever takes one over announces a newer epoch, which voids what
         // is still written to it (`one-epoch`). So the group's others need not wait for that.

@@ -1,11 +1,13 @@
 //! What can be done to the brokers of a cluster, and which of them is which.
 
-use std::process::{Command, Stdio};
+use std::net::{Ipv4Addr, SocketAddr};
+use std::process::Command;
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Context as _, Result};
 
 use crate::host::run;
 use crate::kafka::{Cluster, launch};
+use crate::metadata;
 
 impl Cluster {
     /// `kill -9` of a broker, by its place.
@@ -52,65 +54,43 @@ impl Cluster {
         run(Command::new("kill").args([signal, &broker.id().to_string()]))
     }
 
-    /// The place of the broker that leads partition 0 of a topic, by Kafka's own tool.
+    /// The place of the broker that leads partition 0 of a topic.
     ///
     /// # Errors
-    /// The tool fails, or says something else.
+    /// No broker answers, or nobody leads it.
     pub fn leader(&self, topic: &str) -> Result<usize> {
-        let said =
-            self.ask("org.apache.kafka.tools.TopicCommand", &["--describe", "--topic", topic])?;
-        self.place(after(&said, "Leader: "))
+        self.place(|at| metadata::leader(at, topic))
     }
 
     /// The place of the active controller.
     ///
     /// # Errors
-    /// As [`Cluster::leader`].
+    /// No broker answers.
     pub fn controller(&self) -> Result<usize> {
-        let said =
-            self.ask("org.apache.kafka.tools.MetadataQuorumCommand", &["describe", "--status"])?;
-        self.place(after(&said, "LeaderId:"))
+        self.place(metadata::controller)
     }
 
     /// The place of the broker that coordinates a group.
     ///
     /// # Errors
-    /// As [`Cluster::leader`].
+    /// No broker answers, or nobody coordinates it.
     pub fn coordinator(&self, group: &str) -> Result<usize> {
-        let class = "org.apache.kafka.tools.consumer.group.ConsumerGroupCommand";
-        let said = self.ask(class, &["--describe", "--state", "--group", group])?;
-        // `host:port (id)`
-        self.place(
-            after(&said, "127.0.0.1:").and_then(|text| text.split_once('(')?.1.split(')').next()),
-        )
+        self.place(|at| metadata::coordinator(at, group))
     }
 
-    fn place(&self, id: Option<&str>) -> Result<usize> {
-        let id = id.context("kafka's tool does not say which broker")?;
-        let id: usize = id.trim().parse().with_context(|| format!("`{id}` is no broker"))?;
-        ensure!((1..=self.nodes.len()).contains(&id), "there is no broker {id}");
-        Ok(id - 1)
+    /// Where the broker stands whose id the first one that answers gives.
+    fn place(&self, asked: impl Fn(SocketAddr) -> Result<u32>) -> Result<usize> {
+        let mut last = None;
+        for port in self.ports() {
+            match asked(SocketAddr::from((Ipv4Addr::LOCALHOST, port))) {
+                Ok(id) => {
+                    let place = usize::try_from(id)?.checked_sub(1);
+                    let place = place.filter(|place| *place < self.nodes.len());
+                    return place.with_context(|| format!("there is no broker {id}"));
+                }
+                Err(error) => last = Some(error),
+            }
+        }
+        Err(last.context("there is no broker")?)
     }
-
-    fn ask(&self, class: &str, arguments: &[&str]) -> Result<String> {
-        let output = Command::new(&self.java)
-            .args(["-Xmx128m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"])
-            .args(["-Dorg.slf4j.simpleLogger.defaultLogLevel=error", "-cp"])
-            .arg(self.jars.join("*"))
-            .arg(class)
-            .args(["--bootstrap-server", self.bootstrap()])
-            .args(arguments)
-            .stdin(Stdio::null())
-            .output()?;
-        let said = String::from_utf8_lossy(&output.stdout).into_owned();
-        let error = String::from_utf8_lossy(&output.stderr);
-        ensure!(output.status.success(), "{class}: {}: {said}{error}", output.status);
-        Ok(said)
-    }
-}
-
-/// The words behind a label, to the end of the column.
-fn after<'a>(text: &'a str, label: &str) -> Option<&'a str> {
-    let (_, rest) = text.split_once(label)?;
-    rest.trim_start().split(['\t', '\n']).next()
 }

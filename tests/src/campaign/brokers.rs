@@ -65,14 +65,7 @@ fn one(ground: &mut Ground, cluster: &mut Cluster) -> Result<(), xtask::Error> {
 /// One at a time: with two gone there is nobody left to agree with.
 fn three(ground: &mut Ground, cluster: &mut Cluster) -> Result<(), xtask::Error> {
     ground.pass(CALM);
-    let (what, place) = match ground.chance.below(3) {
-        0 => ("leader of the journal", cluster.leader(ground.broker.topics().journal().as_str())?),
-        1 => ("controller", cluster.controller()?),
-        _ => {
-            let group = ground.broker.topics().group("coordinator");
-            ("coordinator of the lanes' group", cluster.coordinator(&group)?)
-        }
-    };
+    let (what, place) = whom(ground, cluster)?;
     let down = 1_000 + u64::try_from(ground.chance.below(12_000)).unwrap_or_default();
     let down = Duration::from_millis(down);
     if ground.chance.one_in(3) {
@@ -87,6 +80,26 @@ fn three(ground: &mut Ground, cluster: &mut Cluster) -> Result<(), xtask::Error>
         ground.note(&format!("{what} killed, and started again"));
     }
     until_back(ground, cluster)
+}
+
+/// One of the three that matter, where somebody says who it is.
+fn whom(ground: &mut Ground, cluster: &Cluster) -> Result<(&'static str, usize), xtask::Error> {
+    let journal = ground.broker.topics().journal();
+    let group = ground.broker.topics().group("coordinator");
+    let deadline = Instant::now() + Duration::from_secs(60);
+    let which = ground.chance.below(3);
+    loop {
+        let (what, place) = match which {
+            0 => ("leader of the journal", cluster.leader(journal.as_str())),
+            1 => ("controller", cluster.controller()),
+            _ => ("coordinator of the lanes' group", cluster.coordinator(&group)),
+        };
+        match place {
+            Ok(place) => return Ok((what, place)),
+            Err(error) if Instant::now() > deadline => return Err(error),
+            Err(_) => ground.pass(Duration::from_millis(500)),
+        }
+    }
 }
 
 /// Work goes on while a broker comes back.
