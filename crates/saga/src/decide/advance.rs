@@ -24,7 +24,20 @@ impl Draft<'_> {
                 Stage::Ended { unwinding: Some(command), .. } => self.unwind(&command),
                 Stage::Ended { .. } => return,
             }
-            if self.len() == decided {
+            if self.len() > decided {
+                continue;
+            }
+            if self.concerns_all() {
+                return;
+            }
+            let is_on_its_way = self.tally.in_flight() > 0;
+            if is_on_its_way && !cfg!(debug_assertions) {
+                return;
+            }
+            self.concern_all();
+            if is_on_its_way {
+                self.go_forward();
+                assert_eq!(self.len(), decided, "never-silent: overlooked in {}", self.head.id);
                 return;
             }
         }
@@ -50,7 +63,10 @@ impl Draft<'_> {
             self.start_ready();
         }
         self.complete_groups();
-        let is_over = self.top().all(|slot| self.is_settled(slot)) && !self.has_undo_out();
+        // Where all goes well, what is in flight is not settled, nor what it stands in.
+        let is_on_its_way = self.is_plain() && self.tally.in_flight() > 0;
+        let is_settled = || self.top().all(|slot| self.is_settled(slot));
+        let is_over = !is_on_its_way && is_settled() && !self.has_undo_out();
         if self.head.paused_at.is_none() && is_over {
             self.complete();
         }

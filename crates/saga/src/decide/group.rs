@@ -173,7 +173,9 @@ impl Draft<'_> {
 
     /// Ends every group of which nothing more will come, the inner ones first.
     pub(super) fn complete_groups(&mut self) {
-        for slot in self.slots().rev() {
+        let mut end = self.slots().end;
+        while let Some(slot) = self.next_group(end) {
+            end = slot;
             let task = self.task(slot);
             let (is_open, is_covered) =
                 (matches!(task.phase, Phase::Open { .. }), task.cover == Cover::Working);
@@ -194,7 +196,7 @@ impl Draft<'_> {
         {
             return self.fail_group(slot, why);
         }
-        if !self.children(slot).all(|child| self.is_settled(child)) {
+        if !self.children(slot).rev().all(|child| self.is_settled(child)) {
             return;
         }
         let output = match self.group_output(slot) {
@@ -215,6 +217,9 @@ impl Draft<'_> {
         reason = "at most ten thousand elements, and a share from 0 to 1"
     )]
     pub(super) fn shortfall(&self, slot: Slot, at_least: AtLeast) -> Option<TaskError> {
+        if at_least == AtLeast::All || self.is_plain() {
+            return None;
+        }
         let count = self.children(slot).count();
         let lost = self
             .children(slot)

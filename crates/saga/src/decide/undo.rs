@@ -345,6 +345,6 @@ impl Draft<'_> {
 
     /// Whether an operator must choose about an undo.
     pub(super) fn is_blocked(&self) -> bool {
-        self.slots().any(|slot| self.task(slot).phase == Phase::UndoBlocked)
+        self.tally.is_blocked()
     }
 }
