@@ -38,6 +38,15 @@ pub enum HeaderName {
     Read(Arc<str>),
 }
 
+impl HeaderName {
+    /// A name that was read. Most are frequent ones of ours: those need no memory of their own.
+    #[must_use]
+    pub fn read(name: &str) -> Self {
+        let known = crate::header::FREQUENT.iter().find(|known| **known == name);
+        known.map_or_else(|| Self::Read(Arc::from(name)), |known| Self::Known(known))
+    }
+}
+
 impl std::ops::Deref for HeaderName {
     type Target = str;
 

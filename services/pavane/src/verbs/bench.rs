@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use kafka::floor::Floor;
 use kafka::topics::create_all;
@@ -26,6 +26,9 @@ use crate::verbs::up::{ALL, Process};
 
 /// Warm-up runs at most so many workflows.
 const WARM_UP_MAX: u32 = 1_000;
+
+/// The gateway may take so long to read what earlier runs have left.
+const VIEW_WITHIN: Duration = Duration::from_secs(300);
 
 /// What a system is measured on, and against.
 struct Ground {
@@ -101,6 +104,7 @@ fn measure<B: Broker>(
     system.serve(&parts)?;
     let api = Api::new(&system.url())?;
     api.post_yaml("/v1/sagas", saga_file(given.steps))?.map_err(Failure::from)?;
+    await_view(&api, wish)?;
     let saga = saga_name(given.steps);
     let prefix = format!("{saga}:{}-", SystemClock.now().as_millis());
     let mut road =
@@ -124,6 +128,19 @@ fn measure<B: Broker>(
     time_disk()?;
     print(given, &ground, (&closed, open.as_ref()), &disk, output)?;
     system.crew.stop()
+}
+
+/// Waits until the gateway has read what had happened before: that is no part of what is measured.
+fn await_view(api: &Api, wish: &Stop) -> Result<(), Failure> {
+    let begun = Instant::now();
+    loop {
+        match api.get("/readyz", &[]) {
+            Ok(_) => return Ok(()),
+            Err(failure) if begun.elapsed() > VIEW_WITHIN => return Err(failure),
+            Err(_) if wish.wait(Duration::from_millis(50)) => return Ok(()),
+            Err(_) => {}
+        }
+    }
 }
 
 /// Both roads at one pace: half of the floor, pavane, the other half of the floor, so that what the machine
