@@ -35,9 +35,9 @@ pub(crate) fn leader(at: SocketAddr, topic: &str) -> Result<u32> {
     let _throttled_ms = answer.number()?;
     for _ in 0..answer.number()? {
         let _id = answer.number()?;
-        let _host = answer.text()?;
+        answer.text()?;
         let _port = answer.number()?;
-        let _rack = answer.text()?;
+        answer.text()?;
     }
     let _cluster = answer.text()?;
     let _controller = answer.number()?;
