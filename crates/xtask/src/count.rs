@@ -80,11 +80,11 @@ fn built() -> Result<PathBuf> {
     ensure!(output.status.success(), "the bench can not be built");
     // One message a line; the bench's own is the last that names an executable.
     let messages = String::from_utf8_lossy(&output.stdout).into_owned();
-    let named = messages.lines().filter_map(|line| {
+    let mut named = messages.lines().filter_map(|line| {
         let path = line.split_once("\"executable\":\"")?.1.split_once('"')?.0;
         path.contains("core-").then(|| PathBuf::from(path))
     });
-    named.last().context("cargo names no executable of the bench")
+    named.next_back().context("cargo names no executable of the bench")
 }
 
 fn figure(bench: &Path, part: &str, shape: &str, tasks: u64) -> Result<Figure> {
