@@ -185,6 +185,7 @@ impl Draft<'_> {
         if self.resolves_doubt() {
             self.undo_doubtful();
         }
+        self.undo_ready();
         self.settle_pause();
         let is_still = |slot: Slot| match self.task(slot).phase {
             Phase::Running { .. }
@@ -197,8 +198,8 @@ impl Draft<'_> {
             Phase::Asking { .. } | Phase::AskAgain { .. } | Phase::Held | Phase::Doubtful => {
                 !self.resolves_doubt()
             }
+            Phase::Done => !self.is_owed(slot),
             Phase::Pending
-            | Phase::Done
             | Phase::Skipped(_)
             | Phase::Failed { .. }
             | Phase::Cancelled
@@ -232,7 +233,6 @@ impl Draft<'_> {
                 self.push(Body::Reverting { task, after, error: None });
             }
         }
-        self.undo_ready();
     }
 
     /// The failure is dealt with: `then` runs, or it has ended.
