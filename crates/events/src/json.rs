@@ -4,6 +4,8 @@ use std::fmt;
 use std::sync::Arc;
 
 use minicbor::{Decode, Decoder, Encode, Encoder};
+use serde::Deserialize;
+use serde::de::{MapAccess, SeqAccess, Visitor};
 use serde_json::Value;
 
 /// One JSON value as compact text: shared, never parsed where it is only carried. Its bytes are
@@ -50,9 +52,65 @@ impl Json {
         &*self.0 == "null"
     }
 
+    /// Whether `text` is what [`Json::parse`] takes; told without building the value.
+    pub(crate) fn is_json(text: &str) -> bool {
+        serde_json::from_str::<Sound>(text).is_ok()
+    }
+
     /// Takes text that is known to be one compact JSON value, as the codecs of this crate wrote it.
     pub(crate) fn from_trusted(text: &str) -> Self {
         Self(text.into())
+    }
+}
+
+/// A value that is read, as [`Value`] is, and not kept.
+struct Sound;
+
+impl<'de> Deserialize<'de> for Sound {
+    fn deserialize<D: serde::Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        from.deserialize_any(Self)
+    }
+}
+
+impl<'de> Visitor<'de> for Sound {
+    type Value = Self;
+
+    fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str("any JSON value")
+    }
+
+    fn visit_unit<E>(self) -> Result<Self, E> {
+        Ok(self)
+    }
+
+    fn visit_bool<E>(self, _: bool) -> Result<Self, E> {
+        Ok(self)
+    }
+
+    fn visit_i64<E>(self, _: i64) -> Result<Self, E> {
+        Ok(self)
+    }
+
+    fn visit_u64<E>(self, _: u64) -> Result<Self, E> {
+        Ok(self)
+    }
+
+    fn visit_f64<E>(self, _: f64) -> Result<Self, E> {
+        Ok(self)
+    }
+
+    fn visit_str<E>(self, _: &str) -> Result<Self, E> {
+        Ok(self)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Self, A::Error> {
+        while list.next_element::<Self>()?.is_some() {}
+        Ok(self)
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self, A::Error> {
+        while map.next_entry::<Self, Self>()?.is_some() {}
+        Ok(self)
     }
 }
 
@@ -116,6 +174,42 @@ impl<'b, C> Decode<'b, C> for Json {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_json_is_told_as_reading_it_tells() {
+        let deep = |by: usize| format!("{}{}", "[".repeat(by), "]".repeat(by));
+        let texts = [
+            "",
+            "null",
+            "true",
+            "nul",
+            "1",
+            "-0",
+            "1e999",
+            "-1e999",
+            "1e-999",
+            "0.1e5",
+            "01",
+            "1.",
+            "18446744073709551616",
+            "\"a\"",
+            "\"\\ud800\"",
+            "\"\\ud83d\\ude00\"",
+            "\"\\q\"",
+            "\"\u{1}\"",
+            "[1,\"a\",{}]",
+            "[1,]",
+            "{\"a\":{\"b\":[null]},\"a\":2}",
+            "{\"a\"}",
+            "{1:2}",
+            "{} {}",
+            " [ ] ",
+        ];
+        for text in texts.into_iter().chain([deep(127).as_str(), &deep(128)]) {
+            let read = serde_json::from_str::<Value>(text);
+            assert_eq!(Json::is_json(text), read.is_ok(), "{text}");
+        }
+    }
 
     #[test]
     fn nesting_counts_brackets_outside_of_texts() {

@@ -8,6 +8,7 @@ mod admin;
 mod config;
 mod deliveries;
 mod feed;
+pub mod floor;
 mod follow;
 mod groups;
 mod log;

@@ -32,6 +32,8 @@ pub struct Limits {
     pub confirm_fresh_for: Duration,
     /// How long a takeover waits to meet its own announcement.
     pub announce_wait: Duration,
+    /// States of a lane that are kept decoded; the others are at rest, as their bytes.
+    pub awake_max: usize,
     /// How often changed states are captured.
     pub snapshot_every: Duration,
     /// Journal records below a snapshot are kept this long, for audit.
@@ -68,6 +70,7 @@ impl Default for Limits {
             look_every: Duration::from_secs(1),
             confirm_fresh_for: Duration::from_secs(5),
             announce_wait: Duration::from_secs(10),
+            awake_max: 10_000,
             snapshot_every: Duration::from_secs(5),
             journal_kept_for: Duration::from_secs(24 * 3600),
             skip_after_offsets: 10_000,

@@ -122,6 +122,10 @@ impl Graph<'_> {
         if !is_first {
             return;
         }
+        let replaces = self.of.node(&place).and_then(|node| node.fallback_of);
+        if let Some(of) = replaces {
+            self.stands_in(seen.task, &name, &Place { node: of, at: place.at.clone() });
+        }
         for part in self.of.line(&place) {
             if part != place {
                 let (number, status) = self.status_at(&part);
@@ -131,7 +135,20 @@ impl Graph<'_> {
                     self.blame(I::GraphOrder, &about(seen.task, number), message);
                 }
             }
-            self.waits(seen.task, &name, &part);
+            // A task may have failed because too few of those that it waits for were done.
+            if part != place || replaces.is_none() {
+                self.waits(seen.task, &name, &part);
+            }
+        }
+    }
+
+    /// A fallback begins when its task has failed.
+    fn stands_in(&mut self, fallback: TaskNo, name: &str, task: &Place) {
+        let (number, status) = self.status_at(task);
+        if !matches!(status.forward, Forward::Failed | Forward::InDoubt) {
+            let (other, word) = (self.of.name(task), status.word());
+            let message = format!("`{name}` begins while `{other}` is {word}");
+            self.blame(I::GraphOrder, &about(fallback, number), message);
         }
     }
 

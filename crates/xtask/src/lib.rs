@@ -1,6 +1,7 @@
 //! Tasks of this repository as a library: a real Kafka, a Python with Kafka clients, checks.
 
 pub mod checks;
+pub mod count;
 pub mod docker;
 mod faults;
 mod host;

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
+use xtask::count::{Then, count};
 use xtask::{checks, docker, kafka, measure, say, suite};
 
 /// Tasks of this repository.
@@ -36,6 +37,15 @@ enum Task {
     /// Does faults to a system at work for as long as one likes, and has what came of it judged.
     #[command(disable_help_flag = true)]
     Campaign(Program),
+    /// Instructions and allocations of the pure core, counted by callgrind.
+    Count {
+        /// Fails where a figure is above the kept one.
+        #[arg(long, conflicts_with = "keep")]
+        check: bool,
+        /// Keeps the figures.
+        #[arg(long)]
+        keep: bool,
+    },
     /// A real Kafka for trying things out.
     #[command(subcommand)]
     Kafka(Broker),
@@ -81,6 +91,9 @@ fn run(task: Task) -> Result<()> {
         Task::Deny => checks::dependencies(),
         Task::Campaign(given) => measure::program("campaign", given.release, &given.more),
         Task::Takeover(given) => measure::program("takeover", given.release, &given.more),
+        Task::Count { check: true, .. } => count(Then::Check),
+        Task::Count { keep: true, .. } => count(Then::Keep),
+        Task::Count { .. } => count(Then::Print),
         Task::Kafka(Broker::Start { brokers }) => {
             let address = kafka::start_kept(brokers)?;
             Ok(writeln!(std::io::stdout(), "{address}")?)

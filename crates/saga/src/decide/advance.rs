@@ -24,7 +24,20 @@ impl Draft<'_> {
                 Stage::Ended { unwinding: Some(command), .. } => self.unwind(&command),
                 Stage::Ended { .. } => return,
             }
-            if self.len() == decided {
+            if self.len() > decided {
+                continue;
+            }
+            if self.concerns_all() {
+                return;
+            }
+            let is_on_its_way = self.tally.in_flight() > 0;
+            if is_on_its_way && !cfg!(debug_assertions) {
+                return;
+            }
+            self.concern_all();
+            if is_on_its_way {
+                self.go_forward();
+                assert_eq!(self.len(), decided, "never-silent: overlooked in {}", self.head.id);
                 return;
             }
         }
@@ -50,7 +63,10 @@ impl Draft<'_> {
             self.start_ready();
         }
         self.complete_groups();
-        let is_over = self.top().all(|slot| self.is_settled(slot)) && !self.has_undo_out();
+        // Where all goes well, what is in flight is not settled, nor what it stands in.
+        let is_on_its_way = self.is_plain() && self.tally.in_flight() > 0;
+        let is_settled = || self.top().all(|slot| self.is_settled(slot));
+        let is_over = !is_on_its_way && is_settled() && !self.has_undo_out();
         if self.head.paused_at.is_none() && is_over {
             self.complete();
         }
@@ -81,8 +97,17 @@ impl Draft<'_> {
     /// Whether a person must say something about this task.
     pub(super) fn waits_for_a_person(&self, slot: Slot) -> bool {
         let is_lost = self.loss(slot) == Some(Loss::Open) && self.counts(slot);
-        self.task(slot).phase == Phase::Held
-            || is_lost && matches!(self.head.stage, Stage::Forward) && self.pauses(slot)
+        let is_held = self.task(slot).phase == Phase::Held && !self.leaves_doubt();
+        is_held || is_lost && matches!(self.head.stage, Stage::Forward) && self.pauses(slot)
+    }
+
+    /// What is in doubt now stays so.
+    pub(super) fn leaves_doubt(&self) -> bool {
+        match self.head.stage {
+            Stage::Failing(_) => !self.resolves_doubt(),
+            Stage::Closing { .. } | Stage::Ended { .. } => true,
+            Stage::Forward | Stage::Deferred(_) | Stage::Compensating(_) => false,
+        }
     }
 
     fn wait_for_pivot(&mut self, trouble: Trouble) {
@@ -160,6 +185,8 @@ impl Draft<'_> {
         if self.resolves_doubt() {
             self.undo_doubtful();
         }
+        self.undo_ready();
+        self.settle_pause();
         let is_still = |slot: Slot| match self.task(slot).phase {
             Phase::Running { .. }
             | Phase::Retrying { .. }
@@ -171,8 +198,8 @@ impl Draft<'_> {
             Phase::Asking { .. } | Phase::AskAgain { .. } | Phase::Held | Phase::Doubtful => {
                 !self.resolves_doubt()
             }
+            Phase::Done => !self.is_owed(slot),
             Phase::Pending
-            | Phase::Done
             | Phase::Skipped(_)
             | Phase::Failed { .. }
             | Phase::Cancelled
@@ -206,8 +233,6 @@ impl Draft<'_> {
                 self.push(Body::Reverting { task, after, error: None });
             }
         }
-        self.undo_ready();
-        self.settle_pause();
     }
 
     /// The failure is dealt with: `then` runs, or it has ended.
@@ -268,7 +293,7 @@ impl Draft<'_> {
             let undone =
                 matches!(task.phase, Phase::Undone | Phase::Failed { .. } | Phase::Cancelled);
             let has_undo = self.task_plan(*slot).undo.is_some();
-            let was_undone = self.head.epoch > 0 || task.undos > 0;
+            let was_undone = self.head.epoch > 0 || task.undo_went_out();
             was_undone && has_undo && undone && task.attempt > 0 && task.output.is_none()
         };
         Rest {

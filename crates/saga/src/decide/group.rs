@@ -7,7 +7,7 @@ use super::Draft;
 use super::task::error;
 use crate::event::{Begun, Body};
 use crate::limits::{COMMAND_BYTES_MAX, SLOTS_MAX};
-use crate::phase::{Cover, Loss, Phase, TaskError};
+use crate::phase::{After, Cover, Loss, Phase, TaskError};
 use crate::plan::{Action, AtLeast, ForEachPlan, OutputPlan, RaceOn, Role, Slot, WaitPlan};
 use crate::scope::WorkflowScope;
 use crate::workflow::Expansion;
@@ -153,7 +153,8 @@ impl Draft<'_> {
         }
     }
 
-    fn list_of(&self, slot: Slot, each: &ForEachPlan) -> Result<Value, TaskError> {
+    /// What a `for_each` goes over.
+    pub(super) fn list_of(&self, slot: Slot, each: &ForEachPlan) -> Result<Value, TaskError> {
         let scope = WorkflowScope::at(self, slot);
         let list =
             each.list.eval(&scope).map_err(|failed| error("expression", failed.to_string()))?;
@@ -172,7 +173,9 @@ impl Draft<'_> {
 
     /// Ends every group of which nothing more will come, the inner ones first.
     pub(super) fn complete_groups(&mut self) {
-        for slot in self.slots().rev() {
+        let mut end = self.slots().end;
+        while let Some(slot) = self.next_group(end) {
+            end = slot;
             let task = self.task(slot);
             let (is_open, is_covered) =
                 (matches!(task.phase, Phase::Open { .. }), task.cover == Cover::Working);
@@ -193,7 +196,7 @@ impl Draft<'_> {
         {
             return self.fail_group(slot, why);
         }
-        if !self.children(slot).all(|child| self.is_settled(child)) {
+        if !self.children(slot).rev().all(|child| self.is_settled(child)) {
             return;
         }
         let output = match self.group_output(slot) {
@@ -214,6 +217,9 @@ impl Draft<'_> {
         reason = "at most ten thousand elements, and a share from 0 to 1"
     )]
     pub(super) fn shortfall(&self, slot: Slot, at_least: AtLeast) -> Option<TaskError> {
+        if at_least == AtLeast::All || self.is_plain() {
+            return None;
+        }
         let count = self.children(slot).count();
         let lost = self
             .children(slot)
@@ -264,13 +270,18 @@ impl Draft<'_> {
         }
     }
 
-    /// What a task gives to those behind it: nothing where it was skipped, has failed or is undone.
+    /// What a task gives to those behind it: nothing where it was skipped, has failed, or by itself is undone or
+    /// will be.
     pub(crate) fn output(&self, slot: Slot) -> Value {
         let task = self.task(slot);
         if task.cover == Cover::Worked {
             return self.fallback(slot).map_or(Value::Null, |fallback| self.output(fallback));
         }
-        let is_gone = self.loss(slot).is_some() || task.phase == Phase::Undone;
+        let turns_back = || {
+            let is_told = matches!(task.after, After::Fail | After::Cancel);
+            is_told && task.phase != Phase::Kept && self.task_plan(slot).undo.is_some()
+        };
+        let is_gone = self.loss(slot).is_some() || task.phase == Phase::Undone || turns_back();
         let output = task.output.as_ref().filter(|_| !is_gone);
         output.map_or(Value::Null, Json::value)
     }
