@@ -332,6 +332,9 @@ pub(crate) fn kept<C: ConsumerContext>(
             Ok((low, high)) => return Ok(low..high),
             Err(error) if is_unsettled(&error) && left > settings::ASK_AGAIN => {
                 std::thread::sleep(settings::ASK_AGAIN);
+                // What librdkafka heard of a topic while a partition had no leader it believes for minutes, and
+                // asks nobody; asked for the topic itself it hears anew. Where that fails, the next try says why.
+                let _ = asking.fetch_metadata(Some(topic.as_str()), left);
             }
             Err(error) => {
                 let reason = format!("asking what {topic}/{partition} keeps: {error}");
@@ -348,6 +351,7 @@ fn is_unsettled(error: &ClientError) -> bool {
             code,
             Code::NotLeaderForPartition
                 | Code::UnknownTopicOrPartition
+                | Code::UnknownPartition
                 | Code::LeaderNotAvailable
                 | Code::OffsetNotAvailable
                 | Code::ReplicaNotAvailable

@@ -106,11 +106,8 @@ impl<S: Service, B: Broker> Host<S, B> {
         while !stop.requested() {
             match feed.next(shared.limits.group_wait) {
                 Ok(Fed::Lanes { generation, held }) => {
-                    tracing::info!(
-                        generation,
-                        lanes = held.len(),
-                        "the group has shared the lanes"
-                    );
+                    let lanes = held.len();
+                    tracing::info!(generation, lanes, "the group has shared the lanes");
                     tended.note_generation(generation);
                     wanted = held;
                 }
@@ -127,11 +124,9 @@ impl<S: Service, B: Broker> Host<S, B> {
         }
         tracing::info!(lanes = tended.by_lane.len(), "leaving the group");
         tended.stop();
-        // While the lanes come to their ends: whoever takes one over announces a newer epoch, which voids what
-        // is still written to it (`one-epoch`). So the group's others need not wait for that.
+        // At once: whoever takes over what is still coming to its end announces a newer epoch (`one-epoch`).
         drop(feed);
         tended.end();
-        drop(tended);
         if !snapshots.join() {
             tracing::error!("the snapshot thread panicked");
         }
@@ -217,7 +212,7 @@ impl<S: Service, B: Broker> Tended<S, B> {
         }
     }
 
-    fn end(&mut self) {
+    fn end(mut self) {
         let lanes: Vec<LaneId> = self.by_lane.keys().copied().collect();
         for lane in lanes {
             self.forget(lane);

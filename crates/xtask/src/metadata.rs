@@ -35,15 +35,15 @@ pub(crate) fn leader(at: SocketAddr, topic: &str) -> Result<u32> {
     let _throttled_ms = answer.number()?;
     for _ in 0..answer.number()? {
         let _id = answer.number()?;
-        answer.text()?;
+        answer.skip_text("host")?;
         let _port = answer.number()?;
-        answer.text()?;
+        answer.skip_text("rack")?;
     }
-    let _cluster = answer.text()?;
+    answer.skip_text("cluster")?;
     let _controller = answer.number()?;
     let _topics = answer.number()?;
     answer.no_error("the topic")?;
-    let _name = answer.text()?;
+    answer.skip_text("name")?;
     let _is_internal = answer.take::<1>()?;
     for _ in 0..answer.number()? {
         answer.no_error("a partition")?;
@@ -92,7 +92,7 @@ pub(crate) fn coordinator(at: SocketAddr, group: &str) -> Result<u32> {
     let mut answer = ask(at, 10, 1, &body)?;
     let _throttled_ms = answer.number()?;
     answer.no_error("the group's coordinator")?;
-    let _message = answer.text()?;
+    answer.skip_text("message")?;
     answer.number()
 }
 
@@ -140,11 +140,15 @@ impl Answer {
         self.take().map(u32::from_be_bytes)
     }
 
-    /// A text, or none.
-    fn text(&mut self) -> Result<()> {
+    /// Passes over a text, or none.
+    fn skip_text(&mut self, what: &'static str) -> Result<()> {
         let length = i16::from_be_bytes(self.take()?);
         let length = usize::try_from(length).unwrap_or_default();
-        self.0 = self.0.get(length..).context("the answer ends early")?.to_vec();
+        self.0 = self
+            .0
+            .get(length..)
+            .with_context(|| format!("the answer ends in its {what}"))?
+            .to_vec();
         Ok(())
     }
 

@@ -18,8 +18,8 @@ pub(super) const ORDERS: &str = "campaign.orders";
 /// Drawn sagas that are deployed, and tasks of each at most.
 const SAGAS: usize = 5;
 const TASKS_MAX: usize = 16;
-/// How long all may take to come to rest once no fault is done any more.
-const REST: Duration = Duration::from_secs(240);
+/// What is not at rest by then has stood still: so long after the last workflow has ended.
+const STILL: Duration = Duration::from_secs(180);
 /// How many starts may be under way.
 const STARTING_MAX: usize = 100;
 
@@ -97,11 +97,15 @@ impl Work {
 
     /// Waits until every workflow has ended; gives how many there are of each end, and what is wrong.
     pub(super) fn rest(&self, mut tend: impl FnMut()) -> (BTreeMap<String, usize>, Vec<String>) {
-        let deadline = Instant::now() + REST;
+        let mut moved = Instant::now();
+        let mut last = BTreeMap::new();
         let mut wrong = Vec::new();
         loop {
             tend();
             let ends = self.statuses();
+            if ends != last {
+                (moved, last) = (Instant::now(), ends.clone());
+            }
             let all: usize = ends.values().sum();
             let live = ["running", "compensating", "paused", "blocked"];
             let is_over = !live.iter().any(|status| ends.contains_key(*status));
@@ -110,7 +114,7 @@ impl Work {
                 wrong.extend(self.wrong.lock().unwrap_or_else(PoisonError::into_inner).clone());
                 return (ends, wrong);
             }
-            if Instant::now() > deadline {
+            if moved.elapsed() > STILL {
                 wrong.push(format!(
                     "no rest: {} were started, {told} acknowledged: {ends:?}",
                     self.started
