@@ -67,10 +67,13 @@ impl Draft<'_> {
             }
             if let Some(around) = self.parent(slot) {
                 self.concern.open.insert(around);
-                if plan.role == Role::Item {
-                    self.next_element(around);
-                }
             }
+        }
+        // Elements begin one behind the other, and so many at once.
+        if plan.role == Role::Item
+            && let Some(of) = self.parent(slot)
+        {
+            self.next_element(of);
         }
         if matches!(phase, Phase::Open { .. } | Phase::Skipped(_)) {
             self.concern.open.insert(slot);
