@@ -32,7 +32,7 @@ use events::{Class, Outgoing, Refusal, Timestamp};
 use crate::event::{About, Event};
 use crate::input::Input;
 use crate::plan::{Index, Plan};
-use crate::state::{State, definition_key};
+use crate::state::{State, definition_text};
 use crate::workflow::Workflow;
 
 pub(crate) use draft::Draft;
@@ -181,7 +181,7 @@ fn workflow_of<'a>(held: &'a dyn Held, key: &str) -> Result<&'a Workflow, Stop> 
 /// The plan that a workflow began with, and its index.
 fn plan_of<'a>(held: &'a dyn Held, workflow: &Workflow) -> Result<(&'a Plan, &'a Index), Stop> {
     let head = &workflow.head;
-    match held.state(&definition_key(&head.saga, &head.version)) {
+    match held.state(&definition_text(&head.saga, &head.version)) {
         Some(State::Definition(definition)) => definition.planned(),
         Some(State::Workflow(_) | State::Newest(_) | State::Early(_)) | None => None,
     }
