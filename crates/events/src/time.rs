@@ -155,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn every_day_has_its_date() {
+    fn dates_are_chronos_over_all_years() {
         // A day and an odd time further each time, over all years that can be written.
         let mut millis = -62_135_596_800_000;
         while millis <= 253_402_300_799_999 {

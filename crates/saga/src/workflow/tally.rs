@@ -37,7 +37,7 @@ impl Tally {
             troubled: usize::from(!task.is_plain()),
             in_flight: usize::from(phase.in_flight()),
             blocked: usize::from(matches!(phase, Phase::UndoBlocked)),
-            speaking: usize::from(phase.speaks()),
+            speaking: usize::from(speaks(*phase)),
             bytes: bytes(inputs) + bytes(output),
         }
     }
@@ -84,6 +84,13 @@ impl Tally {
     pub(crate) const fn bytes(self) -> usize {
         self.bytes
     }
+}
+
+/// Whether something comes of it by itself, or a person has been told.
+fn speaks(phase: Phase) -> bool {
+    let waits =
+        matches!(phase, Phase::Running { .. } | Phase::Stopping { .. } | Phase::Undoing { .. });
+    waits || phase.due().is_some() || matches!(phase, Phase::UndoBlocked)
 }
 
 /// When tasks want to be looked at: the latest first, each time once, with how many want it.
