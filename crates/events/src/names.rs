@@ -218,6 +218,26 @@ pub mod header {
     pub const PARENT: &str = "pavane_parent";
     /// On a child's start: how deep it stands below the workflow that is nobody's child.
     pub const DEPTH: &str = "pavane_depth";
+    /// Those that nearly every record has, the most frequent first: what a reader looks a name up in.
+    pub(crate) const FREQUENT: [&str; 17] = [
+        ID,
+        TYPE,
+        SUBJECT,
+        SOURCE,
+        SPECVERSION,
+        TIME,
+        SEQUENCE,
+        SEQUENCE_TYPE,
+        CONTENT_TYPE,
+        TRACEPARENT,
+        SAGA,
+        RUN,
+        IDEMPOTENCY_KEY,
+        TASK_TYPE,
+        EPOCH,
+        DEADLINE,
+        FENCE,
+    ];
     /// Media type of the user's JSON.
     pub const JSON: &str = "application/json";
     /// Media type of our events.

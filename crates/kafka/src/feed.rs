@@ -2,19 +2,19 @@
 
 mod membership;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, mpsc};
 use std::time::{Duration, Instant};
 
 use events::{Offset, Outgoing, Partition, Topic};
 use rdkafka::config::FromClientConfigAndContext as _;
-use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
+use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::{KafkaError as ClientError, RDKafkaErrorCode as Code};
 use rdkafka::{Message as _, TopicPartitionList};
 use stream::{Fed, Feed, LaneId, LogError, Outlet, Settled, Share, Ticket};
 use tracing::{debug, error, info, warn};
 
-use membership::{Held, Kind, Membership, Part, name};
+use membership::{Held, Kind, Membership, Part, commit, name};
 
 use crate::Shared;
 use crate::deliveries::lock;
@@ -33,6 +33,8 @@ pub struct KafkaFeed {
     step: Duration,
     /// When that was last done.
     nudged: Instant,
+    /// When what was done must be told to the brokers, if anything was.
+    commit_at: Option<Instant>,
 }
 
 /// Of a member's steps.
@@ -58,6 +60,7 @@ impl KafkaFeed {
             share: kind,
             step: (heartbeat / 2).min(STEP_MAX),
             nudged: Instant::now(),
+            commit_at: None,
         };
         feed.subscribe(&topics)?;
         Ok(feed)
@@ -108,6 +111,25 @@ impl KafkaFeed {
             Ok(_) => Ok(()),
             Err(error) => Err(LogError::Lost(format!("asking the group's member: {error}"))),
         }
+    }
+
+    fn commit_if_due(&mut self) -> Result<(), LogError> {
+        if self.commit_at.is_none_or(|at| Instant::now() < at) {
+            return Ok(());
+        }
+        self.commit_at = None;
+        let consumer = self.consumer()?;
+        let done = std::mem::take(&mut lock(&consumer.context().state).done);
+        commit(consumer, done).map_err(|error| LogError::Lost(format!("committing: {error}")))
+    }
+
+    /// How long a poll may take.
+    fn patience(&self, gathered: &Gathered, deadline: Instant) -> Duration {
+        let due = self.commit_at.map_or(self.step, |at| {
+            // librdkafka counts in milliseconds.
+            at.saturating_duration_since(Instant::now()).max(Duration::from_millis(1))
+        });
+        gathered.patience(deadline).min(self.step).min(due)
     }
 
     /// An error after which librdkafka goes on by itself, unless the brokers will never let this member in.
@@ -198,10 +220,11 @@ impl Feed for KafkaFeed {
                 return Ok(lanes);
             }
             self.nudge()?;
+            self.commit_if_due()?;
+            let is_last = gathered.patience(deadline).is_zero();
             let consumer = self.consumer()?;
-            let patience = gathered.patience(deadline);
-            match consumer.poll(patience.min(self.step)) {
-                None if patience.is_zero() => break,
+            match consumer.poll(self.patience(&gathered, deadline)) {
+                None if is_last => break,
                 None => {}
                 Some(Ok(message)) => {
                     let part = name(message.topic(), message.partition());
@@ -231,24 +254,16 @@ impl Feed for KafkaFeed {
     }
 
     fn commit(&mut self, done: &[(Topic, Partition, Offset)]) -> Result<(), LogError> {
-        let consumer = self.consumer()?;
-        let held: BTreeSet<Part> = lock(&consumer.context().state).parts.keys().cloned().collect();
-        let mut offsets = TopicPartitionList::new();
+        let mut held = lock(&self.consumer()?.context().state);
         for (topic, partition, offset) in done {
-            if !held.contains(&(topic.clone(), *partition)) {
-                continue;
+            let part = (topic.clone(), *partition);
+            if held.parts.contains_key(&part) {
+                held.done.insert(part, *offset);
             }
-            let native = native_partition(*partition)?;
-            offsets
-                .add_partition_offset(topic.as_str(), native, rdkafka::Offset::Offset(*offset))
-                .map_err(|error| LogError::Lost(format!("committing {topic}: {error}")))?;
         }
-        if offsets.count() == 0 {
-            return Ok(());
-        }
-        consumer
-            .commit(&offsets, CommitMode::Async)
-            .map_err(|error| LogError::Lost(format!("committing: {error}")))
+        drop(held);
+        self.commit_at.get_or_insert_with(|| Instant::now() + settings::COMMIT_EVERY);
+        self.commit_if_due()
     }
 
     fn reshare(&mut self, share: Share) -> Result<(), LogError> {
@@ -283,6 +298,10 @@ impl Drop for KafkaFeed {
     /// not answer must not hold us up, so leaving has a thread of its own and a bound.
     fn drop(&mut self) {
         let Some(consumer) = self.consumer.take() else { return };
+        let done = std::mem::take(&mut lock(&consumer.context().state).done);
+        if let Err(error) = commit(&consumer, done) {
+            debug!(%error, "what was done last is not committed");
+        }
         let (done, left) = mpsc::sync_channel(1);
         let leaving = std::thread::Builder::new().name("kafka-leave".to_owned()).spawn(move || {
             drop(consumer);

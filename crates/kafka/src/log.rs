@@ -10,10 +10,10 @@ use rdkafka::error::RDKafkaErrorCode as Code;
 use stream::{Entry, LaneId, Log, LogError, Outlet, Settled, Source, Ticket};
 
 use crate::Shared;
-use crate::deliveries::{Batch, Delivery, Native, hand_over};
+use crate::deliveries::{Batch, Delivery};
 use crate::outlet::KafkaOutlet;
 use crate::reader::{Reader, native_partition};
-use crate::settings;
+use crate::{raw, settings};
 
 /// What a record batch has beyond its one record's bytes (Kafka's record format, version 2: 61 bytes of
 /// batch header and at most 46 of record header without key and headers), rounded up.
@@ -36,22 +36,26 @@ impl KafkaLog {
         let journal_topic = shared.topics.journal();
         let inbox = Reader::new(
             &settings::committed_reader(&shared.config),
-            &shared.remarks,
+            &shared,
             Arc::clone(&shared.committed),
             shared.topics.inbox(),
             partition,
         )?;
         let journal = Reader::new(
             &settings::uncommitted_reader(&shared.config),
-            &shared.remarks,
+            &shared,
             Arc::clone(&shared.uncommitted),
             journal_topic.clone(),
             partition,
         )?;
         shared.journal.meet(&journal_topic)?;
         shared.events.meet(&shared.topics.events())?;
-        inbox.warm()?;
-        journal.warm()?;
+        // At the same time: each waits for connections of its own.
+        std::thread::scope(|scope| {
+            let inbox = scope.spawn(|| inbox.warm());
+            journal.warm()?;
+            inbox.join().unwrap_or_else(|_| Err(LogError::Lost("warming panicked".to_owned())))
+        })?;
         let entry_bytes_max = shared.admin.record_bytes_max(&journal_topic)?;
         Ok(Self {
             outlet: KafkaOutlet::new(Arc::clone(&shared)),
@@ -60,7 +64,9 @@ impl KafkaLog {
             journal,
             journal_topic,
             partition: native_partition(partition)?,
-            entry_bytes_max: entry_bytes_max.saturating_sub(BATCH_OVERHEAD),
+            entry_bytes_max: entry_bytes_max
+                .min(settings::SEND_BYTES)
+                .saturating_sub(BATCH_OVERHEAD),
         })
     }
 }
@@ -115,20 +121,26 @@ impl Log for KafkaLog {
         let sender = self.shared.journal.sender()?;
         let batch = Batch::of(entries.len());
         let until = Instant::now() + settings::QUEUE_FULL_WAIT;
-        for (index, Entry(bytes)) in entries.iter().enumerate() {
-            let delivery = Delivery::Append { batch: Arc::clone(&batch), index };
-            let mut record =
-                Native::with_opaque_to(self.journal_topic.as_str(), Box::new(delivery))
-                    .partition(self.partition);
-            record.payload = Some(&bytes[..]);
-            if let Err(error) = hand_over(&sender, record, until) {
-                if index == 0 && error.rdkafka_error_code() == Some(Code::MessageSizeTooLarge) {
-                    return Err(LogError::TooLarge { bytes: bytes.len() });
-                }
-                // What went before may be stored; what comes after must not be, or order is lost.
-                batch.give_up(entries.len() - index, error.to_string());
+        let mut handed = 0;
+        while let Some(rest) = entries.get(handed..).filter(|rest| !rest.is_empty()) {
+            let values = rest.iter().zip(handed..).map(|(Entry(bytes), index)| {
+                (bytes.clone(), Delivery::Append { batch: Arc::clone(&batch), index })
+            });
+            let topic = self.journal_topic.as_str();
+            let Err((taken, error)) = raw::produce_batch(&sender, topic, self.partition, values)
+            else {
+                break;
+            };
+            handed += taken;
+            // Of a full queue all that come behind are refused too, so that their order is kept.
+            let full = error.rdkafka_error_code() == Some(Code::QueueFull);
+            if !full || Instant::now() >= until {
+                // What went before may be stored.
+                batch.give_up(entries.len() - handed, error.to_string());
                 break;
             }
+            // Space appears as the polling thread takes delivery reports; there is no event for it.
+            std::thread::sleep(Duration::from_millis(1));
         }
         batch.wait(settings::APPEND_WAIT)
     }

@@ -37,10 +37,13 @@ pub(crate) const TRANSACTION_WAIT: Duration = Duration::from_secs(20);
 pub(crate) const LOAD_STALL: Duration = Duration::from_secs(60);
 /// Back-pressure of a full send queue, at most.
 pub(crate) const QUEUE_FULL_WAIT: Duration = Duration::from_secs(5);
+/// How long what a group has done may wait until it is told to the brokers. A crash within that time has it
+/// read again; a request for every few records would cost more than they do.
+pub(crate) const COMMIT_EVERY: Duration = Duration::from_millis(50);
 /// How long a member may take to leave its group in order.
 pub(crate) const LEAVE_WAIT: Duration = Duration::from_secs(5);
 /// See [`lane_heartbeat`].
-const LANE_HEARTBEAT_MAX: Duration = Duration::from_millis(100);
+const LANE_HEARTBEAT_MAX: Duration = Duration::from_millis(50);
 /// Most records that one read gives.
 pub(crate) const READ_RECORDS_MAX: usize = 1_000;
 /// Most bytes of values that one read gives, but for the last record.
@@ -55,7 +58,7 @@ pub(crate) const JOURNAL_BYTES: usize = 8 * 1024 * 1024;
 /// What a dead letter has beyond its source: headers.
 pub(crate) const DEAD_LETTER_EXTRA: usize = 65_536;
 /// What we hand to a producer at most; the topic's own bound is the broker's to hold.
-const SEND_BYTES: usize = 64 * 1024 * 1024;
+pub(crate) const SEND_BYTES: usize = 64 * 1024 * 1024;
 
 type Setting = (&'static str, &'static str);
 

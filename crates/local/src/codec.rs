@@ -1,7 +1,7 @@
 //! How records and keys stand in the storage library.
 
 use bytes::Bytes;
-use events::{Header, Offset, Partition, Place, Record, Timestamp, Topic};
+use events::{Header, HeaderName, Offset, Partition, Place, Record, Timestamp, Topic};
 
 /// A topic's number, in the order of their making; also its place in every list of topics.
 pub(crate) type TopicId = u32;
@@ -104,7 +104,7 @@ pub(crate) fn decode(place: Place, stored: Bytes) -> Option<Record> {
     for _ in 0..count {
         let name = take(&mut rest)??;
         let value = take(&mut rest)?;
-        headers.push(Header { name: std::str::from_utf8(&name).ok()?.to_owned().into(), value });
+        headers.push(Header { name: HeaderName::read(std::str::from_utf8(&name).ok()?), value });
     }
     rest.is_empty().then_some(Record { place, timestamp, key, value, headers })
 }

@@ -372,6 +372,13 @@ impl Phase {
         }
     }
 
+    /// Whether something comes of it by itself, or a person has been told.
+    pub(crate) const fn speaks(self) -> bool {
+        let is_out =
+            matches!(self, Self::Running { .. } | Self::Stopping { .. } | Self::Undoing { .. });
+        is_out || self.due().is_some() || matches!(self, Self::UndoBlocked)
+    }
+
     /// A task, not a group, that has started and is not settled.
     pub(crate) const fn in_flight(self) -> bool {
         match self {

@@ -144,11 +144,18 @@ impl Stage {
             doubles: 6,
             undo_fails: nasty,
         };
+        let (snapshot_every, proposal_records_max) = (
+            *dice.of(&[Duration::from_millis(300), Duration::from_secs(5)]),
+            *dice.of(&[1, 2, 1_000]),
+        );
         let limits = Limits {
             wait_max: Duration::from_secs(2),
-            snapshot_every: *dice.of(&[Duration::from_millis(300), Duration::from_secs(5)]),
+            group_wait: Duration::from_millis(100),
+            snapshot_every,
             skip_after: Duration::from_secs(10),
-            proposal_records_max: *dice.of(&[1, 2, 1_000]),
+            proposal_records_max,
+            // As small, so that states rest and wake all the time.
+            awake_max: proposal_records_max - 1,
             ..Limits::default()
         };
         let roles = parts.iter().map(|_| Role::default()).collect();

@@ -270,8 +270,12 @@ fn poison_is_listed_and_shown_with_its_bytes() {
 
 #[test]
 fn the_bench_prints_its_figures() {
-    let arguments = ["bench", "saga", "--count", "50", "--concurrency", "5", "--json"];
+    let arguments =
+        ["bench", "saga", "--count", "50", "--concurrency", "5", "--rate", "200", "--json"];
     let said = Place::new().run(&arguments).exits(0).json();
+    assert_eq!((&said["open"]["rate"], &said["open"]["count"]), (&200.into(), &50.into()));
+    assert!(said["fdatasync"]["p50_ms"].as_f64().unwrap() > 0.0, "{said}");
+    assert!(said["ratio"]["p50"].as_f64().unwrap() > 0.0, "{said}");
     assert_eq!(said["count"], 50);
     for field in ["seconds", "per_second", "p50_ms", "p95_ms", "p99_ms", "max_ms"] {
         assert!(said[field].as_f64().unwrap() > 0.0, "{field}: {said}");

@@ -5,7 +5,7 @@ use std::sync::Mutex;
 
 use events::{Offset, Partition, Topic};
 use rdkafka::config::RDKafkaLogLevel;
-use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
+use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer, ConsumerContext};
 use rdkafka::error::{KafkaError as ClientError, KafkaResult};
 use rdkafka::types::RDKafkaRespErr;
 use rdkafka::{ClientContext, TopicPartitionList};
@@ -35,6 +35,8 @@ pub(super) struct Membership {
 pub(super) struct Held {
     /// What is held, and the offset to give next; `None` until the first record shows it.
     pub(super) parts: BTreeMap<Part, Option<Offset>>,
+    /// Below these offsets all is done, and the brokers have not been told.
+    pub(super) done: BTreeMap<Part, Offset>,
     /// Where a partition begins of which nothing was committed.
     pub(super) starts: BTreeMap<Part, Offset>,
     pub(super) generation: u64,
@@ -132,14 +134,36 @@ impl Membership {
         consumer: &BaseConsumer<Self>,
         parts: &TopicPartitionList,
     ) -> KafkaResult<()> {
+        let mut done = BTreeMap::new();
         {
             let mut held = lock(&self.state);
             for part in named(parts) {
                 held.parts.remove(&part);
+                done.extend(held.done.remove_entry(&part));
             }
+        }
+        // Before they go, so that whoever gets them begins behind it.
+        if let Err(error) = commit(consumer, done) {
+            debug!(%error, "what was done last is not committed");
         }
         consumer.incremental_unassign(parts)
     }
+}
+
+/// Tells the brokers that all below these offsets is done. Does not wait.
+pub(super) fn commit(
+    consumer: &BaseConsumer<Membership>,
+    done: BTreeMap<Part, Offset>,
+) -> KafkaResult<()> {
+    if done.is_empty() {
+        return Ok(());
+    }
+    let mut offsets = TopicPartitionList::new();
+    for ((topic, partition), offset) in done {
+        let native = i32::try_from(partition).unwrap_or(i32::MAX);
+        offsets.add_partition_offset(topic.as_str(), native, rdkafka::Offset::Offset(offset))?;
+    }
+    consumer.commit(&offsets, CommitMode::Async)
 }
 
 pub(super) fn name(topic: &str, partition: i32) -> Part {

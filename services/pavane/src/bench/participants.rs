@@ -1,6 +1,6 @@
 //! Participants that answer at once and keep no books: what is measured is the engine.
 
-use std::io::Read;
+use std::io::{BufRead, BufReader, Read};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
@@ -11,11 +11,13 @@ use stream::{Broker, Fed, Feed, LogError, Outlet, Purpose, Settled, Share, Stop,
 use crate::bench::agent;
 use crate::failure::Failure;
 
+/// What their process says once no command of the floor can be missed.
+pub(crate) const READY: &str = "ready";
 /// Longest wait for commands; bounds how soon a wish to stop is heard.
 const WAIT: Duration = Duration::from_millis(100);
 
 /// Answers every command of all steps until asked to stop.
-pub(crate) fn serve<B: Broker>(broker: &B, steps: u32, stop: &Stop) -> Result<(), LogError> {
+pub(crate) fn serve<B: Broker>(broker: &B, steps: u8, stop: &Stop) -> Result<(), LogError> {
     let topics: Vec<_> = (1..=steps).map(|step| broker.topics().tasks(&agent(step))).collect();
     for topic in &topics {
         broker.create(topic, Purpose::Tasks)?;
@@ -76,14 +78,30 @@ pub(crate) struct Participants(Child);
 
 impl Participants {
     /// Starts this very program again, with the configuration in force here.
-    pub(crate) fn spawn(steps: u32, bootstrap: &str) -> Result<Self, Failure> {
+    pub(crate) fn spawn(steps: u8, bootstrap: &str) -> Result<Self, Failure> {
         let failed =
             |error: std::io::Error| Failure::from_error("no process for participants", &error);
         let program = std::env::current_exe().map_err(failed)?;
         let mut command = Command::new(program);
         command.args(["bench", "participants", "--kafka", bootstrap, "--steps"]);
-        command.arg(steps.to_string()).stdin(Stdio::piped()).stdout(Stdio::null());
-        command.spawn().map(Self).map_err(failed)
+        command.arg(steps.to_string()).stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut child = command.spawn().map_err(failed)?;
+        let said = child.stdout.take();
+        let started = Self(child);
+        let mut line = String::new();
+        if let Some(said) = said {
+            BufReader::new(said).read_line(&mut line).map_err(failed)?;
+        }
+        match line.trim() {
+            READY => Ok(started),
+            _ => Err(Failure::failed("the participants' process has ended")
+                .next("PAVANE_LOG=info with the same command")),
+        }
+    }
+
+    /// Its number.
+    pub(crate) fn id(&self) -> u32 {
+        self.0.id()
     }
 
     /// Whether it has ended, which it does not do by itself unless it has failed.
@@ -101,9 +119,8 @@ impl Drop for Participants {
     }
 }
 
-/// Serves until whoever started this process closes its end of stdin.
-pub(crate) fn serve_until_orphaned<B: Broker>(broker: &B, steps: u32) -> Result<(), LogError> {
-    let stop = Stop::default();
+/// Asks to stop once whoever started this process closes its end of stdin.
+pub(crate) fn stop_when_orphaned(stop: &Stop) {
     let orphaned = stop.clone();
     // Not joined: where serving fails first, the process ends with it, and so does this thread.
     drop(std::thread::spawn(move || {
@@ -111,5 +128,4 @@ pub(crate) fn serve_until_orphaned<B: Broker>(broker: &B, steps: u32) -> Result<
         let _ = std::io::stdin().lock().read_to_end(&mut Vec::new());
         orphaned.request();
     }));
-    serve(broker, steps, &stop)
 }
