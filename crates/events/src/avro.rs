@@ -87,11 +87,21 @@ impl<'a> Reader<'a> {
 
 fn put_long(value: i64, out: &mut BytesMut) {
     let mut zigzag = ((value << 1) ^ (value >> 63)).cast_unsigned();
-    while zigzag > 0x7f {
-        out.put_u8((zigzag & 0x7f) as u8 | 0x80);
-        zigzag >>= 7;
+    if zigzag <= 0x7f {
+        return out.put_u8(zigzag as u8);
     }
-    out.put_u8(zigzag as u8);
+    // 64 bits by seven.
+    let (mut bytes, mut length) = ([0; 10], 0);
+    for byte in &mut bytes {
+        length += 1;
+        *byte = (zigzag & 0x7f) as u8;
+        zigzag >>= 7;
+        if zigzag == 0 {
+            break;
+        }
+        *byte |= 0x80;
+    }
+    out.put_slice(bytes.get(..length).unwrap_or_default());
 }
 
 fn put_text(text: &str, out: &mut BytesMut) {
@@ -129,9 +139,9 @@ impl Take for Json {
     fn take(from: &mut Reader<'_>) -> Result<Self, CodecError> {
         let text = from.text()?.trim_ascii();
         // Read, but kept as it was written: a number read and written again may differ in its text.
-        match serde_json::from_str::<serde_json::Value>(text) {
-            Ok(_) => Ok(Self::from_trusted(text)),
-            Err(_) => Err(from.broken("a text that is JSON, before this place")),
+        match Self::is_json(text) {
+            true => Ok(Self::from_trusted(text)),
+            false => Err(from.broken("a text that is JSON, before this place")),
         }
     }
 }

@@ -32,11 +32,16 @@ impl Lifecycle {
     /// The Avro datum, without framing.
     #[must_use]
     pub fn encode(&self) -> Bytes {
-        let Self { workflow, run, sequence, time, saga, version, what } = self;
         let mut out = BytesMut::with_capacity(256);
-        put_all(&mut out, &[workflow, run, sequence, time, saga, version]);
-        what.put_fields(&mut out);
+        self.put(&mut out);
         out.freeze()
+    }
+
+    /// Appends the datum.
+    pub(crate) fn put(&self, out: &mut BytesMut) {
+        let Self { workflow, run, sequence, time, saga, version, what } = self;
+        put_all(out, &[workflow, run, sequence, time, saga, version]);
+        what.put_fields(out);
     }
 
     /// Reads a datum of the schema of that name.

@@ -143,6 +143,16 @@ pub fn saga_name_of(name: &str) -> SagaName {
 #[cbor(transparent)]
 pub struct Run(#[n(0)] pub i64);
 
+impl Run {
+    /// Gives its text to `put`.
+    pub fn put(self, put: &mut impl FnMut(&str)) {
+        if self.0 < 0 {
+            put("-");
+        }
+        crate::record::put_number(self.0.unsigned_abs(), put);
+    }
+}
+
 impl fmt::Display for Run {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(out)

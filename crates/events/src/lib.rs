@@ -25,8 +25,8 @@ pub use names::{Topics, ce_type, header};
 pub use placement::partition_of;
 pub use planted::{plant, planted};
 pub use record::{
-    Destination, Header, HeaderName, HeaderWriter, Offset, Outgoing, Partition, Payload, Place,
-    Record,
+    Destination, EventId, Header, HeaderName, Offset, Outgoing, Partition, Payload, Place, Record,
+    Texts, put_number,
 };
 pub use schemas::{Schema, frame, schemas, unframe};
 pub use subject::{CommandKind, Subject, SubjectError};

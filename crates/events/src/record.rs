@@ -3,9 +3,9 @@
 use std::fmt;
 use std::sync::Arc;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 
-use crate::{AgentName, SchemaName, Timestamp, Topic};
+use crate::{AgentName, Lifecycle, Run, SchemaName, Subject, Timestamp, Topic, WorkflowId};
 
 /// A partition's number.
 pub type Partition = u32;
@@ -111,50 +111,122 @@ impl Header {
     pub fn text(name: impl Into<HeaderName>, value: impl Into<String>) -> Self {
         Self { name: name.into(), value: Some(Bytes::from(value.into())) }
     }
+
+    /// A header with these bytes.
+    #[must_use]
+    pub fn of(name: impl Into<HeaderName>, value: Bytes) -> Self {
+        Self { name: name.into(), value: Some(value) }
+    }
+
+    /// A header with a text that stands in the code.
+    #[must_use]
+    pub const fn fixed(name: &'static str, value: &'static str) -> Self {
+        let value = Bytes::from_static(value.as_bytes());
+        Self { name: HeaderName::Known(name), value: Some(value) }
+    }
 }
 
-/// The headers of one record in the making: their texts share one buffer.
+/// Texts and bytes of records in the making: they share one buffer, which lives as long as one of them does.
 #[derive(Debug, Default)]
-pub struct HeaderWriter {
-    texts: String,
-    ends: Vec<(HeaderName, usize)>,
+pub struct Texts(BytesMut);
+
+impl Texts {
+    /// With room for so many bytes; more are taken as well.
+    #[must_use]
+    pub fn with_capacity(bytes: usize) -> Self {
+        Self(BytesMut::with_capacity(bytes))
+    }
+
+    /// A text of these pieces.
+    #[must_use]
+    pub fn text(&mut self, pieces: &[&str]) -> Bytes {
+        self.written(|out| pieces.iter().for_each(|piece| out.extend_from_slice(piece.as_bytes())))
+    }
+
+    /// A number's text.
+    #[must_use]
+    pub fn number(&mut self, number: u64) -> Bytes {
+        self.written(|out| put_number(number, |digits| out.extend_from_slice(digits.as_bytes())))
+    }
+
+    /// A run's text.
+    #[must_use]
+    pub fn run(&mut self, run: Run) -> Bytes {
+        self.written(|out| run.put(&mut |piece| out.extend_from_slice(piece.as_bytes())))
+    }
+
+    /// A time's text.
+    #[must_use]
+    pub fn time(&mut self, time: Timestamp) -> Bytes {
+        self.written(|out| out.extend_from_slice(&time.text()))
+    }
+
+    /// A public event's id, `<workflow>/<run>/<sequence>`, and its parts.
+    #[must_use]
+    pub fn event_id(&mut self, workflow: &WorkflowId, run: Run, sequence: u64) -> EventId {
+        let (mut run_end, from) = (0, workflow.as_str().len());
+        let whole = self.written(|out| {
+            out.extend_from_slice(workflow.as_str().as_bytes());
+            out.extend_from_slice(b"/");
+            run.put(&mut |piece| out.extend_from_slice(piece.as_bytes()));
+            run_end = out.len();
+            out.extend_from_slice(b"/");
+            put_number(sequence, |digits| out.extend_from_slice(digits.as_bytes()));
+        });
+        EventId {
+            workflow: whole.slice(..from),
+            run: whole.slice(from + 1..run_end),
+            sequence: whole.slice(run_end + 1..),
+            whole,
+        }
+    }
+
+    /// An event's Avro datum.
+    #[must_use]
+    pub fn datum(&mut self, event: &Lifecycle) -> Bytes {
+        self.written(|out| event.put(out))
+    }
+
+    /// A command's subject.
+    #[must_use]
+    pub fn subject(&mut self, subject: &Subject) -> Bytes {
+        self.written(|out| subject.put(|piece| out.extend_from_slice(piece.as_bytes())))
+    }
+
+    fn written(&mut self, write: impl FnOnce(&mut BytesMut)) -> Bytes {
+        write(&mut self.0);
+        self.0.split().freeze()
+    }
 }
 
-impl HeaderWriter {
-    /// With room for so many headers and bytes of text.
-    #[must_use]
-    pub fn with_capacity(headers: usize, bytes: usize) -> Self {
-        Self { texts: String::with_capacity(bytes), ends: Vec::with_capacity(headers) }
-    }
+/// A public event's id, and what it is made of.
+#[derive(Debug)]
+pub struct EventId {
+    /// `<workflow>/<run>/<sequence>`
+    pub whole: Bytes,
+    /// The workflow's.
+    pub workflow: Bytes,
+    /// The run.
+    pub run: Bytes,
+    /// The event's number in it.
+    pub sequence: Bytes,
+}
 
-    /// Adds a header, its value made of these pieces.
-    pub fn text(&mut self, name: impl Into<HeaderName>, pieces: &[&str]) {
-        for piece in pieces {
-            self.texts.push_str(piece);
+/// Gives a number's text to `put`.
+pub fn put_number<T>(mut number: u64, put: impl FnOnce(&str) -> T) -> T {
+    let mut digits = [b'0'; 20];
+    let mut from = digits.len();
+    for digit in digits.iter_mut().rev() {
+        // Of a remainder by ten.
+        *digit = b'0' + (number % 10) as u8;
+        number /= 10;
+        from -= 1;
+        if number == 0 {
+            break;
         }
-        self.ends.push((name.into(), self.texts.len()));
     }
-
-    /// Adds a header with the text that `value` is shown as.
-    pub fn shown(&mut self, name: impl Into<HeaderName>, value: impl fmt::Display) {
-        use fmt::Write as _;
-        // A `String` takes whatever is written.
-        let _ = write!(self.texts, "{value}");
-        self.ends.push((name.into(), self.texts.len()));
-    }
-
-    /// The headers, in their order.
-    #[must_use]
-    pub fn finish(self) -> Vec<Header> {
-        let texts = Bytes::from(self.texts);
-        let mut from = 0;
-        let header = |(name, end)| {
-            let value = Some(texts.slice(from..end));
-            from = end;
-            Header { name, value }
-        };
-        self.ends.into_iter().map(header).collect()
-    }
+    let digits = digits.get(from..).unwrap_or_default();
+    put(std::str::from_utf8(digits).unwrap_or_default())
 }
 
 /// A record as it was read, bytes unchanged.

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
+use crate::record::put_number;
 use crate::{Run, TaskId, WorkflowId};
 
 /// What a command asks.
@@ -54,10 +55,32 @@ pub struct Subject {
 )]
 pub struct SubjectError(String);
 
+impl Subject {
+    /// Gives its text to `put`, piece by piece.
+    pub(crate) fn put(&self, mut put: impl FnMut(&str)) {
+        let Self { workflow, task, run, kind, n } = self;
+        for piece in [workflow.as_str(), "/", task.as_str(), "/"] {
+            put(piece);
+        }
+        run.put(&mut put);
+        put(".");
+        put(kind.word());
+        put_number(u64::from(*n), put);
+    }
+
+    /// Its text.
+    #[must_use]
+    pub fn text(&self) -> String {
+        let mut text =
+            String::with_capacity(self.workflow.as_str().len() + self.task.as_str().len() + 24);
+        self.put(|piece| text.push_str(piece));
+        text
+    }
+}
+
 impl fmt::Display for Subject {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { workflow, task, run, kind, n } = self;
-        write!(out, "{workflow}/{task}/{run}.{}{n}", kind.word())
+        out.write_str(&self.text())
     }
 }
 

@@ -13,6 +13,7 @@ mod follow;
 mod groups;
 mod log;
 mod outlet;
+mod partings;
 mod raw;
 mod reader;
 mod registry;
@@ -39,6 +40,7 @@ pub use snapshots::KafkaSnapshots;
 
 use admin::Admin;
 use deliveries::SharedProducer;
+use partings::Partings;
 use reader::Plain;
 use remarks::Remarks;
 
@@ -53,6 +55,7 @@ struct Shared {
     config: Config,
     topics: Topics,
     remarks: Remarks,
+    partings: Partings,
     schema_ids: registry::Ids,
     admin: Admin,
     /// Answers what is kept, to a reader of what was committed.
@@ -100,6 +103,7 @@ impl Kafka {
             config,
             topics,
             remarks,
+            partings: Partings::default(),
             schema_ids,
             admin,
             committed,

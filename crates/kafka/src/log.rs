@@ -36,22 +36,26 @@ impl KafkaLog {
         let journal_topic = shared.topics.journal();
         let inbox = Reader::new(
             &settings::committed_reader(&shared.config),
-            &shared.remarks,
+            &shared,
             Arc::clone(&shared.committed),
             shared.topics.inbox(),
             partition,
         )?;
         let journal = Reader::new(
             &settings::uncommitted_reader(&shared.config),
-            &shared.remarks,
+            &shared,
             Arc::clone(&shared.uncommitted),
             journal_topic.clone(),
             partition,
         )?;
         shared.journal.meet(&journal_topic)?;
         shared.events.meet(&shared.topics.events())?;
-        inbox.warm()?;
-        journal.warm()?;
+        // At the same time: each waits for connections of its own.
+        std::thread::scope(|scope| {
+            let inbox = scope.spawn(|| inbox.warm());
+            journal.warm()?;
+            inbox.join().unwrap_or_else(|_| Err(LogError::Lost("warming panicked".to_owned())))
+        })?;
         let entry_bytes_max = shared.admin.record_bytes_max(&journal_topic)?;
         Ok(Self {
             outlet: KafkaOutlet::new(Arc::clone(&shared)),

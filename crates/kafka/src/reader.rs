@@ -14,8 +14,9 @@ use std::ops::Range;
 use stream::LogError;
 use tracing::debug;
 
+use crate::partings::Partings;
 use crate::remarks::Remarks;
-use crate::{raw, settings};
+use crate::{Shared, raw, settings};
 
 /// Logs what librdkafka says on the side; it reconnects by itself.
 pub(crate) struct Plain(pub(crate) Remarks);
@@ -129,7 +130,9 @@ impl Gathered {
 
 /// Reads one partition.
 pub(crate) struct Reader {
-    consumer: BaseConsumer<Plain>,
+    /// `None` only while it is being dropped.
+    consumer: Option<BaseConsumer<Plain>>,
+    partings: Partings,
     asking: Arc<BaseConsumer<Plain>>,
     topic: Topic,
     partition: Partition,
@@ -144,23 +147,38 @@ impl Reader {
     /// `asking` answers what is kept, with the isolation that `settings` have.
     pub(crate) fn new(
         settings: &ClientConfig,
-        remarks: &Remarks,
+        shared: &Shared,
         asking: Arc<BaseConsumer<Plain>>,
         topic: Topic,
         partition: Partition,
     ) -> Result<Self, LogError> {
         let consumer = settings
-            .create_with_context(Plain(remarks.clone()))
+            .create_with_context(Plain(shared.remarks.clone()))
             .map_err(|error| LogError::Lost(format!("no consumer for {topic}: {error}")))?;
-        Ok(Self { consumer, asking, topic, partition, next: None, at_end: false, hollow: None })
+        Ok(Self {
+            consumer: Some(consumer),
+            partings: shared.partings.clone(),
+            asking,
+            topic,
+            partition,
+            next: None,
+            at_end: false,
+            hollow: None,
+        })
     }
 
-    /// Connects, so that the first read need not.
+    fn consumer(&self) -> Result<&BaseConsumer<Plain>, LogError> {
+        self.consumer.as_ref().ok_or_else(|| self.lost("the reader was closed"))
+    }
+
+    /// Connects to the partition's leader, so that the first read need not. Metadata is asked for first, which
+    /// waits for a connection: without one the other question begins with a pause (measured: 700 ms).
     pub(crate) fn warm(&self) -> Result<(), LogError> {
-        self.consumer
+        let consumer = self.consumer()?;
+        consumer
             .fetch_metadata(Some(self.topic.as_str()), settings::ASK)
-            .map(|_| ())
-            .map_err(|error| self.lost(&error.to_string()))
+            .map_err(|error| self.lost(&error.to_string()))?;
+        kept(consumer, &self.topic, self.partition).map(|_| ())
     }
 
     /// What is kept.
@@ -210,7 +228,8 @@ impl Reader {
         let mut gathered = Gathered::default();
         while !gathered.is_full() {
             let patience = gathered.patience(deadline);
-            match self.consumer.poll(patience) {
+            let Some(consumer) = &self.consumer else { break };
+            match consumer.poll(patience) {
                 None if patience.is_zero() => break,
                 None => {}
                 Some(Ok(message)) if self.next.is_some_and(|next| message.offset() >= next) => {
@@ -258,7 +277,7 @@ impl Reader {
     /// Stops fetching until the next read; keeps the connection.
     pub(crate) fn rest(&mut self) -> Result<(), LogError> {
         if self.next.take().is_some() {
-            self.consumer.unassign().map_err(|error| self.lost(&error.to_string()))?;
+            self.consumer()?.unassign().map_err(|error| self.lost(&error.to_string()))?;
         }
         Ok(())
     }
@@ -271,6 +290,7 @@ impl Reader {
         if from > kept.end {
             return Err(LogError::PastEnd { end: kept.end });
         }
+        let consumer = self.consumer()?;
         let mut place = TopicPartitionList::new();
         place
             .add_partition_offset(
@@ -278,7 +298,7 @@ impl Reader {
                 native_partition(self.partition)?,
                 rdkafka::Offset::Offset(from),
             )
-            .and_then(|()| self.consumer.assign(&place))
+            .and_then(|()| consumer.assign(&place))
             .map_err(|error| self.lost(&error.to_string()))?;
         self.next = Some(from);
         self.at_end = false;
@@ -287,6 +307,14 @@ impl Reader {
 
     fn lost(&self, reason: &str) -> LogError {
         LogError::Lost(format!("reading {}/{}: {reason}", self.topic, self.partition))
+    }
+}
+
+impl Drop for Reader {
+    fn drop(&mut self) {
+        if let Some(consumer) = self.consumer.take() {
+            self.partings.close(consumer);
+        }
     }
 }
 
@@ -304,6 +332,9 @@ pub(crate) fn kept<C: ConsumerContext>(
             Ok((low, high)) => return Ok(low..high),
             Err(error) if is_unsettled(&error) && left > settings::ASK_AGAIN => {
                 std::thread::sleep(settings::ASK_AGAIN);
+                // What librdkafka heard of a topic while a partition had no leader it believes for minutes, and
+                // asks nobody; asked for the topic itself it hears anew. Where that fails, the next try says why.
+                let _ = asking.fetch_metadata(Some(topic.as_str()), left);
             }
             Err(error) => {
                 let reason = format!("asking what {topic}/{partition} keeps: {error}");
@@ -320,6 +351,7 @@ fn is_unsettled(error: &ClientError) -> bool {
             code,
             Code::NotLeaderForPartition
                 | Code::UnknownTopicOrPartition
+                | Code::UnknownPartition
                 | Code::LeaderNotAvailable
                 | Code::OffsetNotAvailable
                 | Code::ReplicaNotAvailable

@@ -31,6 +31,8 @@ pub struct KafkaSnapshots {
     topic: Topic,
     lane: LaneId,
     partition: i32,
+    /// Connects while the fence is taken; gone once it was read.
+    reader: Option<Reader>,
 }
 
 /// Counts what was delivered and what was not: a transaction is committed only when every record is
@@ -71,11 +73,22 @@ impl KafkaSnapshots {
         let settings = settings::snapshot_producer(&shared.config, partition);
         let reports = Reports { remarks: shared.remarks.clone(), ..Reports::default() };
         let producer = BaseProducer::from_config_and_context(&settings, reports).map_err(lost)?;
+        let reader = Some(Self::reader(&shared, &topic, partition)?);
         // Waits for a connection: without one, looking for the coordinator begins with a pause of half a
         // second. And the topic is learnt now rather than within the first transaction.
         producer.client().fetch_metadata(Some(topic.as_str()), settings::ASK).map_err(lost)?;
+        // The same pause again where only the connection that this answer came by is there, which librdkafka
+        // gives up for those to the brokers that it has learnt of. The next question is a leader's to answer.
+        let native = native_partition(partition)?;
+        let asked = producer.client().fetch_watermarks(topic.as_str(), native, settings::ASK);
+        asked.map_err(lost)?;
         producer.init_transactions(settings::TRANSACTION_WAIT).map_err(lost)?;
-        Ok(Self { shared, producer, topic, lane, partition: native_partition(partition)? })
+        Ok(Self { shared, producer, topic, lane, partition: native, reader })
+    }
+
+    fn reader(shared: &Arc<Shared>, topic: &Topic, partition: u32) -> Result<Reader, LogError> {
+        let settings = settings::loading_reader(&shared.config);
+        Reader::new(&settings, shared, Arc::clone(&shared.committed), topic.clone(), partition)
     }
 
     fn transact(&self, records: &[(&str, Option<&Bytes>)]) -> Result<(), LogError> {
@@ -160,13 +173,10 @@ impl KafkaSnapshots {
 impl Snapshots for KafkaSnapshots {
     fn load(&mut self) -> Result<Snapshot, LogError> {
         let LaneId(partition) = self.lane;
-        let mut reader = Reader::new(
-            &settings::loading_reader(&self.shared.config),
-            &self.shared.remarks,
-            Arc::clone(&self.shared.committed),
-            self.topic.clone(),
-            partition,
-        )?;
+        let mut reader = match self.reader.take() {
+            Some(reader) => reader,
+            None => Self::reader(&self.shared, &self.topic, partition)?,
+        };
         reader.warm()?;
         let mut states = BTreeMap::new();
         let mut damaged = None;

@@ -62,7 +62,7 @@ impl State {
     fn write(&self, out: &mut Encoder<Vec<u8>>) -> Encoded {
         match self {
             Self::Workflow(workflow) => {
-                out.u8(0)?.encode(&workflow.head)?.encode(&workflow.tasks)?.ok()
+                out.u8(0)?.encode(&workflow.head)?.encode(workflow.tasks())?.ok()
             }
             Self::Definition(definition) => out.u8(1)?.encode(&definition.source)?.ok(),
             Self::Newest(newest) => out.u8(2)?.encode(newest)?.ok(),
@@ -85,7 +85,7 @@ impl State {
             0 => {
                 let head: Head = decoder.decode()?;
                 let tasks: Vec<Task> = decoder.decode()?;
-                Self::Workflow(Box::new(Workflow { head, tasks }))
+                Self::Workflow(Box::new(Workflow::of(head, tasks)))
             }
             1 => Self::Definition(Definition::compile(decoder.decode::<Source>()?)),
             2 => Self::Newest(decoder.decode::<Newest>()?),

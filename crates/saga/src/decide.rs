@@ -7,6 +7,7 @@
 mod advance;
 mod answer;
 mod child;
+mod concern;
 mod deploy;
 mod draft;
 mod failure;
@@ -26,14 +27,12 @@ mod tree;
 mod undo;
 mod unsent;
 
-use std::sync::Arc;
-
 use events::{Class, Outgoing, Refusal, Timestamp};
 
 use crate::event::{About, Event};
 use crate::input::Input;
-use crate::plan::Plan;
-use crate::state::{State, definition_key};
+use crate::plan::{Index, Plan};
+use crate::state::{State, definition_text};
 use crate::workflow::Workflow;
 
 pub(crate) use draft::Draft;
@@ -179,11 +178,11 @@ fn workflow_of<'a>(held: &'a dyn Held, key: &str) -> Result<&'a Workflow, Stop> 
     }
 }
 
-/// The plan that a workflow began with.
-fn plan_of(held: &dyn Held, workflow: &Workflow) -> Result<Arc<Plan>, Stop> {
+/// The plan that a workflow began with, and its index.
+fn plan_of<'a>(held: &'a dyn Held, workflow: &Workflow) -> Result<(&'a Plan, &'a Index), Stop> {
     let head = &workflow.head;
-    match held.state(&definition_key(&head.saga, &head.version)) {
-        Some(State::Definition(definition)) => definition.plan.clone(),
+    match held.state(&definition_text(&head.saga, &head.version)) {
+        Some(State::Definition(definition)) => definition.planned(),
         Some(State::Workflow(_) | State::Newest(_) | State::Early(_)) | None => None,
     }
     .ok_or_else(|| {
@@ -204,7 +203,7 @@ fn with(
 ) -> Result<Vec<Event>, Stop> {
     let workflow = workflow_of(held, key)?;
     let plan = plan_of(held, workflow)?;
-    let mut draft = Draft::over(held, workflow, &plan, now);
+    let mut draft = Draft::over(held, workflow, plan, now);
     take(&mut draft)?;
     draft.advance();
     Ok(draft.finish())

@@ -7,37 +7,19 @@ mod undo;
 use events::{How, Timestamp};
 
 use crate::event::{About, Body, Event, Rest, WorkflowEvent};
-use crate::phase::{Task, TaskRef};
+use crate::phase::TaskRef;
 use crate::plan::Slot;
 use crate::state::{Definition, State};
-use crate::workflow::{End, Head, Stage, Workflow};
+use crate::workflow::{Changing, End, Head, Stage, Workflow};
 
 /// What a workflow's events are folded into: the workflow itself, or a draft over it.
 pub(crate) trait Fold {
     /// Everything but the tasks.
     fn head(&mut self) -> &mut Head;
     /// The task of that slot, to be changed.
-    fn task(&mut self, slot: Slot) -> &mut Task;
+    fn task(&mut self, slot: Slot) -> Changing<'_>;
     /// Drops all tasks.
     fn drop_tasks(&mut self);
-}
-
-impl Fold for Workflow {
-    fn head(&mut self) -> &mut Head {
-        &mut self.head
-    }
-
-    #[allow(clippy::indexing_slicing, reason = "the line before makes room")]
-    fn task(&mut self, slot: Slot) -> &mut Task {
-        if self.tasks.len() <= slot {
-            self.tasks.resize(slot + 1, Task::PENDING);
-        }
-        &mut self.tasks[slot]
-    }
-
-    fn drop_tasks(&mut self) {
-        self.tasks = Vec::new();
-    }
 }
 
 /// Folds one event into the state of its key.
@@ -88,10 +70,13 @@ fn evolve_workflow(state: &mut Option<State>, event: &WorkflowEvent) {
                     panic!("fold-only: {} is started twice", event.workflow)
                 }
             }
-            *state = Some(State::Workflow(Box::new(Workflow { head, tasks: Vec::new() })));
+            *state = Some(State::Workflow(Box::new(Workflow::of(head, Vec::new()))));
         }
         (Body::Forgotten, _) => *state = None,
-        (_, Some(State::Workflow(workflow))) => fold(workflow.as_mut(), event),
+        (_, Some(State::Workflow(workflow))) => {
+            fold(workflow.as_mut(), event);
+            debug_assert!(workflow.is_tallied(), "fold-only: miscounted after {event:?}");
+        }
         (_, None | Some(State::Definition(_) | State::Newest(_) | State::Early(_))) => {
             panic!("fold-only: {} has an event without a start", event.workflow)
         }
@@ -211,7 +196,7 @@ fn fold_stage(into: &mut impl Fold, time: Timestamp, body: &Body) {
                 head.timeout_at = head.timeout_at.after(time.since(since));
             }
             for task in accepted {
-                task::taken(into.task(task.index()), crate::phase::Loss::Accepted);
+                task::taken(&mut into.task(task.index()), crate::phase::Loss::Accepted);
             }
         }
         Body::CompensationStarted { trouble } => head.stage = Stage::Compensating(trouble.clone()),

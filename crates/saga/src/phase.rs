@@ -3,7 +3,7 @@
 mod command;
 mod outcome;
 
-use events::{Json, TaskId, Timestamp};
+use events::{CommandKind, Json, Subject, TaskId, Timestamp};
 use minicbor::{Decode, Encode};
 
 use crate::plan::Slot;
@@ -89,6 +89,40 @@ pub(crate) struct Task {
     /// The number of the event that it was done with, for `order: strict`.
     #[n(19)]
     pub(crate) finished: u64,
+    /// What was undone of it before an operator had it done again.
+    #[n(20)]
+    pub(crate) earlier: Option<Earlier>,
+}
+
+/// The incarnations of a task that were undone: what is said of their commands is not about the one that
+/// stands now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+pub(crate) struct Earlier {
+    #[n(0)]
+    pub(crate) incarnations: u32,
+    /// Their last attempt's number.
+    #[n(1)]
+    pub(crate) attempts: u32,
+    /// Their last query's number.
+    #[n(2)]
+    pub(crate) queries: u32,
+    /// Their last undo's number.
+    #[n(3)]
+    pub(crate) undos: u32,
+    /// The last of them was known to have worked.
+    #[n(4)]
+    pub(crate) told: bool,
+}
+
+impl Earlier {
+    /// Whether the command was one of theirs. Undos are told by `Task::undos_void`.
+    pub(crate) fn counts(&self, subject: &Subject) -> bool {
+        match subject.kind {
+            CommandKind::Do => subject.n <= self.attempts,
+            CommandKind::Query => subject.n <= self.queries,
+            CommandKind::Undo => false,
+        }
+    }
 }
 
 /// Why a task's last attempt, or its undo's, has failed.
@@ -224,10 +258,35 @@ impl Task {
         after: After::Nothing,
         cover: Cover::Uncalled,
         finished: 0,
+        earlier: None,
     };
 }
 
 impl Task {
+    /// How many times it was begun anew, this time included: the last number of its idempotency key.
+    pub(crate) fn incarnation(&self) -> u32 {
+        self.earlier.map_or(1, |earlier| earlier.incarnations.saturating_add(1))
+    }
+
+    /// Whether an undo of this incarnation has gone out.
+    pub(crate) fn undo_went_out(&self) -> bool {
+        self.undos > self.earlier.map_or(0, |earlier| earlier.undos)
+    }
+
+    /// Begins anew what was undone.
+    pub(crate) fn begin_anew(&mut self) {
+        self.earlier = Some(Earlier {
+            incarnations: self.incarnation(),
+            attempts: self.attempt,
+            queries: self.queries,
+            undos: self.undos,
+            told: self.output.is_some(),
+        });
+        (self.undos_void, self.undos_from) = (self.undos, self.undos);
+        (self.output, self.undo, self.key) = (None, None, None);
+        self.via = Via::Agent;
+    }
+
     /// Whether it has neither failed nor is in doubt, and nothing stops it or undoes it, or has done so.
     pub(crate) const fn is_plain(&self) -> bool {
         let is_on_its_way = match self.phase {
@@ -311,6 +370,13 @@ impl Phase {
             | Self::Undone
             | Self::Kept => None,
         }
+    }
+
+    /// Whether something comes of it by itself, or a person has been told.
+    pub(crate) const fn speaks(self) -> bool {
+        let is_out =
+            matches!(self, Self::Running { .. } | Self::Stopping { .. } | Self::Undoing { .. });
+        is_out || self.due().is_some() || matches!(self, Self::UndoBlocked)
     }
 
     /// A task, not a group, that has started and is not settled.

@@ -2,6 +2,7 @@
 //! default filled in.
 
 mod action;
+mod index;
 mod task;
 
 use std::collections::BTreeSet;
@@ -18,6 +19,7 @@ pub use action::{
     Action, AtLeast, AwaitPlan, Awaited, CasePlan, EmitPlan, ForEachPlan, RaceOn, RacePlan,
     WaitPlan,
 };
+pub(crate) use index::Index;
 pub use task::{
     Deadline, Idempotency, InDoubt, Inputs, Join, Kind, Rest, RetryPlan, Role, TaskPlan, UndoPlan,
 };

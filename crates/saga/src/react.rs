@@ -3,9 +3,10 @@
 
 mod records;
 
+use bytes::Bytes;
 use events::{
-    By, Class, CommandKind, Destination, Lifecycle, Outgoing, Payload, Run, Subject, TaskId, What,
-    WorkflowId, header,
+    By, Class, CommandKind, Destination, Header, Lifecycle, Outgoing, Payload, Run, Subject,
+    TaskId, Texts, What, WorkflowId, header, put_number,
 };
 
 use crate::event::{About, Body, Doubt, Event, Rest, WorkflowEvent};
@@ -15,13 +16,23 @@ use records::{cloud_event, commands, replies, told, unmatched};
 
 /// `ce_source` of everything that a workflow says.
 const SOURCE: &str = "pavane/coordinator";
+/// Room for a key's numbers.
+const NUMBERS_BYTES: usize = 24;
+/// Room for the texts of an event's records, most of the time.
+const TEXTS_BYTES: usize = 1024;
 
 /// The records that follow from one event, in the order in which they are sent.
 #[must_use]
 pub fn react(event: &Event) -> Vec<Outgoing> {
     match &event.0 {
         About::Workflow(event) => {
-            public(event).into_iter().chain(commands(event)).chain(replies(event)).collect()
+            // One buffer for what an event's records say, but for what is large.
+            let mut texts = Texts::with_capacity(TEXTS_BYTES);
+            let mut records = Vec::with_capacity(2);
+            records.extend(public(event, &mut texts));
+            records.extend(commands(event, &mut texts));
+            replies(event, &mut records);
+            records
         }
         About::Unmatched { workflow, kept, time } => {
             let class = Class::UnknownWorkflow;
@@ -34,9 +45,22 @@ pub fn react(event: &Event) -> Vec<Outgoing> {
 }
 
 /// The key under which all attempts of a task, its undo, its queries and its cancel stand. The last
-/// number is the incarnation: a task is done once in a run.
-pub(crate) fn idempotency_key(workflow: &WorkflowId, run: Run, task: &TaskId) -> String {
-    format!("{workflow}/{task}/{run}.1")
+/// number is the incarnation: it rises when what was undone is done again.
+pub(crate) fn idempotency_key(
+    workflow: &WorkflowId,
+    run: Run,
+    task: &TaskId,
+    incarnation: u32,
+) -> String {
+    let mut key =
+        String::with_capacity(workflow.as_str().len() + task.as_str().len() + NUMBERS_BYTES);
+    for piece in [workflow.as_str(), "/", task.as_str(), "/"] {
+        key.push_str(piece);
+    }
+    run.put(&mut |piece| key.push_str(piece));
+    key.push('.');
+    put_number(u64::from(incarnation), |piece| key.push_str(piece));
+    key
 }
 
 impl Event {
@@ -67,9 +91,9 @@ impl WorkflowEvent {
         })
     }
 
-    fn subject(&self, kind: CommandKind, task: &TaskId, n: u32) -> String {
+    fn subject(&self, kind: CommandKind, task: &TaskId, n: u32) -> Subject {
         let (workflow, run) = (self.workflow.clone(), self.run);
-        Subject { workflow, task: task.clone(), run, kind, n }.to_string()
+        Subject { workflow, task: task.clone(), run, kind, n }
     }
 
     fn what(&self) -> Option<What> {
@@ -145,7 +169,7 @@ impl WorkflowEvent {
     fn of_task(&self) -> Option<What> {
         Some(match &self.body {
             Body::TaskScheduled { task, command, .. } => What::TaskScheduled {
-                command: self.subject(CommandKind::Do, &task.id, command.n),
+                command: self.subject(CommandKind::Do, &task.id, command.n).text(),
                 task: task.id.clone(),
                 attempt: command.n,
                 agent: command.agent.clone(),
@@ -215,7 +239,7 @@ impl WorkflowEvent {
     fn of_undo(&self) -> Option<What> {
         Some(match &self.body {
             Body::UndoScheduled { task, command, .. } => What::UndoScheduled {
-                command: self.subject(CommandKind::Undo, &task.id, command.n),
+                command: self.subject(CommandKind::Undo, &task.id, command.n).text(),
                 task: task.id.clone(),
                 n: command.n,
                 agent: command.agent.clone(),
@@ -337,25 +361,29 @@ fn task_of(body: &Body) -> Option<&TaskId> {
     }
 }
 
-fn public(event: &WorkflowEvent) -> Option<Outgoing> {
+fn public(event: &WorkflowEvent, texts: &mut Texts) -> Option<Outgoing> {
     let lifecycle = event.lifecycle()?;
-    let WorkflowEvent { workflow, run, sequence, .. } = event;
+    let workflow = event.workflow.as_str();
     let schema = lifecycle.schema();
-    let (run, sequence) = (run.to_string(), sequence.to_string());
-    let id = [workflow.as_str(), "/", &run, "/", &sequence];
-    let subject = [workflow.as_str(), "/", task_of(&event.body).map_or("", TaskId::as_str)];
-    let subject = if subject[2].is_empty() { &subject[..1] } else { &subject };
-    let mut headers = cloud_event(event, event.time, &id, schema, subject);
-    headers.text(header::SEQUENCE, &[&sequence]);
-    headers.text(header::SEQUENCE_TYPE, &["Integer"]);
-    headers.text(header::RUN, &[&run]);
-    headers.text(header::CONTENT_TYPE, &[header::AVRO]);
+    let id = texts.event_id(&event.workflow, event.run, event.sequence);
+    let subject = match task_of(&event.body) {
+        Some(task) => texts.text(&[workflow, "/", task.as_str()]),
+        None => id.workflow.clone(),
+    };
+    let of = Bytes::from_static(schema.as_bytes());
+    let mut headers = cloud_event(event, texts, event.time, id.whole, of, subject);
+    headers.extend([
+        Header::of(header::SEQUENCE, id.sequence),
+        Header::fixed(header::SEQUENCE_TYPE, "Integer"),
+        Header::of(header::RUN, id.run),
+        Header::fixed(header::CONTENT_TYPE, header::AVRO),
+    ]);
     Some(Outgoing {
         to: Destination::Events,
         partition: None,
-        key: Some(workflow.into()),
-        value: Payload::Avro { schema, datum: lifecycle.encode() },
-        headers: headers.finish(),
+        key: Some(id.workflow),
+        value: Payload::Avro { schema, datum: texts.datum(&lifecycle) },
+        headers,
     })
 }
 

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use events::{SagaName, Timestamp, Version};
 use minicbor::{Decode, Encode};
 
-use crate::plan::Plan;
+use crate::plan::{Index, Plan};
 use crate::workflow::{Early, Workflow};
 
 /// What stands under one key. A workflow stands under its id; what begins with `:saga/` is a
@@ -30,6 +30,8 @@ pub struct Definition {
     pub(crate) source: Source,
     /// `None`: this build can not compile the text that an earlier one took.
     pub(crate) plan: Option<Arc<Plan>>,
+    /// What follows from the plan.
+    pub(crate) index: Option<Arc<Index>>,
 }
 
 /// What a definition is made of.
@@ -62,14 +64,22 @@ impl Definition {
     /// Compiles a definition's text. A pure function of it, so that replay gives the same.
     pub(crate) fn compile(source: Source) -> Self {
         let plan = crate::definition::check(&source.text).plan.map(Plan::shared);
-        Self { source, plan }
+        let index = plan.as_deref().map(|plan| Arc::new(Index::of(plan)));
+        Self { source, plan, index }
     }
 
     /// A definition whose plan is known.
     #[must_use]
     pub fn of(plan: Arc<Plan>) -> Self {
         let (saga, version) = (plan.name.clone(), plan.version.clone());
-        Self { source: Source { saga, version, text: String::new() }, plan: Some(plan) }
+        let source = Source { saga, version, text: String::new() };
+        let index = Some(Arc::new(Index::of(&plan)));
+        Self { source, plan: Some(plan), index }
+    }
+
+    /// The plan and its index.
+    pub(crate) fn planned(&self) -> Option<(&Plan, &Index)> {
+        Some((self.plan.as_deref()?, self.index.as_deref()?))
     }
 
     /// The plan; `None` where this build can not compile the text that an earlier one took.
@@ -95,7 +105,12 @@ impl PartialEq for Definition {
 /// The key of one version of a saga.
 #[must_use]
 pub fn definition_key(saga: &SagaName, version: &Version) -> Arc<str> {
-    format!(":saga/{saga}/{version}").into()
+    definition_text(saga, version).into()
+}
+
+/// The same, to look it up.
+pub(crate) fn definition_text(saga: &SagaName, version: &Version) -> String {
+    [":saga/", saga.as_str(), "/", version.as_str()].concat()
 }
 
 /// The key under which stands which version of a saga is the newest.

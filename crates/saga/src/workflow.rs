@@ -1,22 +1,27 @@
 //! One run of one workflow, as it is remembered.
 
 mod early;
+mod tally;
 
 use events::{By, Json, Problem, Run, SagaName, Timestamp, Version, WorkflowId};
 use minicbor::{Decode, Encode};
 
+use crate::evolve::Fold;
 use crate::limits::{LATE_UNDO, REMEMBERED};
-use crate::phase::{Phase, Task, TaskRef};
+use crate::phase::{Task, TaskRef};
 
 pub use early::Early;
 pub(crate) use early::{Kept, Seen};
+pub(crate) use tally::{Changing, Dues, Tally};
 
 /// One run of one workflow.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Workflow {
     pub(crate) head: Head,
     /// By slot; those behind the last are pending.
-    pub(crate) tasks: Vec<Task>,
+    tasks: Vec<Task>,
+    tally: Tally,
+    dues: Dues,
 }
 
 /// Everything of a workflow but its tasks.
@@ -272,11 +277,49 @@ impl Head {
     }
 }
 
+impl Fold for Workflow {
+    fn head(&mut self) -> &mut Head {
+        &mut self.head
+    }
+
+    #[allow(clippy::indexing_slicing, reason = "the line before makes room")]
+    fn task(&mut self, slot: usize) -> Changing<'_> {
+        if self.tasks.len() <= slot {
+            self.tasks.resize(slot + 1, Task::PENDING);
+        }
+        Changing::new(&mut self.tasks[slot], &mut self.tally, Some(&mut self.dues))
+    }
+
+    fn drop_tasks(&mut self) {
+        (self.tasks, self.tally, self.dues) = Default::default();
+    }
+}
+
 impl Workflow {
+    /// Of these parts.
+    pub(crate) fn of(head: Head, tasks: Vec<Task>) -> Self {
+        let (tally, dues) = (Tally::of(&tasks), Dues::of(&tasks));
+        Self { head, tasks, tally, dues }
+    }
+
+    /// Its tasks by slot; those behind the last are pending.
+    pub(crate) fn tasks(&self) -> &[Task] {
+        &self.tasks
+    }
+
+    /// What its tasks come to.
+    pub(crate) fn tally(&self) -> Tally {
+        self.tally
+    }
+
+    /// Whether what was kept of the tasks is what they say.
+    pub(crate) fn is_tallied(&self) -> bool {
+        self.tally == Tally::of(&self.tasks) && self.dues == Dues::of(&self.tasks)
+    }
+
     /// When it next wants to be woken.
     pub(crate) fn wake_at(&self) -> Option<Timestamp> {
-        let blocked = self.tasks.iter().any(|task| task.phase == Phase::UndoBlocked);
-        let tasks = self.tasks.iter().filter_map(|task| task.phase.due()).min();
+        let (blocked, tasks) = (self.tally.is_blocked(), self.dues.first());
         let own = match (&self.head.stage, tasks) {
             // What is being undone late ends before anything is forgotten.
             (Stage::Ended { .. }, Some(_)) => None,
@@ -298,7 +341,7 @@ impl Workflow {
     /// The public status: docs/reference/saga-file.md.
     #[must_use]
     pub fn status(&self) -> &'static str {
-        let blocked = || self.tasks.iter().any(|task| task.phase == Phase::UndoBlocked);
+        let blocked = || self.tally.is_blocked();
         match &self.head.stage {
             Stage::Ended { end, .. } => match end {
                 End::Completed => "completed",

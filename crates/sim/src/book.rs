@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use client::{Ledger, LedgerError};
+use client::{Failure, Ledger, LedgerError};
 
 /// A change in the world.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,6 +19,8 @@ pub(crate) struct Effect {
 struct Pages {
     marks: BTreeMap<String, Vec<u8>>,
     effects: Vec<Effect>,
+    /// Commands that were answered with a failure.
+    failed: BTreeMap<String, Failure>,
 }
 
 /// The books of one agent. Cheap to share.
@@ -35,6 +37,16 @@ pub(crate) struct Change {
 impl Book {
     fn pages(&self) -> MutexGuard<'_, Pages> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What it said when the same command came before, if that was a failure.
+    pub(crate) fn said(&self, command: &str) -> Option<Failure> {
+        self.pages().failed.get(command).cloned()
+    }
+
+    /// Keeps that.
+    pub(crate) fn says(&self, command: &str, failure: &Failure) {
+        self.pages().failed.insert(command.to_owned(), failure.clone());
     }
 
     /// All effects, in order.

@@ -17,7 +17,7 @@ use crate::dice::Dice;
 use crate::fibers::Fibers;
 use crate::fold::Fold;
 use crate::judge;
-use crate::sagas::{Deployed, FILES, File, deployed};
+use crate::sagas::{self, Deployed};
 use crate::seams::Seams;
 use crate::store::Store;
 use crate::user::{self, Asked};
@@ -28,6 +28,8 @@ use crate::world::{Micros, Role, SECOND, World};
 const CALM: Micros = STORM + 45 * SECOND;
 /// Nothing has moved when this is seen so often in a row, ten seconds apart: what was sent is settled by then.
 const QUIET: u32 = 4;
+/// How often operators see to what asks for them; what is left then stays as it is.
+const ROUNDS: u32 = 20;
 /// How long everything may take.
 const PATIENCE: Micros = 3 * 3600 * SECOND;
 
@@ -127,10 +129,7 @@ pub fn run(case: &Case) -> Outcome {
 
 impl Stage {
     fn draw(world: &World, dice: &mut Dice) -> Self {
-        let mut files: Vec<&File> = FILES.iter().collect();
-        dice.shuffle(&mut files);
-        files.truncate(usize::try_from(dice.range(1, 3)).unwrap_or(1));
-        let files: Vec<Deployed> = files.into_iter().map(deployed).collect();
+        let files = sagas::draw(dice);
         let agents: BTreeSet<AgentName> =
             files.iter().flat_map(|saga| saga.plan.agents()).collect();
         let mut parts = vec![Part::Coordinator; usize::try_from(dice.range(1, 4)).unwrap_or(1)];
@@ -145,11 +144,18 @@ impl Stage {
             doubles: 6,
             undo_fails: nasty,
         };
+        let (snapshot_every, proposal_records_max) = (
+            *dice.of(&[Duration::from_millis(300), Duration::from_secs(5)]),
+            *dice.of(&[1, 2, 1_000]),
+        );
         let limits = Limits {
             wait_max: Duration::from_secs(2),
-            snapshot_every: *dice.of(&[Duration::from_millis(300), Duration::from_secs(5)]),
+            group_wait: Duration::from_millis(100),
+            snapshot_every,
             skip_after: Duration::from_secs(10),
-            proposal_records_max: *dice.of(&[1, 2, 1_000]),
+            proposal_records_max,
+            // As small, so that states rest and wake all the time.
+            awake_max: proposal_records_max - 1,
             ..Limits::default()
         };
         let roles = parts.iter().map(|_| Role::default()).collect();
@@ -199,10 +205,18 @@ impl Stage {
     fn settle(&mut self) -> Option<String> {
         let mut folds: Vec<Fold> = Vec::new();
         let mut quiet = 0;
+        let mut rounds = 0;
         while quiet < QUIET {
             let now = self.world.lock().now;
             self.run_until(now + 10 * SECOND);
-            match self.moving(&mut folds) {
+            let moving = self.moving(&mut folds);
+            let at_last = rounds > ROUNDS / 2;
+            if rounds < ROUNDS && self.world.lock().see_to(&folds, at_last) > 0 {
+                rounds += 1;
+                quiet = 0;
+                continue;
+            }
+            match moving {
                 None => quiet += 1,
                 Some(moving) if self.world.lock().now > PATIENCE => return Some(moving),
                 Some(_) => quiet = 0,
@@ -258,9 +272,10 @@ impl Stage {
             .collect();
         let mut inner = self.world.lock();
         let mut broken = std::mem::take(&mut inner.broken);
+        let is_at_rest = stuck.is_none();
         broken.extend(stuck.map(|what| format!("never-silent: {what}")));
         let folds = judge::folds(&inner.store);
-        broken.extend(judge::judge(&inner.store, &folds, &self.sagas, asked, &books));
+        broken.extend(judge::judge(&inner.store, &folds, &self.sagas, asked, (&books, is_at_rest)));
         let parts = inner.store.logs.iter().flat_map(|log| &log.parts);
         let counts = Counts {
             workflows: asked.workflows.len(),

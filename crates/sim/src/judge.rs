@@ -1,6 +1,7 @@
 //! Judges what is left when nothing moves any more, by topics and books.
 
 mod effects;
+mod outside;
 mod runs;
 mod sent;
 
@@ -33,7 +34,7 @@ pub(crate) fn judge(
     folds: &[Fold],
     sagas: &[Deployed],
     asked: &Asked,
-    books: &BTreeMap<AgentName, Book>,
+    (books, is_at_rest): (&BTreeMap<AgentName, Book>, bool),
 ) -> Vec<String> {
     let mut broken = Vec::new();
     for (lane, fold) in folds.iter().enumerate() {
@@ -44,6 +45,7 @@ pub(crate) fn judge(
     runs::judge(&runs, sagas, asked, &mut broken);
     effects::judge(&runs, sagas, books, &mut broken);
     dead_letters(store, asked, &mut broken);
+    outside::judge(store, books, is_at_rest, &mut broken);
     broken
 }
 

@@ -1,7 +1,7 @@
 //! Requests reach the broker when they do: also after whoever sent them has given up, or is dead.
 
 use bytes::Bytes;
-use events::{Header, Offset, Partition};
+use events::{Header, Lifecycle, Offset, Partition, Record, header};
 use stream::{Key, LogError, SendError, Settled, Ticket};
 
 use crate::store::{Letter, Reply, Store};
@@ -101,7 +101,9 @@ impl Inner {
         self.trace.mix(letter.value.as_deref().unwrap_or_default());
         let place = self.store.store(topic, partition, letter, (wall, hole));
         let now = self.now;
-        self.trace.note(|| format!("{now:>12} stored {place}"));
+        let stored = self.store.part(topic, partition).records.last();
+        self.trace
+            .note(|| format!("{now:>12} stored {place} {}", stored.map_or_else(String::new, told)));
         self.ring(Bell::Topic(topic));
         place
     }
@@ -147,5 +149,26 @@ impl Inner {
         let news = if open.failed.is_empty() { vec![Settled::Sent(ticket)] } else { open.failed };
         self.store.settled.entry(outlet).or_default().extend(news);
         self.ring(Bell::Outlet(outlet));
+    }
+}
+
+/// A record, for the story.
+fn told(record: &Record) -> String {
+    let text = |name| record.header_text(name).unwrap_or_default();
+    let value = record.value.as_deref().unwrap_or_default();
+    if let Ok(event) =
+        events::unframe(value).and_then(|(_, datum)| Lifecycle::decode(text(header::TYPE), datum))
+    {
+        let Lifecycle { workflow, run, sequence, what, .. } = event;
+        return format!("{workflow} run {} #{sequence} {what:?}", run.0);
+    }
+    let value: String = String::from_utf8_lossy(value).chars().take(120).collect();
+    let subject = match text(header::SUBJECT) {
+        "" => record.key.as_deref().map(String::from_utf8_lossy).unwrap_or_default().into_owned(),
+        subject => subject.to_owned(),
+    };
+    match text(header::TYPE) {
+        "" => String::new(),
+        kind => format!("{kind} {subject} {value}"),
     }
 }

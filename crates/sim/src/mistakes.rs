@@ -95,6 +95,11 @@ pub const MISTAKES: &[Mistake] = &[
     ),
     mistake("not-sent-again", "intake", "a start that was not acknowledged is not sent again"),
     mistake("failure-taken-for-sent", "intake", "a start that was not acknowledged counts as sent"),
+    mistake(
+        "letter-cut-at-once",
+        "intake",
+        "a dead letter whose topic somebody else has just made loses its value",
+    ),
     mistake("poison-passed-over", "intake", "a record that can not be read becomes no dead letter"),
     mistake("done-twice", "client", "a command that comes again is worked on again"),
     mistake("done-after-undone", "client", "a do is worked on after its undo"),

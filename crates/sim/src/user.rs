@@ -1,5 +1,7 @@
 //! Everybody else: deploys the sagas, publishes events and starts, some of them twice, some of them nonsense.
 
+use std::collections::BTreeMap;
+
 use bytes::Bytes;
 use events::{
     Deployment, Destination, Header, Outgoing, Payload, Place, StartsAt, Topic, WorkflowId,
@@ -9,6 +11,7 @@ use stream::{Broker, LogError, SendError};
 
 use crate::broker::SimBroker;
 use crate::dice::Dice;
+use crate::orders;
 use crate::sagas::Deployed;
 use crate::weather::STORM;
 use crate::world::{MS, Micros, World};
@@ -22,17 +25,28 @@ pub(crate) struct Asked {
     pub(crate) nonsense: Vec<Place>,
 }
 
-/// What is to be sent, and when.
+/// What is to be done, and when.
 pub(crate) struct Errand {
     at: Micros,
-    record: Outgoing,
-    is_nonsense: bool,
+    what: What,
+}
+
+enum What {
+    Send(Outgoing),
+    Nonsense(Outgoing),
+    /// One of the sagas, by its place.
+    Deploy(usize),
 }
 
 /// Draws what users will do.
 pub(crate) fn draw(dice: &mut Dice, sagas: &[Deployed], count: i64) -> (Vec<Errand>, Asked) {
     let mut errands = Vec::new();
     let mut asked = Asked::default();
+    let mut push = |at, what| errands.push(Errand { at, what });
+    let newer = |(at, saga): (usize, &Deployed)| (saga.revision > 1).then_some(at);
+    for place in sagas.iter().enumerate().filter_map(newer) {
+        push(dice.range(0, STORM / 2), What::Deploy(place));
+    }
     for number in 0..count {
         let saga = dice.of(sagas);
         let key = format!("k{number}");
@@ -41,19 +55,50 @@ pub(crate) fn draw(dice: &mut Dice, sagas: &[Deployed], count: i64) -> (Vec<Erra
         let record = ask(saga, &key, dice);
         if dice.one_in(4) {
             let again = at + dice.scale(1, 30_000) * MS;
-            errands.push(Errand { at: again, record: record.clone(), is_nonsense: false });
+            push(again, What::Send(record.clone()));
         }
-        errands.push(Errand { at, record, is_nonsense: false });
+        push(at, What::Send(record));
+        for (wait, record) in told(saga, &key, dice) {
+            push(at + wait, What::Send(record));
+        }
         asked.workflows.push(id);
     }
     let topics: Vec<Topic> = sagas.iter().flat_map(|saga| saga.plan.reads_from()).collect();
     for _ in 0..dice.range(0, 4) {
         let at = dice.range(0, STORM * 2 / 3);
-        let record = nonsense(dice, &topics);
-        errands.push(Errand { at, record, is_nonsense: true });
+        push(at, What::Nonsense(nonsense(dice, &topics)));
     }
     errands.sort_by_key(|errand| errand.at);
     (errands, asked)
+}
+
+/// What a workflow of that key is told, and how long after it was asked for.
+fn told(saga: &Deployed, key: &str, dice: &mut Dice) -> Vec<(Micros, Outgoing)> {
+    let id = WorkflowId::of(&saga.plan.name, key);
+    let mut told = Vec::new();
+    let count = if saga.plan.listens.is_empty() { 0 } else { dice.range(0, 4) };
+    for _ in 0..count {
+        let wait = dice.scale(1, 40_000) * MS;
+        told.extend(orders::news(saga, key, dice).map(|record| (wait, record)));
+    }
+    let count = if saga.text.contains("signal/") { dice.range(0, 4) } else { 0 };
+    for _ in 0..count {
+        let (wait, record) = (dice.scale(1, 40_000) * MS, orders::signal(&id, dice));
+        if dice.one_in(4) {
+            told.push((wait + dice.scale(1, 5_000) * MS, record.clone()));
+        }
+        told.push((wait, record));
+    }
+    if dice.one_in(6) {
+        let wait = dice.scale(10, 40_000) * MS;
+        told.push((wait, orders::of_workflow(&id, ce_type::CANCEL_WORKFLOW)));
+    }
+    if dice.one_in(8) {
+        let tasks: Vec<_> = saga.plan.tasks.iter().map(|task| task.id.clone()).collect();
+        let record = orders::of_task(&id, dice.of(&tasks), None, dice);
+        told.push((dice.scale(10, 40_000) * MS, record));
+    }
+    told
 }
 
 fn ask(saga: &Deployed, key: &str, dice: &mut Dice) -> Outgoing {
@@ -111,15 +156,29 @@ pub(crate) fn run(
     errands: Vec<Errand>,
 ) -> Result<Vec<Place>, LogError> {
     let broker = SimBroker::of(world, None);
-    for saga in sagas {
-        deploy(&broker, saga)?;
+    for topic in
+        sagas.iter().flat_map(|saga| [saga.plan.emits_to(), saga.plan.reads_from()].concat())
+    {
+        broker.create(&topic, stream::Purpose::User)?;
     }
+    let mut listened = BTreeMap::new();
+    for saga in sagas.iter().filter(|saga| saga.revision == 1) {
+        deploy(&broker, saga, &mut listened)?;
+    }
+    let (answering, of_these) = (world.clone(), sagas.to_vec());
+    let services = move || {
+        if let Err(error) = orders::answer(&answering, &of_these) {
+            answering.lock().broken.push(format!("services: {error}"));
+        }
+    };
+    world.lock().start(None, Box::new(services));
     let mut nonsense = Vec::new();
     for errand in errands {
         world.block(&[], errand.at);
-        let place = put(&broker, &errand.record);
-        if errand.is_nonsense {
-            nonsense.push(place);
+        match errand.what {
+            What::Send(record) => _ = put(&broker, &record),
+            What::Nonsense(record) => nonsense.push(put(&broker, &record)),
+            What::Deploy(place) => deploy(&broker, &sagas[place], &mut listened)?,
         }
     }
     Ok(nonsense)
@@ -137,24 +196,32 @@ fn put(broker: &SimBroker, record: &Outgoing) -> Place {
 }
 
 /// As the gateway does it: to every lane, then to the definitions.
-fn deploy(broker: &SimBroker, saga: &Deployed) -> Result<(), LogError> {
+/// `listened`: from where on a saga has heard a topic, whose newer versions go on from there.
+fn deploy(
+    broker: &SimBroker,
+    saga: &Deployed,
+    listened: &mut BTreeMap<(String, Topic, u32), i64>,
+) -> Result<(), LogError> {
     let plan = &saga.plan;
     let mut starts_at = Vec::new();
     for topic in plan.reads_from() {
         broker.create(&topic, stream::Purpose::User)?;
         for (partition, range) in (0..).zip(broker.kept(&topic)?.unwrap_or_default()) {
-            let (topic, offset) = (topic.to_string(), range.end);
+            let place = (plan.name.to_string(), topic.clone(), partition);
+            let offset = *listened.entry(place).or_insert(range.end);
+            let topic = topic.to_string();
             starts_at.push(StartsAt { topic, partition, offset });
         }
     }
     let (name, version) = (plan.name.to_string(), plan.version.to_string());
+    let revision = saga.revision;
     let headers = vec![
-        Header::text(header::ID, format!("deploy-{name}")),
+        Header::text(header::ID, format!("deploy-{name}-{revision}")),
         Header::text(header::TYPE, ce_type::DEPLOY_SAGA),
         Header::text(header::SUBJECT, name.as_str()),
         Header::text(header::SAGA, name.as_str()),
         Header::text(header::VERSION, version.as_str()),
-        Header::text(header::REVISION, "1"),
+        Header::text(header::REVISION, revision.to_string()),
     ];
     for lane in 0..broker.lanes()? {
         put(
@@ -163,7 +230,7 @@ fn deploy(broker: &SimBroker, saga: &Deployed) -> Result<(), LogError> {
                 to: Destination::Inbox,
                 partition: Some(lane),
                 key: Some(Bytes::from(name.clone())),
-                value: Payload::Bytes(Bytes::from_static(saga.text.as_bytes())),
+                value: Payload::Bytes(Bytes::from(saga.text.to_string())),
                 headers: headers.clone(),
             },
         );
@@ -171,9 +238,9 @@ fn deploy(broker: &SimBroker, saga: &Deployed) -> Result<(), LogError> {
     let deployment = Deployment {
         name: name.clone(),
         version,
-        revision: 1,
+        revision,
         deployed_at: "2026-01-01T00:00:00.000Z".to_owned(),
-        text: saga.text.to_owned(),
+        text: saga.text.to_string(),
         agents: plan.agents().iter().map(ToString::to_string).collect(),
         starts_at,
     };

@@ -224,7 +224,9 @@ pub enum Start {
 
 /// Sends records anywhere.
 pub trait Outlet {
-    /// Hands over without waiting. Records of one key and topic are stored in the order of the calls.
+    /// Hands over without waiting. Records of one key and topic are stored in the order of the calls. Where one
+    /// is given up, a later one may be stored without it, but for public events: a reader that has seen the
+    /// later one would pass over the earlier one when it is sent again.
     ///
     /// # Errors
     /// `Lost` where nothing can be sent any more. What becomes of single records is said by

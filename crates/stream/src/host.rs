@@ -104,13 +104,10 @@ impl<S: Service, B: Broker> Host<S, B> {
         let mut feed = shared.broker.join(&group, Share::Lanes)?;
         let mut wanted = Vec::new();
         while !stop.requested() {
-            match feed.next(Duration::from_millis(100)) {
+            match feed.next(shared.limits.group_wait) {
                 Ok(Fed::Lanes { generation, held }) => {
-                    tracing::info!(
-                        generation,
-                        lanes = held.len(),
-                        "the group has shared the lanes"
-                    );
+                    let lanes = held.len();
+                    tracing::info!(generation, lanes, "the group has shared the lanes");
                     tended.note_generation(generation);
                     wanted = held;
                 }
@@ -125,10 +122,11 @@ impl<S: Service, B: Broker> Host<S, B> {
             }
             tended.tend(&wanted)?;
         }
-        tended.end();
-        drop(tended);
-        // At once: the group's others wait for it.
+        tracing::info!(lanes = tended.by_lane.len(), "leaving the group");
+        tended.stop();
+        // At once: whoever takes over what is still coming to its end announces a newer epoch (`one-epoch`).
         drop(feed);
+        tended.end();
         if !snapshots.join() {
             tracing::error!("the snapshot thread panicked");
         }
@@ -208,10 +206,13 @@ impl<S: Service, B: Broker> Tended<S, B> {
         self.host.board.clear(lane);
     }
 
-    fn end(&mut self) {
+    fn stop(&self) {
         for thread in self.by_lane.values() {
             thread.stop.request();
         }
+    }
+
+    fn end(mut self) {
         let lanes: Vec<LaneId> = self.by_lane.keys().copied().collect();
         for lane in lanes {
             self.forget(lane);

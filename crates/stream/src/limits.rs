@@ -21,6 +21,8 @@ pub struct Limits {
     pub unsettled_max: usize,
     /// The longest wait for inputs: how late a lane hears that it should stop.
     pub wait_max: Duration,
+    /// The longest wait for the group's word: how late a host hears that it should stop.
+    pub group_wait: Duration,
     /// A lane with nothing else to do waits so long for acknowledgements that its service asks for, before it
     /// looks for inputs again.
     pub ack_wait: Duration,
@@ -30,6 +32,8 @@ pub struct Limits {
     pub confirm_fresh_for: Duration,
     /// How long a takeover waits to meet its own announcement.
     pub announce_wait: Duration,
+    /// States of a lane that are kept decoded; the others are at rest, as their bytes.
+    pub awake_max: usize,
     /// How often changed states are captured.
     pub snapshot_every: Duration,
     /// Journal records below a snapshot are kept this long, for audit.
@@ -61,10 +65,12 @@ impl Default for Limits {
             journal_record_bytes_max: 8 << 20,
             unsettled_max: 20_000,
             wait_max: Duration::from_millis(100),
+            group_wait: Duration::from_millis(20),
             ack_wait: Duration::from_millis(5),
             look_every: Duration::from_secs(1),
             confirm_fresh_for: Duration::from_secs(5),
             announce_wait: Duration::from_secs(10),
+            awake_max: 10_000,
             snapshot_every: Duration::from_secs(5),
             journal_kept_for: Duration::from_secs(24 * 3600),
             skip_after_offsets: 10_000,

@@ -75,6 +75,8 @@ pub trait Stored: Clone + Send + Sync + 'static {
     /// # Errors
     /// What is unknown or broken. The lane then refuses; it never skips.
     fn decode(bytes: &[u8]) -> Result<Self, String>;
+    /// Whether it may be kept as its bytes while nothing asks for it: not what is dear to decode.
+    fn may_rest(&self) -> bool;
 }
 
 /// Why the service is asked.

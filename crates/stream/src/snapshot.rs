@@ -13,7 +13,7 @@ use events::{Offset, Timestamp, planted};
 use crate::broker::{Key, LogError, Snapshots};
 use crate::limits::Limits;
 use crate::reader::Context;
-use crate::service::{Service, Stored};
+use crate::service::Service;
 use crate::states::States;
 use crate::threads::{Thread, Threads};
 
@@ -207,11 +207,7 @@ impl<N: Snapshots + 'static> Camera<N> {
 }
 
 fn capture<S: Service>(states: &mut States<S::State>, context: &Context) -> Captured {
-    let changed = states
-        .take_changed()
-        .into_iter()
-        .map(|(key, state)| (key, state.map(|state| Bytes::from(state.encode()))))
-        .collect();
+    let changed = states.take_changed().into_iter().collect();
     let ahead = i64::from(planted("snapshot-ahead"));
     Captured { changed, context: Context { next: context.next + ahead, ..context.clone() } }
 }
@@ -242,7 +238,7 @@ mod tests {
         let limits =
             Limits { snapshot_every: std::time::Duration::from_millis(1), ..Limits::default() };
         let mut camera = Camera::new(Writer(Some(jobs)), Nowhere, at(0));
-        let mut states = States::default();
+        let mut states = States::new(1);
         let mut tend = |key: Option<&str>, next, now| {
             if let Some(key) = key {
                 let event = Added { key: key.into(), what: "x".to_owned(), n: 0 };

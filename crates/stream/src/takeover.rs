@@ -103,7 +103,7 @@ pub(crate) fn take_over<S: Service, B: Broker>(
     // `one-epoch`: the fence is taken once, strictly before the announcement, and never again in place.
     let mut holder = broker.fence(lane)?;
     let mut log = broker.open(lane)?;
-    let mut restored = restore::<S, _>(&mut log, &mut holder, lanes)?;
+    let mut restored = restore::<S, _>(&mut log, &mut holder, lanes, limits.awake_max)?;
     announce(&mut log, &mut restored, owner, clock, limits)?;
     // Only now: whoever claims held the fence after winning the journal.
     holder.claim(&Bytes::copy_from_slice(&owner.0))?;
@@ -118,10 +118,11 @@ fn restore<S: Service, L: Log>(
     log: &mut L,
     holder: &mut impl Snapshots,
     lanes: u32,
+    awake_max: usize,
 ) -> Result<Restored<S>, End> {
     let mut snapshot = holder.load()?;
     loop {
-        let mut restored = from_snapshot::<S>(&snapshot, lanes)?;
+        let mut restored = from_snapshot::<S>(&mut snapshot, lanes, awake_max)?;
         let wanted = restored.context.next;
         let kept = log.kept(Source::Journal)?;
         if kept.end < wanted {
@@ -148,7 +149,12 @@ fn restore<S: Service, L: Log>(
     }
 }
 
-fn from_snapshot<S: Service>(snapshot: &Snapshot, lanes: u32) -> Result<Restored<S>, End> {
+/// Takes the states out of the snapshot.
+fn from_snapshot<S: Service>(
+    snapshot: &mut Snapshot,
+    lanes: u32,
+    awake_max: usize,
+) -> Result<Restored<S>, End> {
     let context = match &snapshot.marker {
         None => Context::empty(lanes),
         Some(marker) => read_marker(marker).map_err(|error| {
@@ -165,16 +171,15 @@ fn from_snapshot<S: Service>(snapshot: &Snapshot, lanes: u32) -> Result<Restored
     if context.format > FORMAT {
         return Err(ReadError::Format { at: context.next, format: context.format }.into());
     }
-    let mut states = States::default();
-    for (key, bytes) in &snapshot.states {
-        let state = S::State::decode(bytes).map_err(|error| {
+    let mut states = States::new(awake_max);
+    if planted("state-not-restored") {
+        snapshot.states.pop();
+    }
+    for (key, bytes) in std::mem::take(&mut snapshot.states) {
+        let state = S::State::decode(&bytes).map_err(|error| {
             End::Refused(format!("the snapshot of `{key}` can not be read: {error}"))
         })?;
-        if !(planted("state-not-restored")
-            && snapshot.states.last().is_some_and(|(last, _)| last == key))
-        {
-            states.restore(key.clone(), state, S::wake_at);
-        }
+        states.restore(key, state, &bytes, S::wake_at);
     }
     Ok(Restored { context, states, unsent: VecDeque::new(), acked: BTreeSet::new() })
 }

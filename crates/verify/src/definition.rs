@@ -49,7 +49,6 @@ pub(crate) struct Node {
     pub(crate) has_undo: bool,
     /// Whether its undo carries what was recorded, and nothing that the file says.
     pub(crate) undo_is_whole: bool,
-    pub(crate) optional: bool,
     pub(crate) fallback: Option<usize>,
     pub(crate) fallback_of: Option<usize>,
     /// Whether it runs once a failure is dealt with.
@@ -123,10 +122,6 @@ impl Definition {
             name.push_str(&format!("[{index}]"));
         }
         name
-    }
-
-    pub(crate) fn is_optional(&self, place: &Place) -> bool {
-        self.node(place).is_some_and(|node| node.optional)
     }
 
     fn is_element(&self, place: &Place) -> bool {
@@ -281,7 +276,6 @@ impl Reading<'_> {
                             .iter()
                             .all(|key| undo.get(key).is_none())
             }),
-            optional: body.text_of("optional") == Some("true"),
             fallback: None,
             fallback_of: None,
             closing: around.closing,

@@ -97,7 +97,7 @@ fn kind(run: &Run, task: TaskNo, what: &What<'_>) -> (Kind, i64, bool) {
         Does::Skipped { by, .. } => (Kind::TaskSkipped, by),
         Does::Cancelled => (Kind::TaskCancelled, false),
         Does::UndoScheduled(order) => {
-            (Kind::UndoScheduled(carries(run.task(task), order.inputs)), false)
+            (Kind::UndoScheduled(carries(run, task, order.inputs)), false)
         }
         Does::UndoCompleted { by } => (Kind::UndoCompleted, by),
         Does::UndoFailed { at, .. } => (Kind::UndoFailed { again: at.is_some() }, false),
@@ -247,7 +247,7 @@ impl Rules<'_> {
             let message = format!("attempt {n} of `{name}` comes {early} ms early");
             self.blame(bench, run, I::NotEarly, message);
         }
-        if n == 1 && run.paused {
+        if n == 1 && run.paused && !status.by_hand {
             let message = format!("`{name}` begins while the run is paused");
             self.blame(bench, run, I::Paused, message);
         }

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::bench::hash_of;
 use crate::run::{Body, Lists, Run, Task};
-use crate::status::{Carries, Seen};
+use crate::status::{Carries, Seen, TaskNo};
 use crate::wire::{Asks, Does, Event, Order, Rest, What};
 
 pub(crate) fn fold(run: &mut Run, event: &Event<'_>, seen: &Seen) {
@@ -84,7 +84,8 @@ fn fold_task(run: &mut Run, does: &Does<'_>, seen: &Seen) {
 fn decided(task: &mut Task, asks: Asks, seen: &Seen, order: &Order<'_>, epoch: i64) {
     let hash = hash_of([order.inputs.as_bytes()]);
     if let Some(known) = task.order(asks, seen.n) {
-        known.decided = Some(Body { agent: order.agent.into(), hash, epoch, time: seen.time });
+        let (agent, time, deadline) = (order.agent.into(), seen.time, order.deadline);
+        known.decided = Some(Body { agent, hash, epoch, time, deadline });
     }
 }
 
@@ -97,7 +98,7 @@ pub(crate) fn canonical(bytes: &[u8]) -> u64 {
 }
 
 /// What an undo's inputs are beside what was recorded.
-pub(crate) fn carries(task: Option<&Task>, inputs: &str) -> Carries {
+pub(crate) fn carries(run: &Run, task: TaskNo, inputs: &str) -> Carries {
     let Ok(Value::Object(inputs)) = serde_json::from_str(inputs) else { return Carries::Else };
     let (Some(output), Some(Value::String(status))) = (inputs.get("output"), inputs.get("status"))
     else {
@@ -106,7 +107,9 @@ pub(crate) fn carries(task: Option<&Task>, inputs: &str) -> Carries {
     if inputs.len() != 4 || !inputs.contains_key("inputs") || !inputs.contains_key("key") {
         return Carries::Else;
     }
-    let recorded = task.filter(|task| task.status.successes > 0 && !task.status.by_hand);
+    let recorded = run
+        .task(task)
+        .filter(|task| task.status.successes > 0 && !task.status.by_hand && !run.was_covered(task));
     let recorded = recorded.and_then(|task| task.output.as_deref());
     let recorded = recorded.and_then(|text| serde_json::from_str::<Value>(text).ok());
     match (status.as_str(), recorded) {

@@ -131,6 +131,7 @@ impl Judge {
             hash: hash_of([record.value.unwrap_or_default()]),
             epoch: epoch.unwrap_or(-1),
             time: record.timestamp,
+            deadline: i64::MAX,
         };
         let whole = hash_of_source(record, record.headers);
         let again = task.order(asks, subject.n).is_some_and(|order| {

@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::status::{Kind, NONE, Seen, Status, TaskNo};
+use crate::definition::fallback_of;
+use crate::status::{Forward, Kind, NONE, Seen, Status, TaskNo};
 use crate::wire::Asks;
 
 /// A do or an undo, as its event and as its record on a topic of tasks have it.
@@ -25,6 +26,8 @@ pub(crate) struct Body {
     pub(crate) epoch: i64,
     /// When it was decided or sent, by its record.
     pub(crate) time: i64,
+    /// Until when an answer is waited for; of what was sent, nothing is known of that.
+    pub(crate) deadline: i64,
 }
 
 /// A success that was answered.
@@ -161,6 +164,14 @@ impl Run {
 
     pub(crate) fn status(&self, name: &str) -> Status {
         self.known(name).and_then(|it| self.task(it)).map_or_else(Status::default, |it| it.status)
+    }
+
+    /// Whether its output is what its fallback gave.
+    pub(crate) fn was_covered(&self, task: &Task) -> bool {
+        let fallback = self.known(&fallback_of(&task.name)).and_then(|it| self.task(it));
+        fallback.is_some_and(|fallback| {
+            fallback.status.forward == Forward::Done && fallback.output == task.output
+        })
     }
 }
 

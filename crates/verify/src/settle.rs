@@ -5,13 +5,15 @@ use std::sync::Arc;
 use crate::Invariant as I;
 use crate::bench::Bench;
 use crate::books::Books;
-use crate::definition::fallback_of;
 use crate::definition::{Action, Definition};
 use crate::fold::canonical;
 use crate::graph;
 use crate::run::{Ordered, Run, Task};
-use crate::status::{Back, Forward};
+use crate::status::{Back, Forward, Kind, Seen};
 use crate::wire::Asks;
+
+/// How long it may be tried to send a command before its workflow is told, milliseconds.
+const SENDING_MAX: i64 = 30_000;
 
 /// What is known beside the run.
 pub(crate) struct Known<'a> {
@@ -103,7 +105,9 @@ impl Rules<'_> {
                 }
                 (Some(decided), None) => {
                     let due = (self.known.tasks)(&decided.agent) && self.known.is_old(decided.time);
-                    if due && !task.unsent {
+                    // It timed out while it was still tried to send it, and is no longer wanted.
+                    let too_late = decided.deadline - decided.time < SENDING_MAX;
+                    if due && !task.unsent && !too_late {
                         let message = format!("{word} {n} of `{name}` was decided, but never sent");
                         self.blame(bench, I::Sent, &[number], message);
                     }
@@ -117,10 +121,6 @@ impl Rules<'_> {
         task.orders.iter().any(|order| order.asks == Asks::Do && order.sent.is_some())
     }
 
-    fn gave_way(&self, task: &Task) -> bool {
-        self.run.status(&fallback_of(&task.name)).begun
-    }
-
     /// What it gave is what was answered.
     fn answered(&self, task: &Task, number: u32, bench: &mut Bench) {
         let Some(hash) = task.answered.filter(|_| self.known.inbox && self.is_agents(task)) else {
@@ -131,7 +131,7 @@ impl Rules<'_> {
             task.answers.iter().any(|answer| answer.hash == output)
         };
         let is_said = task.answers.iter().any(|answer| answer.raw == hash) || is_same();
-        if !is_said && !self.gave_way(task) {
+        if !is_said && !self.run.was_covered(task) {
             let message = format!("`{}` is done, with an output that nobody answered", task.name);
             self.blame(bench, I::Answered, &[number], message);
         }
@@ -141,27 +141,27 @@ impl Rules<'_> {
     fn late(&self, task: &Task, number: u32, bench: &mut Bench) {
         let status = task.status;
         let Some(of) = self.known.definition else { return };
-        let Some(place) = of.find(&task.name) else { return };
-        let Some(node) =
-            of.node(&place).filter(|node| node.has_undo && node.action == Action::Agent)
-        else {
+        let place = of.find(&task.name);
+        let Some(node) = place.and_then(|place| of.node(&place)) else { return };
+        if !node.has_undo || node.action != Action::Agent {
             return;
-        };
-        // Of what a run goes on without, and of what its fallback does, it is not asked.
-        let went_on =
-            !self.run.compensating && of.line(&place).iter().any(|part| of.is_optional(part));
+        }
         // What the end lists as in doubt is left so: `fail_fast`, or an undo that was given up.
         let lists = self.run.lists.as_ref();
         let left = lists.is_some_and(|lists| lists.in_doubt.iter().any(|id| **id == *task.name));
-        let excused = status.by_hand || task.refused || went_on || left || self.gave_way(task);
-        if status.successes > 0 || status.informed || excused || status.back == Back::GivenUp {
+        // A success that its fallback gave is not its own.
+        let is_kept = status.successes > 0 && !self.run.was_covered(task);
+        let excused = status.by_hand || task.refused || left || status.back == Back::GivenUp;
+        if is_kept || status.informed || excused {
             return;
         }
         if !node.undo_is_whole && status.undo > 0 {
             return; // What the undo carries does not say whether it knew.
         }
         let ignored = task.answers.iter().find(|answer| {
-            self.known.is_old(answer.time) && !(self.known.is_dead)(answer.partition, answer.offset)
+            self.known.is_old(answer.time)
+                && !(self.known.is_dead)(answer.partition, answer.offset)
+                && !self.is_ignored(task, answer.time, of)
         });
         if ignored.is_some() {
             let (name, word) = (&task.name, status.word());
@@ -169,6 +169,19 @@ impl Rules<'_> {
                 format!("a success of `{name}`, which is {word}, is neither kept nor undone");
             self.blame(bench, I::LateSuccess, &[number], message);
         }
+    }
+
+    /// Where nothing was undone, a success that comes while the tasks of `then` run, or after the end, is ignored.
+    fn is_ignored(&self, task: &Task, answered: i64, of: &Definition) -> bool {
+        let run = self.run;
+        let is_closing = |seen: &&Seen| {
+            let place = run.task(seen.task).and_then(|task| of.find(&task.name));
+            let closing = place.and_then(|place| of.node(&place)).is_some_and(|node| node.closing);
+            closing && matches!(seen.kind, Kind::TaskScheduled | Kind::TaskStarted)
+        };
+        let closing_since = run.history.iter().find(is_closing).map(|seen| seen.time);
+        let since = closing_since.or(run.end.map(|(_, ended)| ended));
+        task.status.undo == 0 && since.is_some_and(|since| answered >= since)
     }
 
     /// Something is outstanding, or a person is asked.

@@ -184,7 +184,7 @@ impl Status {
             Kind::TaskScheduled => {
                 (self.forward, self.attempt, self.begun) = (Forward::Running, seen.n, true);
             }
-            Kind::TaskStarted if !self.begun => {
+            Kind::TaskStarted if seen.n > self.attempt => {
                 (self.forward, self.attempt, self.begun) = (Forward::Running, seen.n, true);
             }
             Kind::TaskCompleted => {

@@ -23,22 +23,30 @@ const START_WAIT: Duration = Duration::from_secs(120);
 pub struct Cluster {
     bootstrap: String,
     secured: String,
-    brokers: Vec<Child>,
+    pub(crate) nodes: Vec<Node>,
+    pub(crate) brokers: Vec<Child>,
     folder: PathBuf,
+    pub(crate) jars: PathBuf,
+    pub(crate) java: String,
 }
 
 /// Ways into a cluster.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Doors {
     /// Without encryption or a password.
     Plain,
     /// Beside the plain one, a door with TLS and SCRAM: see [`Cluster::secured`].
     PlainAndSecured,
+    /// Without encryption; each broker tells everybody to reach it at the port of that place, behind which
+    /// somebody stands who passes on to [`Cluster::ports`].
+    Behind(Vec<u16>),
 }
 
-struct Node {
+#[derive(Debug)]
+pub(crate) struct Node {
     id: usize,
     port: u16,
+    advertised_port: u16,
     secured_port: u16,
     controller_port: u16,
     folder: PathBuf,
@@ -57,27 +65,45 @@ impl Cluster {
         if folder.exists() {
             fs::remove_dir_all(folder).with_context(|| format!("clearing {}", folder.display()))?;
         }
-        let nodes = nodes(folder, brokers)?;
+        let mut nodes = nodes(folder, brokers)?;
+        if let Doors::Behind(ports) = &doors {
+            ensure!(ports.len() == brokers, "a port for each of {brokers} brokers");
+            for (node, port) in nodes.iter_mut().zip(ports) {
+                node.advertised_port = *port;
+            }
+        }
         let mut cluster = Self {
-            bootstrap: addresses(&nodes, |node| node.port),
+            bootstrap: addresses(&nodes, |node| node.advertised_port),
             secured: addresses(&nodes, |node| node.secured_port),
+            nodes,
             brokers: Vec::new(),
             folder: folder.to_owned(),
+            jars,
+            java,
         };
-        for node in &nodes {
+        for node in &cluster.nodes {
             fs::create_dir_all(&node.folder)?;
             let secured = match doors {
-                Doors::Plain => None,
+                Doors::Plain | Doors::Behind(_) => None,
                 Doors::PlainAndSecured => Some(secured::settings(&node.folder)?),
             };
-            fs::write(node.settings(), settings(node, &nodes, secured.as_deref()))?;
-            format_storage(&java, &jars, node)?;
+            fs::write(node.settings(), settings(node, &cluster.nodes, secured.as_deref()))?;
+            format_storage(&cluster.java, &cluster.jars, node)?;
         }
-        for node in &nodes {
-            cluster.brokers.push(launch(&java, &jars, node)?);
+        for node in &cluster.nodes {
+            cluster.brokers.push(launch(&cluster.java, &cluster.jars, node)?);
         }
-        cluster.wait(&nodes)?;
+        // Brokers find each other by what they advertise, which nobody may pass on yet.
+        if !matches!(doors, Doors::Behind(_)) {
+            cluster.wait()?;
+        }
         Ok(cluster)
+    }
+
+    /// The ports at which the brokers listen.
+    #[must_use]
+    pub fn ports(&self) -> Vec<u16> {
+        self.nodes.iter().map(|node| node.port).collect()
     }
 
     /// Where clients begin: `host:port,...`.
@@ -104,11 +130,24 @@ impl Cluster {
         std::mem::take(&mut self.brokers).iter().map(Child::id).collect()
     }
 
-    fn wait(&mut self, nodes: &[Node]) -> Result<()> {
-        let deadline = Instant::now() + START_WAIT;
-        for node in nodes {
+    /// Whether all brokers take requests and know of each other, now.
+    #[must_use]
+    pub fn is_whole(&self) -> bool {
+        self.nodes.iter().all(|node| {
             let at = SocketAddr::from((Ipv4Addr::LOCALHOST, node.port));
-            while metadata::brokers(at).ok() != Some(nodes.len()) {
+            metadata::brokers(at).ok() == Some(self.nodes.len())
+        })
+    }
+
+    /// Waits until all brokers take requests and know of each other.
+    ///
+    /// # Errors
+    /// One has ended, or they do not answer in time: the log is named.
+    pub fn wait(&mut self) -> Result<()> {
+        let deadline = Instant::now() + START_WAIT;
+        for node in &self.nodes {
+            let at = SocketAddr::from((Ipv4Addr::LOCALHOST, node.port));
+            while metadata::brokers(at).ok() != Some(self.nodes.len()) {
                 for broker in &mut self.brokers {
                     if let Some(status) = broker.try_wait()? {
                         bail!("a broker ended with {status}: see {}", self.folder.display());
@@ -158,6 +197,7 @@ fn nodes(folder: &Path, count: usize) -> Result<Vec<Node>> {
         [port, controller_port, secured_port] => Some(Node {
             id,
             port: *port,
+            advertised_port: *port,
             secured_port: *secured_port,
             controller_port: *controller_port,
             folder: folder.join(format!("broker-{id}")),
@@ -173,7 +213,7 @@ fn addresses(nodes: &[Node], port: impl Fn(&Node) -> u16) -> String {
 }
 
 fn settings(node: &Node, nodes: &[Node], secured: Option<&str>) -> String {
-    let Node { id, port, secured_port, controller_port, folder } = node;
+    let Node { id, port, advertised_port, secured_port, controller_port, folder } = node;
     let more = secured.map_or(String::new(), |_| format!(",SASL_SSL://127.0.0.1:{secured_port}"));
     let voters: Vec<String> = nodes
         .iter()
@@ -186,18 +226,20 @@ fn settings(node: &Node, nodes: &[Node], secured: Option<&str>) -> String {
 node.id={id}
 controller.quorum.voters={voters}
 listeners=PLAINTEXT://127.0.0.1:{port}{more},CONTROLLER://127.0.0.1:{controller_port}
-advertised.listeners=PLAINTEXT://127.0.0.1:{port}{more}
+advertised.listeners=PLAINTEXT://127.0.0.1:{advertised_port}{more}
 controller.listener.names=CONTROLLER
 listener.security.protocol.map=PLAINTEXT:PLAINTEXT,SASL_SSL:SASL_SSL,CONTROLLER:PLAINTEXT
 default.replication.factor={copies}
 offsets.topic.replication.factor={copies}
 offsets.topic.num.partitions=4
+min.insync.replicas={in_sync}
 transaction.state.log.replication.factor={copies}
 transaction.state.log.min.isr={in_sync}
 transaction.state.log.num.partitions=4
 share.coordinator.state.topic.replication.factor={copies}
 share.coordinator.state.topic.min.isr={in_sync}
 group.initial.rebalance.delay.ms=0
+group.min.session.timeout.ms=500
 broker.session.timeout.ms=6000
 broker.heartbeat.interval.ms=1000
 replica.lag.time.max.ms=5000
@@ -221,8 +263,8 @@ fn format_storage(java: &str, jars: &Path, node: &Node) -> Result<()> {
     .with_context(|| format!("see {}", node.log().display()))
 }
 
-fn launch(java: &str, jars: &Path, node: &Node) -> Result<Child> {
-    let log = File::create(node.log())?;
+pub(crate) fn launch(java: &str, jars: &Path, node: &Node) -> Result<Child> {
+    let log = File::options().create(true).append(true).open(node.log())?;
     Command::new(java)
         // The quick compiler alone: half the time to start, at the price of top speed.
         .args(["-Xms256m", "-Xmx512m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"])

@@ -5,7 +5,8 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
-use xtask::{checks, docker, kafka, say, suite};
+use xtask::count::{Then, count};
+use xtask::{checks, docker, kafka, measure, say, suite};
 
 /// Tasks of this repository.
 #[derive(Parser)]
@@ -30,9 +31,34 @@ enum Task {
     Docker,
     /// Licences, bans and advisories of dependencies alone.
     Deny,
+    /// Measures how long lanes stand still when a coordinator is killed, or asked to stop.
+    #[command(disable_help_flag = true)]
+    Takeover(Program),
+    /// Does faults to a system at work for as long as one likes, and has what came of it judged.
+    #[command(disable_help_flag = true)]
+    Campaign(Program),
+    /// Instructions and allocations of the pure core, counted by callgrind.
+    Count {
+        /// Fails where a figure is above the kept one.
+        #[arg(long, conflicts_with = "keep")]
+        check: bool,
+        /// Keeps the figures.
+        #[arg(long)]
+        keep: bool,
+    },
     /// A real Kafka for trying things out.
     #[command(subcommand)]
     Kafka(Broker),
+}
+
+#[derive(clap::Args)]
+struct Program {
+    /// With the optimised build, which takes minutes to make.
+    #[arg(long)]
+    release: bool,
+    /// For the program: `--help` says what it takes.
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+    more: Vec<String>,
 }
 
 #[derive(Subcommand)]
@@ -63,6 +89,11 @@ fn run(task: Task) -> Result<()> {
         Task::Ci => checks::all(),
         Task::Docker => docker::check(),
         Task::Deny => checks::dependencies(),
+        Task::Campaign(given) => measure::program("campaign", given.release, &given.more),
+        Task::Takeover(given) => measure::program("takeover", given.release, &given.more),
+        Task::Count { check: true, .. } => count(Then::Check),
+        Task::Count { keep: true, .. } => count(Then::Keep),
+        Task::Count { .. } => count(Then::Print),
         Task::Kafka(Broker::Start { brokers }) => {
             let address = kafka::start_kept(brokers)?;
             Ok(writeln!(std::io::stdout(), "{address}")?)

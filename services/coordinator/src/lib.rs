@@ -122,4 +122,12 @@ impl Stored for Remembered {
     fn decode(bytes: &[u8]) -> Result<Self, String> {
         State::decode(bytes).map(Self).map_err(|error| error.to_string())
     }
+
+    fn may_rest(&self) -> bool {
+        match self.0 {
+            State::Workflow(_) | State::Early(_) => true,
+            // A plan is compiled, and every decision of its saga asks for it.
+            State::Definition(_) | State::Newest(_) => false,
+        }
+    }
 }

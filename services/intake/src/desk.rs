@@ -26,6 +26,8 @@ const IN_FLIGHT_BYTES_MAX: usize = 64 << 20;
 const BUSY: Duration = Duration::from_millis(5);
 /// What was not acknowledged is sent again after this pause.
 const AGAIN_AFTER: Duration = Duration::from_millis(500);
+/// How often a dead letter that is refused is sent again whole: whoever has just made its topic may not yet be heard of.
+const LETTER_TRIES: u32 = 3;
 /// How long the last acknowledgements are waited for at the end.
 const LAST_WAIT: Duration = Duration::from_secs(5);
 
@@ -280,6 +282,10 @@ impl<'a, B: Broker> Desk<'a, B> {
         let topic = self.broker.topics().dead_letters(&flight.source.place.topic);
         match self.broker.create(&topic, Purpose::DeadLetters)? {
             Created::Now => info!(%topic, "made a topic of dead letters that was missing"),
+            // Others may have made it since the letter was sent.
+            Created::Before if flight.refused < LETTER_TRIES && !planted("letter-cut-at-once") => {
+                flight.refused += 1;
+            }
             // Most likely it takes no record of that size: nothing blocks a partition.
             Created::Before
                 if let Some(letter) = flight.records.get_mut(index)

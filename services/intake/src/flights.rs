@@ -19,6 +19,8 @@ pub(crate) struct Flight {
     keys: Vec<Bytes>,
     /// When to send it again, where it was not acknowledged.
     pub(crate) again_at: Option<Timestamp>,
+    /// How often its dead letter was refused though there is a topic for it.
+    pub(crate) refused: u32,
 }
 
 impl Flight {
@@ -27,7 +29,7 @@ impl Flight {
         let bytes = of_values + source.value.as_ref().map_or(0, Bytes::len);
         let to_inbox = records.iter().filter(|record| record.to == Destination::Inbox);
         let keys = to_inbox.filter_map(|record| record.key.clone()).collect();
-        Self { source, records, bytes, keys, again_at: None }
+        Self { source, records, bytes, keys, again_at: None, refused: 0 }
     }
 }
 

@@ -8,7 +8,9 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-pub(crate) use bench::{Bench, BenchParticipants, BenchSaga};
+pub(crate) use bench::{
+    Bench, BenchParticipants, BenchRestored, BenchSaga, BenchTimers, BenchWaiting,
+};
 pub(crate) use check::Check;
 pub(crate) use verify::Verify;
 

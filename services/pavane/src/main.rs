@@ -20,7 +20,7 @@ use std::process::ExitCode;
 use clap::Parser;
 
 use crate::api::Api;
-use crate::cli::{Bench, Cli, Place, Topics, Verb};
+use crate::cli::{Bench, BenchRestored, BenchWaiting, Cli, Place, Topics, Verb};
 use crate::config::{Config, Flag, Layers};
 use crate::failure::{Failure, Kind};
 use crate::output::Output;
@@ -80,6 +80,15 @@ fn run(cli: &Cli) -> Result<(), Failure> {
         Verb::Bench(Bench::Saga(given)) => {
             verbs::bench::saga(given, &config, filter_or("warn"), output)
         }
+        Verb::Bench(Bench::Waiting(given)) => {
+            verbs::waiting::waiting(given, &config, filter_or("warn"), output)
+        }
+        Verb::Bench(Bench::Timers(given)) => {
+            verbs::waiting::timers(given, &config, filter_or("warn"), output)
+        }
+        Verb::Bench(Bench::Restored(given)) => {
+            verbs::waiting::restored(given, &config, filter_or("warn"), output)
+        }
         Verb::Bench(Bench::Participants(given)) => verbs::bench::participants(given, &config),
     }
 }
@@ -109,6 +118,13 @@ fn flags(cli: &Cli) -> Vec<Flag> {
             add("kafka.bootstrap", "--kafka", bench.kafka.clone());
             add("local.data", "--data", bench.data.as_ref().map(|data| data.display().to_string()));
         }
+        Verb::Bench(
+            Bench::Waiting(BenchWaiting { kafka, data, .. })
+            | Bench::Restored(BenchRestored { kafka, data }),
+        ) => {
+            add("kafka.bootstrap", "--kafka", kafka.clone());
+            add("local.data", "--data", data.as_ref().map(|data| data.display().to_string()));
+        }
         Verb::Bench(Bench::Participants(given)) => {
             add("kafka.bootstrap", "--kafka", given.kafka.clone());
         }
@@ -126,6 +142,7 @@ fn flags(cli: &Cli) -> Vec<Flag> {
         | Verb::History(_)
         | Verb::Watch(_)
         | Verb::Signal(_)
+        | Verb::Bench(Bench::Timers(_))
         | Verb::Cancel(_)
         | Verb::Continue(_)
         | Verb::Retry(_)

@@ -40,6 +40,8 @@ struct Book {
     commands: BTreeMap<(String, &'static str), Command>,
     /// Promises that the other side did not keep.
     broken: Vec<String>,
+    /// What was done, line by line, as `pavane verify` reads it.
+    effects: Vec<Value>,
 }
 
 /// Everybody who is asked, with one book.
@@ -78,6 +80,12 @@ impl Books {
         self.book().broken.clone()
     }
 
+    /// The book as `pavane verify --books` reads it: one JSON object a line, in the order of what was done.
+    #[must_use]
+    pub fn lines(&self) -> String {
+        self.book().effects.iter().map(|effect| format!("{effect}\n")).collect()
+    }
+
     /// By task, what has come of it in that workflow.
     pub(crate) fn effects(&self, workflow: &str) -> BTreeMap<String, Vec<Effect>> {
         let mut found: BTreeMap<String, Vec<Effect>> = BTreeMap::new();
@@ -93,6 +101,16 @@ impl Books {
     /// What is answered to a command, in that order: perhaps nothing.
     #[must_use]
     pub fn answer(&self, command: &Command) -> Vec<Reply> {
+        self.reply(None, command)
+    }
+
+    /// The same, of a participant that keeps a whole book under that name.
+    #[must_use]
+    pub fn answer_as(&self, agent: &str, command: &Command) -> Vec<Reply> {
+        self.reply(Some(agent), command)
+    }
+
+    fn reply(&self, agent: Option<&str>, command: &Command) -> Vec<Reply> {
         let mut book = self.book();
         book.notice(command);
         let workflow = command.subject.workflow.to_string();
@@ -108,6 +126,7 @@ impl Books {
             return Vec::new();
         }
         let mut replies = std::mem::take(&mut line.late);
+        let before = (line.is_done, line.is_undone);
         let answers = match command.asked {
             Asked::Do => self.do_task(line, command, is_old),
             Asked::Undo => undo(line, command),
@@ -120,6 +139,14 @@ impl Books {
                 vec![Answer::Failed(Failure::refused("cancelled", "as it was told"))]
             }
         };
+        let effect = match (command.asked, before, (line.is_done, line.is_undone)) {
+            (Asked::Do, (false, _), (true, _)) => Some(("do", true)),
+            (Asked::Undo, before, after) => Some(("undo", before != after)),
+            (Asked::Do | Asked::Query | Asked::Cancel, _, _) => None,
+        };
+        book.effects.extend(effect.map(|(op, applied)| {
+            json!({"service": agent, "key": command.idempotency_key, "op": op, "applied": applied})
+        }));
         replies.extend(answers.into_iter().map(|answer| Reply {
             subject: command.subject_text.clone(),
             traceparent: command.traceparent.clone(),

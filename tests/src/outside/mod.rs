@@ -5,7 +5,7 @@ mod api;
 mod books;
 mod chance;
 mod children;
-mod drawn;
+pub(crate) mod drawn;
 mod event;
 mod judge;
 mod patterns;
@@ -18,6 +18,8 @@ use events::AgentName;
 
 pub use api::{Api, Serving, serve_over_broker, serve_over_http};
 pub use books::Books;
+pub(crate) use books::drawn_output;
+pub(crate) use chance::Chance;
 pub use children::children_are_undone_through_the_tree;
 pub use event::Event;
 pub use patterns::each_pattern_runs_as_it_says;

@@ -56,6 +56,8 @@ const TABLE: &[Crate] = &[
             "pavane-intake",
             "pavane-saga",
             "pavane-stream",
+            // docs/decisions/0010-the-judge-shares-nothing.md
+            "pavane-verify",
         ],
     ),
     open("pavane-telemetry", &[]),

@@ -5,7 +5,7 @@ use events::{How, Problem};
 use super::Draft;
 use super::task::error;
 use crate::event::{Body, Rest};
-use crate::phase::{After, Loss, Passed, Phase, TaskError};
+use crate::phase::{After, Loss, Passed, Phase, TaskError, TaskRef};
 use crate::plan::{Kind, Slot};
 use crate::react::by_itself;
 use crate::workflow::{End, Origin, Owners, Stage, Trouble};
@@ -24,7 +24,20 @@ impl Draft<'_> {
                 Stage::Ended { unwinding: Some(command), .. } => self.unwind(&command),
                 Stage::Ended { .. } => return,
             }
-            if self.len() == decided {
+            if self.len() > decided {
+                continue;
+            }
+            if self.concerns_all() {
+                return;
+            }
+            let is_on_its_way = self.tally.in_flight() > 0;
+            if is_on_its_way && !cfg!(debug_assertions) {
+                return;
+            }
+            self.concern_all();
+            if is_on_its_way {
+                self.go_forward();
+                assert_eq!(self.len(), decided, "never-silent: overlooked in {}", self.head.id);
                 return;
             }
         }
@@ -50,7 +63,10 @@ impl Draft<'_> {
             self.start_ready();
         }
         self.complete_groups();
-        let is_over = self.top().all(|slot| self.is_settled(slot)) && !self.has_undo_out();
+        // Where all goes well, what is in flight is not settled, nor what it stands in.
+        let is_on_its_way = self.is_plain() && self.tally.in_flight() > 0;
+        let is_settled = || self.top().all(|slot| self.is_settled(slot));
+        let is_over = !is_on_its_way && is_settled() && !self.has_undo_out();
         if self.head.paused_at.is_none() && is_over {
             self.complete();
         }
@@ -81,8 +97,17 @@ impl Draft<'_> {
     /// Whether a person must say something about this task.
     pub(super) fn waits_for_a_person(&self, slot: Slot) -> bool {
         let is_lost = self.loss(slot) == Some(Loss::Open) && self.counts(slot);
-        self.task(slot).phase == Phase::Held
-            || is_lost && matches!(self.head.stage, Stage::Forward) && self.pauses(slot)
+        let is_held = self.task(slot).phase == Phase::Held && !self.leaves_doubt();
+        is_held || is_lost && matches!(self.head.stage, Stage::Forward) && self.pauses(slot)
+    }
+
+    /// What is in doubt now stays so.
+    pub(super) fn leaves_doubt(&self) -> bool {
+        match self.head.stage {
+            Stage::Failing(_) => !self.resolves_doubt(),
+            Stage::Closing { .. } | Stage::Ended { .. } => true,
+            Stage::Forward | Stage::Deferred(_) | Stage::Compensating(_) => false,
+        }
     }
 
     fn wait_for_pivot(&mut self, trouble: Trouble) {
@@ -160,6 +185,8 @@ impl Draft<'_> {
         if self.resolves_doubt() {
             self.undo_doubtful();
         }
+        self.undo_ready();
+        self.settle_pause();
         let is_still = |slot: Slot| match self.task(slot).phase {
             Phase::Running { .. }
             | Phase::Retrying { .. }
@@ -171,8 +198,8 @@ impl Draft<'_> {
             Phase::Asking { .. } | Phase::AskAgain { .. } | Phase::Held | Phase::Doubtful => {
                 !self.resolves_doubt()
             }
+            Phase::Done => !self.is_owed(slot),
             Phase::Pending
-            | Phase::Done
             | Phase::Skipped(_)
             | Phase::Failed { .. }
             | Phase::Cancelled
@@ -206,8 +233,6 @@ impl Draft<'_> {
                 self.push(Body::Reverting { task, after, error: None });
             }
         }
-        self.undo_ready();
-        self.settle_pause();
     }
 
     /// The failure is dealt with: `then` runs, or it has ended.
@@ -263,14 +288,6 @@ impl Draft<'_> {
             self.slots().filter(|slot| is(*slot)).map(|slot| self.name(slot).id).collect()
         };
         let phase = |slot: Slot| self.task(slot).phase;
-        let may_be_late = |slot: &Slot| {
-            let task = self.task(*slot);
-            let undone =
-                matches!(task.phase, Phase::Undone | Phase::Failed { .. } | Phase::Cancelled);
-            let has_undo = self.task_plan(*slot).undo.is_some();
-            let was_undone = self.head.epoch > 0 || task.undos > 0;
-            was_undone && has_undo && undone && task.attempt > 0 && task.output.is_none()
-        };
         Rest {
             stands: ids(&|slot| {
                 matches!(phase(slot), Phase::Done | Phase::Kept)
@@ -286,8 +303,21 @@ impl Draft<'_> {
                 );
                 is_asked || self.is_unknown(slot)
             }),
-            late: self.slots().filter(may_be_late).map(|slot| self.name(slot)).collect(),
+            late: self.late(),
         }
+    }
+
+    /// What may still report a success, which must then be undone.
+    fn late(&self) -> Vec<TaskRef> {
+        let may_be_late = |slot: &Slot| {
+            let task = self.task(*slot);
+            let undone =
+                matches!(task.phase, Phase::Undone | Phase::Failed { .. } | Phase::Cancelled);
+            let has_undo = self.task_plan(*slot).undo.is_some();
+            let was_undone = self.head.epoch > 0 || task.undo_went_out();
+            was_undone && has_undo && undone && task.attempt > 0 && task.output.is_none()
+        };
+        self.slots().filter(may_be_late).map(|slot| self.name(slot)).collect()
     }
 
     /// Its undo was given up before anybody knew whether there was anything to undo.
@@ -321,7 +351,7 @@ impl Draft<'_> {
         let outputs = self.outputs();
         let problem = match (lost.first().copied(), &outputs) {
             (None, Ok(outputs)) => {
-                let (outputs, late) = (outputs.clone(), self.rest().late);
+                let (outputs, late) = (outputs.clone(), self.late());
                 let nothing = Problem { task: None, code: String::new(), message: String::new() };
                 let rest = Rest::default();
                 let replies = self.replies(End::Completed, &nothing, &rest, Some(&outputs));

@@ -3,7 +3,7 @@
 
 use events::{CommandKind, Json, Subject, planted};
 
-use super::late::{after_end, broken, covered_late, too_late, undone_late, while_closing};
+use super::late::{after_end, broken, covered_late, too_late, undo_again, undone_late};
 use super::{Draft, Stop, invalid};
 use crate::event::Body;
 use crate::input::{Answer, Effects, Failure, Known};
@@ -38,6 +38,9 @@ pub(super) fn answer(
     if subject.n > last || !is_sent {
         let message = format!("`{subject}` answers a command that was never sent");
         return invalid("unknown_command", message);
+    }
+    if task.earlier.is_some_and(|earlier| earlier.counts(subject)) {
+        return of_earlier(draft, subject, answer, slot);
     }
     let is_last = subject.n == last;
     match (subject.kind, answer) {
@@ -124,6 +127,30 @@ fn after_shrinking(
     }
 }
 
+/// An answer about what was undone and then begun anew. Its undo is over, and has another key than what is under
+/// way now: that something of it is left is not for us to mend.
+fn of_earlier(
+    draft: &Draft<'_>,
+    subject: &Subject,
+    answer: &Answer,
+    slot: Slot,
+) -> Result<(), Stop> {
+    let was_told = draft.task(slot).earlier.is_some_and(|earlier| earlier.told);
+    match answer {
+        Answer::Completed(_) | Answer::Status { status: Known::Done, .. } if !was_told => {
+            let message = format!(
+                "`{subject}` is reported done after it was undone and begun anew; see that it is undone"
+            );
+            invalid("late_success", message)
+        }
+        Answer::Completed(_)
+        | Answer::Failed(_)
+        | Answer::NothingToUndo
+        | Answer::Status { .. }
+        | Answer::Progress { .. } => Err(Stop::Ignored("undone_before")),
+    }
+}
+
 /// A do has worked. Never ignored where it changes what stands.
 pub(super) fn completed(draft: &mut Draft<'_>, slot: Slot, output: &Json) -> Result<(), Stop> {
     let plan = draft.task_plan(slot);
@@ -138,11 +165,14 @@ pub(super) fn completed(draft: &mut Draft<'_>, slot: Slot, output: &Json) -> Res
         (Stage::Failing(_), _) if draft.resolves_doubt() && draft.is_reverted(slot) => {
             undone_late(draft, slot)?;
         }
+        (Stage::Failing(_), _) if draft.task(slot).undo_went_out() => {
+            return undo_again(draft, slot, output);
+        }
         (Stage::Failing(_), phase) if !phase.in_flight() => {
             return Err(Stop::Ignored("late_success"));
         }
         (Stage::Closing { .. }, _) if !draft.is_closing(slot) => {
-            return while_closing(draft, slot, output);
+            return undo_again(draft, slot, output);
         }
         (Stage::Forward | Stage::Deferred(_) | Stage::Closing { .. }, _)
             if matches!(draft.task(slot).cover, Cover::Working | Cover::Worked) =>

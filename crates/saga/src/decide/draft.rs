@@ -8,25 +8,27 @@ use events::{By, Problem, Timestamp};
 
 use crate::event::{About, Body, Event, WorkflowEvent};
 use crate::evolve::{Fold, begin, fold};
-use crate::phase::{Phase, Task, TaskError};
-use crate::plan::{Plan, Slot};
-use crate::workflow::{Head, Kept, Stage, Workflow};
+use crate::phase::{Task, TaskError};
+use crate::plan::{Index, Plan, Slot};
+use crate::workflow::{Changing, Head, Kept, Stage, Tally, Workflow};
 
 use super::Held;
+use super::concern::Concern;
 
 /// A decision in the making.
 pub(crate) struct Draft<'a> {
     /// For the definitions of children.
     pub(crate) held: &'a dyn Held,
     pub(crate) plan: &'a Plan,
+    pub(crate) index: &'a Index,
     pub(crate) now: Timestamp,
     pub(crate) head: Head,
     /// Who ordered it, where a person did.
     pub(crate) by: Option<By>,
     base: &'a [Task],
-    changed: BTreeMap<Slot, Task>,
-    /// Whether every task is [`Task::is_plain`]: then nothing has failed, and nothing is stopped or undone.
-    is_plain: bool,
+    changed: BTreeMap<Slot, Box<Task>>,
+    pub(super) tally: Tally,
+    pub(super) concern: Concern,
     touched: Vec<Slot>,
     events: Vec<Event>,
     is_forgotten: bool,
@@ -43,15 +45,16 @@ impl Fold for Draft<'_> {
         &mut self.head
     }
 
-    fn task(&mut self, slot: Slot) -> &mut Task {
-        let base = self.base;
+    fn task(&mut self, slot: Slot) -> Changing<'_> {
+        let base = || Box::new(self.base.get(slot).unwrap_or(&PENDING).clone());
         self.touched.push(slot);
-        self.changed.entry(slot).or_insert_with(|| base.get(slot).unwrap_or(&PENDING).clone())
+        Changing::new(self.changed.entry(slot).or_insert_with(base), &mut self.tally, None)
     }
 
     fn drop_tasks(&mut self) {
         self.base = &[];
         self.changed.clear();
+        self.tally = Tally::default();
     }
 }
 
@@ -60,22 +63,26 @@ impl<'a> Draft<'a> {
     pub(crate) fn over(
         held: &'a dyn Held,
         workflow: &'a Workflow,
-        plan: &'a Plan,
+        (plan, index): (&'a Plan, &'a Index),
         now: Timestamp,
     ) -> Self {
-        Self {
+        let mut this = Self {
             held,
             plan,
+            index,
             now,
             head: workflow.head.clone(),
             by: None,
-            base: &workflow.tasks,
-            is_plain: workflow.tasks.iter().all(Task::is_plain),
+            base: workflow.tasks(),
+            tally: workflow.tally(),
+            concern: Concern::default(),
             touched: Vec::new(),
             changed: BTreeMap::new(),
             events: Vec::new(),
             is_forgotten: false,
-        }
+        };
+        this.concern = this.concern_at_rest();
+        this
     }
 
     /// A draft of a workflow that begins with this event. `early`: what came before it.
@@ -83,7 +90,7 @@ impl<'a> Draft<'a> {
         held: &'a dyn Held,
         start: WorkflowEvent,
         early: Option<&crate::workflow::Early>,
-        plan: &'a Plan,
+        (plan, index): (&'a Plan, &'a Index),
     ) -> Self {
         let mut head = begin(&start);
         if let Some(early) = early {
@@ -93,11 +100,13 @@ impl<'a> Draft<'a> {
         Self {
             held,
             plan,
+            index,
             now: start.time,
             head,
             by: None,
             base: &[],
-            is_plain: true,
+            tally: Tally::default(),
+            concern: Concern::all(),
             touched: Vec::new(),
             changed: BTreeMap::new(),
             events: vec![Event(About::Workflow(Box::new(start)))],
@@ -126,15 +135,21 @@ impl<'a> Draft<'a> {
             self.head.id
         );
         fold(self, &event);
+        if let Body::Expanded(expansion) = &event.body {
+            self.touched.push(expansion.of as Slot);
+        }
+        if !self.is_plain_step() {
+            self.concern_all();
+        }
         while let Some(slot) = self.touched.pop() {
-            self.is_plain &= self.changed.get(&slot).is_none_or(Task::is_plain);
+            self.concern(slot);
         }
         self.events.push(Event(About::Workflow(Box::new(event))));
     }
 
     /// Whether nothing has failed, is in doubt, or is or was stopped or undone: most decisions are about such a run.
     pub(super) fn is_plain(&self) -> bool {
-        self.is_plain
+        self.tally.is_plain()
     }
 
     /// Whether there is nothing left to decide about.
@@ -164,19 +179,13 @@ impl<'a> Draft<'a> {
         matches!(self.head.stage, Stage::Ended { .. })
             || self.head.paused_at.is_some()
             || self.head.timeout_due().is_some()
-            || self.slots().any(|slot| {
-                let phase = self.task(slot).phase;
-                let waits = matches!(
-                    phase,
-                    Phase::Running { .. } | Phase::Stopping { .. } | Phase::Undoing { .. }
-                );
-                waits || phase.due().is_some() || phase == Phase::UndoBlocked
-            })
+            || self.tally.speaks()
     }
 
     /// A task as it now is.
     pub(crate) fn task(&self, slot: Slot) -> &Task {
-        self.changed.get(&slot).or_else(|| self.base.get(slot)).unwrap_or(&PENDING)
+        let changed = self.changed.get(&slot).map(|task| &**task);
+        changed.or_else(|| self.base.get(slot)).unwrap_or(&PENDING)
     }
 
     /// A time after now: a wait of nothing would fire in the same decision.

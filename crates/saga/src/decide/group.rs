@@ -6,8 +6,9 @@ use serde_json::{Map, Value};
 use super::Draft;
 use super::task::error;
 use crate::event::{Begun, Body};
+use crate::expr::map_text;
 use crate::limits::{COMMAND_BYTES_MAX, SLOTS_MAX};
-use crate::phase::{Cover, Loss, Phase, TaskError};
+use crate::phase::{After, Cover, Loss, Phase, TaskError};
 use crate::plan::{Action, AtLeast, ForEachPlan, OutputPlan, RaceOn, Role, Slot, WaitPlan};
 use crate::scope::WorkflowScope;
 use crate::workflow::Expansion;
@@ -153,7 +154,8 @@ impl Draft<'_> {
         }
     }
 
-    fn list_of(&self, slot: Slot, each: &ForEachPlan) -> Result<Value, TaskError> {
+    /// What a `for_each` goes over.
+    pub(super) fn list_of(&self, slot: Slot, each: &ForEachPlan) -> Result<Value, TaskError> {
         let scope = WorkflowScope::at(self, slot);
         let list =
             each.list.eval(&scope).map_err(|failed| error("expression", failed.to_string()))?;
@@ -172,7 +174,9 @@ impl Draft<'_> {
 
     /// Ends every group of which nothing more will come, the inner ones first.
     pub(super) fn complete_groups(&mut self) {
-        for slot in self.slots().rev() {
+        let mut end = self.slots().end;
+        while let Some(slot) = self.next_group(end) {
+            end = slot;
             let task = self.task(slot);
             let (is_open, is_covered) =
                 (matches!(task.phase, Phase::Open { .. }), task.cover == Cover::Working);
@@ -193,7 +197,7 @@ impl Draft<'_> {
         {
             return self.fail_group(slot, why);
         }
-        if !self.children(slot).all(|child| self.is_settled(child)) {
+        if !self.children(slot).rev().all(|child| self.is_settled(child)) {
             return;
         }
         let output = match self.group_output(slot) {
@@ -214,6 +218,9 @@ impl Draft<'_> {
         reason = "at most ten thousand elements, and a share from 0 to 1"
     )]
     pub(super) fn shortfall(&self, slot: Slot, at_least: AtLeast) -> Option<TaskError> {
+        if at_least == AtLeast::All || self.is_plain() {
+            return None;
+        }
         let count = self.children(slot).count();
         let lost = self
             .children(slot)
@@ -264,15 +271,26 @@ impl Draft<'_> {
         }
     }
 
-    /// What a task gives to those behind it: nothing where it was skipped, has failed or is undone.
+    /// What a task gives to those behind it: nothing where it was skipped, has failed, or by itself is undone or
+    /// will be.
     pub(crate) fn output(&self, slot: Slot) -> Value {
         let task = self.task(slot);
         if task.cover == Cover::Worked {
             return self.fallback(slot).map_or(Value::Null, |fallback| self.output(fallback));
         }
-        let is_gone = self.loss(slot).is_some() || task.phase == Phase::Undone;
+        let turns_back = || {
+            let is_told = matches!(task.after, After::Fail | After::Cancel);
+            is_told && task.phase != Phase::Kept && self.task_plan(slot).undo.is_some()
+        };
+        let is_gone = self.loss(slot).is_some() || task.phase == Phase::Undone || turns_back();
         let output = task.output.as_ref().filter(|_| !is_gone);
         output.map_or(Value::Null, Json::value)
+    }
+
+    /// The same, where it is at hand as text.
+    pub(crate) fn output_text(&self, slot: Slot) -> Option<&Json> {
+        let task = self.task(slot);
+        task.output.as_ref().filter(|_| task.is_plain())
     }
 
     /// Named outputs, of a group or of the whole saga.
@@ -293,7 +311,11 @@ impl Draft<'_> {
     /// What the workflow gives.
     pub(super) fn outputs(&self) -> Result<Json, TaskError> {
         let scope = WorkflowScope::of(self);
-        let outputs = Json::from_value(&self.evaluated(&self.plan.outputs, &scope)?);
+        let named = self.plan.outputs.iter().map(|output| (output.name.as_str(), &output.from));
+        let outputs = match map_text(named, &scope) {
+            Some(text) => Json::copied(&text),
+            None => Json::from_value(&self.evaluated(&self.plan.outputs, &scope)?),
+        };
         match outputs.as_str().len() {
             bytes if bytes > COMMAND_BYTES_MAX => Err(error(
                 "too_large",

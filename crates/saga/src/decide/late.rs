@@ -6,7 +6,7 @@ use super::undo::Why;
 use super::{Draft, Stop, invalid};
 use crate::event::Body;
 use crate::limits::LATE_UNDO;
-use crate::phase::{After, Cover, Loss, Phase, TaskError};
+use crate::phase::{After, Cover, Phase, TaskError};
 use crate::plan::{Role, Slot};
 use crate::workflow::Stage;
 
@@ -61,13 +61,13 @@ pub(super) fn covered_late(draft: &mut Draft<'_>, slot: Slot, output: &Json) -> 
 }
 
 impl Draft<'_> {
-    /// A fallback that was said to have failed has worked all the same: where nobody has dealt with the failure of
-    /// its task, the task is done by it.
+    /// A fallback that was said to have failed has worked all the same: while the run goes on, the task is done by
+    /// it, as it would be by a late success of its own.
     pub(super) fn cover_again(&mut self, fallback: Slot) {
         let Role::Fallback(of) = self.task_plan(fallback).role else { return };
         let of = self.seen_from(fallback, of);
-        let is_open = self.loss(of) == Some(Loss::Open) && self.counts(of);
-        if is_open && self.is_forward() && self.is_done(fallback) {
+        let has_failed = self.loss(of).is_some() && self.counts(of);
+        if has_failed && self.is_forward() && self.is_done(fallback) {
             let (task, cover) = (self.name(of), Cover::Working);
             self.push(Body::Fallback { task, cover });
         }
@@ -126,11 +126,13 @@ pub(super) fn too_late(draft: &Draft<'_>, attempt: u32) -> Result<(), Stop> {
     invalid("late_success", message)
 }
 
-/// A success while what is under `then` runs: what was undone without it is undone once more, with the output.
-pub(super) fn while_closing(draft: &mut Draft<'_>, slot: Slot, output: &Json) -> Result<(), Stop> {
+/// A success while nothing is undone any more, of what was undone without it: it is undone once more, with the
+/// output.
+pub(super) fn undo_again(draft: &mut Draft<'_>, slot: Slot, output: &Json) -> Result<(), Stop> {
     let task = draft.task(slot);
-    let was_undone = draft.head.epoch > 0 && draft.task_plan(slot).undo.is_some();
-    if task.output.is_some() || !was_undone || task.attempt == 0 {
+    let was_undone = draft.head.epoch > 0 || task.undo_went_out();
+    let has_undo = draft.task_plan(slot).undo.is_some();
+    if task.output.is_some() || !(was_undone && has_undo) || task.attempt == 0 {
         return Err(Stop::Ignored("late_success"));
     }
     draft.schedule_undo(slot, Why::Late(output.clone()));

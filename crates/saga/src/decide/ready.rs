@@ -1,5 +1,7 @@
 //! What may start, and what need not run.
 
+use std::ops::Range;
+
 use events::Json;
 use serde_json::Value;
 
@@ -34,23 +36,23 @@ impl Draft<'_> {
             let decided = self.len();
             // The `for_each` that have no room for another element in this round.
             let mut full = Vec::new();
-            for slot in self.slots() {
+            let Range { mut start, end } = self.slots();
+            while let Some(slot) = self.next_pending(start..end) {
+                start = slot + 1;
+                let of = self.parent(slot).filter(|_| self.task_plan(slot).role == Role::Item);
+                if of.is_some_and(|of| full.contains(&of)) {
+                    continue;
+                }
+                let before = self.len();
+                self.consider(slot);
                 if self.task(slot).phase == Phase::Pending {
-                    let of = self.parent(slot).filter(|_| self.task_plan(slot).role == Role::Item);
-                    if of.is_some_and(|of| full.contains(&of)) {
-                        continue;
-                    }
-                    let before = self.len();
-                    self.consider(slot);
-                    if self.task(slot).phase == Phase::Pending {
-                        full.extend(of);
-                    }
-                    if self.len() > before && self.has_open_failure() {
-                        return;
-                    }
+                    full.extend(of);
+                }
+                if self.len() > before && self.has_open_failure() {
+                    return;
                 }
             }
-            if self.len() == decided {
+            if self.len() == decided && !self.has_pending() {
                 return;
             }
         }
@@ -73,7 +75,8 @@ impl Draft<'_> {
         }
         match self.is_wanted(slot) {
             Ok(true) if self.has_room(slot) => self.begin(slot),
-            Ok(true) => {}
+            // It waits for room, whatever makes it.
+            Ok(true) => self.concern_all(),
             Ok(false) => self.skip(slot, Skip::When),
             Err(why) => self.fail(slot, why),
         }
@@ -223,9 +226,13 @@ impl Draft<'_> {
 
     /// Whether it may run beside what is running.
     fn has_room(&self, slot: Slot) -> bool {
-        let out = |slot: &Slot| self.task(*slot).phase.in_flight();
-        let is_full = !self.is_group(slot)
-            && self.slots().filter(out).count() >= self.plan.max_parallel.max(1);
+        // What stays in doubt is in nobody's hands any more.
+        let is_out = |slot: &Slot| self.task(*slot).phase.in_flight() && !self.is_at_rest(*slot);
+        let out = || match self.leaves_doubt() {
+            true => self.slots().filter(is_out).count(),
+            false => self.tally.in_flight(),
+        };
+        let is_full = !self.is_group(slot) && out() >= self.plan.max_parallel.max(1);
         let must_wait = self.task_plan(slot).alone && self.has_company(slot);
         !is_full && !must_wait
     }

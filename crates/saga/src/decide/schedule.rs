@@ -194,9 +194,7 @@ impl Draft<'_> {
     pub(super) fn inputs(&self, slot: Slot) -> Result<Json, TaskError> {
         let plan = self.task_plan(slot);
         let inputs = match &plan.inputs {
-            Inputs::Computed(template) => {
-                Json::from_value(&evaluated(template, &WorkflowScope::at(self, slot))?)
-            }
+            Inputs::Computed(template) => self.value_of(template, slot)?,
             Inputs::Upstream => {
                 let of = |upstream: Slot| {
                     (self.task_plan(upstream).id.to_string(), self.output(upstream))
@@ -211,7 +209,10 @@ impl Draft<'_> {
                 Some(group) if plan.role != Role::Closing => match &self.task(group).inputs {
                     Some(inputs) => inputs.clone(),
                     // A fallback of what has failed before it had any.
-                    None => self.inputs(group)?,
+                    None => match self.task_plan(group).action.for_each() {
+                        Some(each) => Json::from_value(&self.list_of(group, each)?),
+                        None => self.inputs(group)?,
+                    },
                 },
                 Some(_) | None => self.head.inputs.clone(),
             },
@@ -235,7 +236,11 @@ impl Draft<'_> {
     }
 
     fn value_of(&self, template: &Template, slot: Slot) -> Result<Json, TaskError> {
-        Ok(Json::from_value(&evaluated(template, &WorkflowScope::at(self, slot))?))
+        let scope = WorkflowScope::at(self, slot);
+        match template.text(&scope) {
+            Some(text) => Ok(Json::copied(&text)),
+            None => Ok(Json::from_value(&evaluated(template, &scope)?)),
+        }
     }
 
     /// The latest time for all of a task, as it was computed when it was ready.
@@ -264,21 +269,30 @@ impl Draft<'_> {
 
     /// The idempotency key, as it was computed when it was ready.
     pub(crate) fn key(&self, slot: Slot) -> String {
-        let default = || idempotency_key(&self.head.id, self.head.run, &self.name(slot).id);
-        self.task(slot).key.clone().unwrap_or_else(default)
+        let task = self.task(slot);
+        let default = || {
+            let id = self.name(slot).id;
+            idempotency_key(&self.head.id, self.head.run, &id, task.incarnation())
+        };
+        task.key.clone().unwrap_or_else(default)
     }
 
     fn computed_key(&self, slot: Slot) -> Result<String, TaskError> {
+        // What was undone with the key would be refused with it.
+        let anew = |key: String| match self.task(slot).incarnation() {
+            1 => key,
+            incarnation => format!("{key}.{incarnation}"),
+        };
         match &self.task_plan(slot).idempotency {
             Idempotency::Computed(template) if self.task(slot).key.is_none() => {
                 match evaluated(template, &WorkflowScope::at(self, slot))? {
                     Value::String(text)
                         if !text.is_empty() && text.len() <= crate::limits::WORD_BYTES_MAX =>
                     {
-                        Ok(text)
+                        Ok(anew(text))
                     }
                     value @ (Value::Number(_) | Value::Bool(_)) => {
-                        Ok(crate::types::text_of(&value))
+                        Ok(anew(crate::types::text_of(&value)))
                     }
                     value @ (Value::Null
                     | Value::String(_)

@@ -1,15 +1,13 @@
 //! A workflow begins.
 
-use std::sync::Arc;
-
 use events::{Class, Json, Run, Timestamp, Version, planted};
 
 use super::{Draft, Held, Stop, invalid, refused};
 use crate::event::{Body, Event, WorkflowEvent};
 use crate::input::Start;
 use crate::limits::BUSINESS_KEY_BYTES_MAX;
-use crate::plan::{OnDuplicate, Plan};
-use crate::state::{State, definition_key, newest_key};
+use crate::plan::{Index, OnDuplicate, Plan};
+use crate::state::{State, definition_text, newest_key};
 use crate::workflow::ParentRef;
 
 pub(super) fn start(held: &dyn Held, start: &Start, now: Timestamp) -> Result<Vec<Event>, Stop> {
@@ -25,8 +23,8 @@ pub(super) fn start(held: &dyn Held, start: &Start, now: Timestamp) -> Result<Ve
     if held_workflow.is_some_and(|workflow| workflow.head.start_id == start.start_id) {
         return Err(Stop::Ignored("duplicate_start"));
     }
-    let (version, plan) = plan_for(held, start)?;
-    let inputs = admit(start, &plan)?;
+    let (version, (plan, index)) = plan_for(held, start)?;
+    let inputs = admit(start, plan)?;
     if held_workflow.is_some() {
         return match plan.on_duplicate {
             OnDuplicate::Ignore => Err(Stop::Ignored("known_workflow")),
@@ -58,12 +56,15 @@ pub(super) fn start(held: &dyn Held, start: &Start, now: Timestamp) -> Result<Ve
             }),
         },
     };
-    let mut draft = Draft::start(held, started, early, &plan);
+    let mut draft = Draft::start(held, started, early, (plan, index));
     draft.advance();
     Ok(draft.finish())
 }
 
-fn plan_for(held: &dyn Held, start: &Start) -> Result<(Version, Arc<Plan>), Stop> {
+fn plan_for<'a>(
+    held: &'a dyn Held,
+    start: &Start,
+) -> Result<(Version, (&'a Plan, &'a Index)), Stop> {
     let saga = &start.saga;
     let newest = || match held.state(&newest_key(saga)) {
         Some(State::Newest(newest)) => Some(newest.version.clone()),
@@ -73,9 +74,9 @@ fn plan_for(held: &dyn Held, start: &Start) -> Result<(Version, Arc<Plan>), Stop
         let message = format!("no version of saga `{saga}` is deployed; deploy it first");
         return refused(Class::UnknownSaga, "unknown_saga", message);
     };
-    match held.state(&definition_key(saga, &version)) {
-        Some(State::Definition(definition)) => match &definition.plan {
-            Some(plan) => Ok((version, Arc::clone(plan))),
+    match held.state(&definition_text(saga, &version)) {
+        Some(State::Definition(definition)) => match definition.planned() {
+            Some(planned) => Ok((version, planned)),
             None => refused(
                 Class::UnknownSaga,
                 "no_plan",

@@ -162,7 +162,7 @@ impl Draft<'_> {
     }
 
     /// In doubt, and left so.
-    fn is_at_rest(&self, slot: Slot) -> bool {
+    pub(super) fn is_at_rest(&self, slot: Slot) -> bool {
         match self.task(slot).phase {
             Phase::Doubtful
             | Phase::Held

@@ -36,19 +36,9 @@ impl Draft<'_> {
         self.push(Body::TaskCompleted { task: self.name(slot), attempt, output, by, pivot });
     }
 
-    /// The inputs and outputs that the workflow holds, bytes.
-    fn held_bytes(&self) -> usize {
-        let bytes = |json: &Option<Json>| json.as_ref().map_or(0, |json| json.as_str().len());
-        let of_tasks = self.slots().map(|slot| {
-            let task = self.task(slot);
-            bytes(&task.inputs) + bytes(&task.output)
-        });
-        self.head.inputs.as_str().len() + of_tasks.sum::<usize>()
-    }
-
     /// Why so many more bytes are too many for the workflow to hold.
     pub(super) fn overflow(&self, what: &str, bytes: usize) -> Option<TaskError> {
-        let all = self.held_bytes() + bytes;
+        let all = self.head.inputs.as_str().len() + self.tally.bytes() + bytes;
         (all > WORKFLOW_BYTES_MAX).then(|| {
             let message = format!(
                 "with {what} of {bytes} bytes the workflow would hold {all}, and at most \

@@ -80,24 +80,21 @@ impl<'a> Draft<'a> {
 
     /// What is done with a group: without its fallback, and without what follows its failure.
     pub(crate) fn children(&self, group: Slot) -> impl DoubleEndedIterator<Item = Slot> + '_ {
-        // The elements of a `for_each` stand one body behind the other; all else stands among all.
+        // The elements of a `for_each` stand one body behind the other.
         let is_body = self.task_plan(group).action.for_each().is_some();
         let elements = self.head.expansions.iter().find(|each| is_body && each.of as Slot == group);
         let (range, step) = match elements {
             Some(each) => (each.first as Slot..each.end() as Slot, each.width as Slot),
-            None if is_body => (0..0, 1),
-            None => (self.slots(), 1),
+            None => (0..0, 1),
         };
-        range.step_by(step).filter(move |slot| {
-            is_body || self.parent(*slot) == Some(group) && self.task_plan(*slot).role.is_child()
-        })
+        let inner = if is_body { &[] } else { self.index.children(self.planned(group)) };
+        let inner = inner.iter().map(move |child| self.seen_from(group, *child));
+        range.step_by(step).chain(inner)
     }
 
     /// What is done with the workflow.
     pub(crate) fn top(&self) -> impl DoubleEndedIterator<Item = Slot> + '_ {
-        self.slots().filter(|slot| {
-            self.task_plan(*slot).parent.is_none() && self.task_plan(*slot).role == Role::Child
-        })
+        self.index.top().iter().copied()
     }
 
     /// The groups around a task, the nearest first.
@@ -158,8 +155,24 @@ impl<'a> Draft<'a> {
 
     /// The task of that name.
     pub(crate) fn named(&self, id: &TaskId) -> Option<Slot> {
-        let plain = id.as_str().split('[').next().unwrap_or_default();
-        let mut slots = self.slots();
-        slots.find(|slot| self.task_plan(*slot).id.as_str() == plain && self.name(*slot).id == *id)
+        let (plain, elements) = id.as_str().split_once('[').unwrap_or((id.as_str(), ""));
+        let innermost = elements.rsplit('[').next().and_then(|last| last.strip_suffix(']'));
+        let index = innermost.and_then(|index| index.parse::<Slot>().ok());
+        let is = |slot: &Slot| self.name(*slot).id == *id;
+        self.index.named(self.plan, plain).find_map(|planned| match index {
+            None => Some(planned).filter(|slot| *slot < self.plan.fixed),
+            Some(index) => {
+                let bodies = self.head.expansions.iter().filter(|each| {
+                    let offset = planned.checked_sub(each.body as Slot);
+                    offset.is_some_and(|offset| offset < each.width as Slot)
+                        && index < each.count as Slot
+                });
+                let copy = |each: &Expansion| {
+                    let offset = planned - each.body as Slot;
+                    each.first as Slot + index * each.width as Slot + offset
+                };
+                bodies.map(copy).find(is)
+            }
+        })
     }
 }

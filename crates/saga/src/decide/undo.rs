@@ -37,13 +37,21 @@ impl Draft<'_> {
                 let dropped = dropped.is_some_and(|group| self.task(group).after == After::Drop);
                 !dropped && self.is_reverted(slot)
             }
-            Stage::Failing(_) => self.resolves_doubt() && self.is_reverted(slot),
+            Stage::Failing(_) if self.resolves_doubt() => self.is_reverted(slot),
+            Stage::Failing(_) => self.is_undone_once_more(slot),
             Stage::Closing { .. } | Stage::Ended { .. } => false,
         }
     }
 
+    /// Whether it was undone without the output that a late success has told since.
+    fn is_undone_once_more(&self, slot: Slot) -> bool {
+        let task = self.task(slot);
+        let is_alone = matches!(task.after, After::Fail | After::Tolerated | After::Accepted);
+        is_alone && task.phase == Phase::Done && task.undo_went_out()
+    }
+
     /// Whether the undo of this task is still to be sent.
-    fn is_owed(&self, slot: Slot) -> bool {
+    pub(super) fn is_owed(&self, slot: Slot) -> bool {
         let may_stand = match self.task(slot).phase {
             Phase::Doubtful if planted("doubtful-not-undone") => false,
             Phase::Done | Phase::Doubtful => true,
@@ -164,12 +172,12 @@ impl Draft<'_> {
     fn finished(&self, slot: Slot) -> (bool, u64) {
         let task = self.task(slot);
         let is_done = task.phase == Phase::Done;
-        (is_done && task.undos > 0, if is_done { task.finished } else { u64::MAX })
+        (is_done && task.undo_went_out(), if is_done { task.finished } else { u64::MAX })
     }
 
     /// Whether no outcome is still to come that might have to be undone first.
     fn is_quiet(&self) -> bool {
-        self.slots().all(|slot| !self.task(slot).phase.in_flight())
+        self.slots().all(|slot| !(self.task(slot).phase.in_flight() && self.is_in_scope(slot)))
     }
 
     /// Whether an undo is under way while the workflow goes on.
@@ -345,6 +353,6 @@ impl Draft<'_> {
 
     /// Whether an operator must choose about an undo.
     pub(super) fn is_blocked(&self) -> bool {
-        self.slots().any(|slot| self.task(slot).phase == Phase::UndoBlocked)
+        self.tally.is_blocked()
     }
 }

@@ -4,6 +4,7 @@ use events::{CommandKind, Destination, Outgoing, Subject, ce_type, header};
 
 use super::task::error;
 use super::{Draft, Stop, Unsent};
+use crate::event::Body;
 use crate::input::{Effects, Failure};
 use crate::limits::cut;
 use crate::phase::{Phase, Via};
@@ -46,6 +47,14 @@ pub(super) fn unsent(
             // Nobody has spoken for the attempts before.
             let effects = if task.unsure { Effects::Unknown } else { Effects::None };
             draft.attempt_failed(slot, &failure(effects));
+        }
+        // It was told to stop, and had never been told to begin.
+        (CommandKind::Do, Phase::Stopping { .. }, Unsent::Never)
+            if subject.n == task.attempt && !task.unsure =>
+        {
+            let (task, attempt) = (draft.name(slot), task.attempt);
+            let reason = "not sent".to_owned();
+            draft.push(Body::TaskCancelled { task, attempt, reason, stop: None });
         }
         (CommandKind::Do, Phase::Running { deadline, .. }, Unsent::InDoubt)
             if subject.n == task.attempt =>

@@ -5,6 +5,7 @@ use events::Timestamp;
 use super::Fold;
 use crate::event::{Begun, Body, Doubt, Skip, WorkflowEvent};
 use crate::phase::{After, Cover, Loss, Passed, Phase, Task, TaskError, TaskRef, Via};
+use crate::workflow::Changing;
 
 pub(super) fn fold(into: &mut impl Fold, event: &WorkflowEvent) {
     let time = event.time;
@@ -20,19 +21,19 @@ pub(super) fn fold(into: &mut impl Fold, event: &WorkflowEvent) {
         }
         Body::TaskCompleted { task, output, pivot, by, .. } => {
             into.head().past_pivot |= *pivot;
-            let task = into.task(task.index());
+            let mut task = into.task(task.index());
             if task.cover == Cover::Working {
                 // Its fallback has done it; what it gives is the fallback's.
                 task.cover = Cover::Worked;
             } else {
                 if by.is_some() {
-                    stand_again(task);
+                    stand_again(&mut task);
                 }
-                adopt(task, output, event.sequence);
+                adopt(&mut task, output, event.sequence);
             }
         }
         Body::TaskFailed { task, error, .. } => {
-            let task = into.task(task.index());
+            let mut task = into.task(task.index());
             task.error = Some(error.clone());
             if task.cover == Cover::Working {
                 task.cover = Cover::Spent;
@@ -42,10 +43,10 @@ pub(super) fn fold(into: &mut impl Fold, event: &WorkflowEvent) {
                 task.phase = Phase::Failed { loss: Loss::Open };
             }
         }
-        Body::FailureTaken { task, loss } => taken(into.task(task.index()), *loss),
+        Body::FailureTaken { task, loss } => taken(&mut into.task(task.index()), *loss),
         Body::Fallback { task, cover } => into.task(task.index()).cover = *cover,
         Body::Reverting { task, after, error } => {
-            let task = into.task(task.index());
+            let mut task = into.task(task.index());
             task.after = *after;
             if error.is_some() {
                 task.error.clone_from(error);
@@ -53,9 +54,13 @@ pub(super) fn fold(into: &mut impl Fold, event: &WorkflowEvent) {
         }
         Body::TaskRetried { task, error, retry_at, doubt, by, .. } => {
             let phase = Phase::Retrying { at: *retry_at, doubt: *doubt };
-            let task = settle(into, task, phase, Some(error));
+            let is_undone = was_undone(into.task(task.index()).phase);
+            let mut task = settle(into, task, phase, Some(error));
             task.unsure = *doubt;
             if by.is_some() {
+                if is_undone {
+                    task.begin_anew();
+                }
                 task.after = After::Nothing;
                 task.attempts_from = task.attempt;
                 task.ready_at = Some(time);
@@ -76,7 +81,7 @@ fn fold_begin(into: &mut impl Fold, time: Timestamp, body: &Body) {
     #[allow(clippy::wildcard_enum_match_arm, reason = "`fold` has chosen among all events")]
     match body {
         Body::TaskScheduled { task, command, until } => {
-            let task = into.task(task.index());
+            let mut task = into.task(task.index());
             task.phase = Phase::Running { deadline: command.due(), heard: false };
             task.attempt = command.n;
             task.ready_at = task.ready_at.or(Some(time));
@@ -86,7 +91,7 @@ fn fold_begin(into: &mut impl Fold, time: Timestamp, body: &Body) {
             task.via = command.via.clone();
         }
         Body::TaskBegun { task, inputs, begun, until, attempt } => {
-            let task = into.task(task.index());
+            let mut task = into.task(task.index());
             task.attempt = *attempt;
             task.ready_at = task.ready_at.or(Some(time));
             task.inputs = Some(inputs.clone());
@@ -100,7 +105,7 @@ fn fold_begin(into: &mut impl Fold, time: Timestamp, body: &Body) {
             };
         }
         Body::CasesTaken { task, cases } => {
-            let task = into.task(task.index());
+            let mut task = into.task(task.index());
             task.cases.clone_from(cases);
             if matches!(task.phase, Phase::Racing { .. }) {
                 task.phase = Phase::Open { due: task.deadline };
@@ -129,15 +134,16 @@ fn fold_end(into: &mut impl Fold, time: Timestamp, body: &Body) {
                 Skip::Operator => Phase::Skipped(Passed::ByHand),
                 Skip::Undo => Phase::Kept,
             };
-            let task = into.task(task.index());
-            stand_again(task);
+            let mut task = into.task(task.index());
+            stand_again(&mut task);
             task.phase = phase;
-            if output.is_some() {
+            // What it gave before it was undone counts for nothing; what stands, for what it is.
+            if *why != Skip::Undo {
                 task.output.clone_from(output);
             }
         }
         Body::TaskCancelled { task, .. } => {
-            let task = settle(into, task, Phase::Cancelled, None);
+            let mut task = settle(into, task, Phase::Cancelled, None);
             if task.cover == Cover::Working {
                 task.cover = Cover::Spent;
             }
@@ -146,7 +152,7 @@ fn fold_end(into: &mut impl Fold, time: Timestamp, body: &Body) {
             settle(into, task, Phase::Stopping { until: *until }, None);
         }
         Body::QueryScheduled { task, command, until } => {
-            let task = into.task(task.index());
+            let mut task = into.task(task.index());
             task.queries = command.n;
             task.phase = Phase::Asking { deadline: command.deadline, until: *until };
         }
@@ -205,8 +211,8 @@ fn settle<'a>(
     task: &TaskRef,
     phase: Phase,
     error: Option<&TaskError>,
-) -> &'a mut Task {
-    let task = into.task(task.index());
+) -> Changing<'a> {
+    let mut task = into.task(task.index());
     task.phase = phase;
     if let Some(error) = error {
         task.error = Some(error.clone());

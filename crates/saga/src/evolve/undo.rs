@@ -8,10 +8,10 @@ pub(super) fn fold(into: &mut impl Fold, body: &Body) {
     #[allow(clippy::wildcard_enum_match_arm, reason = "`fold` has chosen among all events")]
     match body {
         Body::UndoScheduled { task, command, late_output, by } => {
-            let task = into.task(task.index());
+            let mut task = into.task(task.index());
             if let Some(output) = late_output {
                 let finished = task.finished;
-                super::task::adopt(task, output, finished);
+                super::task::adopt(&mut task, output, finished);
             }
             if by.is_some() {
                 task.undos_from = task.undos;
@@ -21,12 +21,12 @@ pub(super) fn fold(into: &mut impl Fold, body: &Body) {
             task.undo = Some(command.clone());
         }
         Body::UndoCompleted { task, .. } => {
-            let task = into.task(task.index());
+            let mut task = into.task(task.index());
             task.phase = Phase::Undone;
             task.undo = None;
         }
         Body::UndoFailed { task, n, error, retry_at, .. } => {
-            let task = into.task(task.index());
+            let mut task = into.task(task.index());
             task.undos = *n;
             task.error = Some(error.clone());
             task.phase = retry_at.map_or(Phase::UndoBlocked, |at| Phase::UndoRetrying { at });

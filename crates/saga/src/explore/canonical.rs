@@ -108,16 +108,16 @@ impl World {
 }
 
 fn plain(workflow: &Workflow, now: Timestamp) -> Workflow {
-    let mut plain = workflow.clone();
-    head(&mut plain.head, now);
-    let mut order: Vec<u64> = plain.tasks.iter().map(|task| task.finished).collect();
+    let (mut of_all, mut tasks) = (workflow.head.clone(), workflow.tasks().to_vec());
+    head(&mut of_all, now);
+    let mut order: Vec<u64> = tasks.iter().map(|task| task.finished).collect();
     order.sort_unstable();
-    for task in &mut plain.tasks {
+    for task in &mut tasks {
         let rank = order.partition_point(|finished| *finished < task.finished);
         task.finished = u64::try_from(rank).unwrap_or(u64::MAX);
         of_task(task, now);
     }
-    plain
+    Workflow::of(of_all, tasks)
 }
 
 /// From now on; what is over is over.

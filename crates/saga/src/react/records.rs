@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use events::{
-    Class, CommandKind, Destination, Header, HeaderWriter, Outgoing, Payload, Refusal, Subject,
+    Class, CommandKind, Destination, Header, Json, Outgoing, Payload, Refusal, Subject, Texts,
     Timestamp, Version, WorkflowId, ce_type, dead_command, header,
 };
 
@@ -13,13 +13,13 @@ use crate::workflow::Kept;
 
 /// What goes out to whoever does the work.
 #[allow(clippy::wildcard_enum_match_arm, reason = "few of many have a command")]
-pub(super) fn commands(event: &WorkflowEvent) -> Option<Outgoing> {
+pub(super) fn commands(event: &WorkflowEvent, texts: &mut Texts) -> Option<Outgoing> {
     match &event.body {
-        Body::TaskScheduled { command, .. } => record(event, Order::Do, command),
-        Body::UndoScheduled { command, .. } => record(event, Order::Undo, command),
-        Body::QueryScheduled { command, .. } => record(event, Order::Query, command),
+        Body::TaskScheduled { command, .. } => record(event, texts, Order::Do, command),
+        Body::UndoScheduled { command, .. } => record(event, texts, Order::Undo, command),
+        Body::QueryScheduled { command, .. } => record(event, texts, Order::Query, command),
         Body::StopOrdered { stop, .. } | Body::TaskCancelled { stop, .. } => {
-            stop.as_ref().and_then(|stop| record(event, Order::Cancel, stop))
+            stop.as_ref().and_then(|stop| record(event, texts, Order::Cancel, stop))
         }
         Body::UndoFailed { dead, error, .. } => dead.as_ref().and_then(|command| {
             let message = format!(
@@ -27,7 +27,7 @@ pub(super) fn commands(event: &WorkflowEvent) -> Option<Outgoing> {
                 command.task, error.code, error.message
             );
             let refusal = Refusal::new(Class::TaskFailed, &error.code, message);
-            let sent = record(event, Order::Undo, command)?;
+            let sent = record(event, texts, Order::Undo, command)?;
             Some(dead_command(sent, &refusal.about(&event.workflow), event.time))
         }),
         Body::EventLeft { kept, unmatched: true } => {
@@ -57,115 +57,161 @@ impl Order {
     }
 }
 
-fn record(event: &WorkflowEvent, order: Order, command: &Command) -> Option<Outgoing> {
+fn record(
+    event: &WorkflowEvent,
+    texts: &mut Texts,
+    order: Order,
+    command: &Command,
+) -> Option<Outgoing> {
     match &command.via {
-        Via::Agent => Some(to_agent(event, order, command)),
+        Via::Agent => Some(to_agent(event, texts, order, command)),
         Via::Nothing => None,
-        Via::Event { id, key, headers, .. } => Some(as_event(event, command, id, key, headers)),
-        Via::Child { version, depth } => Some(to_child(event, order, command, version, *depth)),
+        Via::Event { id, key, headers, .. } => {
+            Some(as_event(event, texts, command, id, key, headers))
+        }
+        Via::Child { version, depth } => {
+            Some(to_child(event, texts, order, command, version, *depth))
+        }
     }
 }
 
-fn to_agent(event: &WorkflowEvent, order: Order, command: &Command) -> Outgoing {
+/// Values up to this size are copied beside the headers; a larger one has a buffer of its own.
+const BESIDE_BYTES_MAX: usize = 512;
+
+fn value(texts: &mut Texts, json: &Json) -> Bytes {
+    match json.as_str() {
+        small if small.len() <= BESIDE_BYTES_MAX => texts.text(&[small]),
+        large => Bytes::copy_from_slice(large.as_bytes()),
+    }
+}
+
+/// A command's id and its subject, which differ for a cancel alone.
+fn id_and_subject(
+    event: &WorkflowEvent,
+    texts: &mut Texts,
+    (kind, behind): (CommandKind, &str),
+    command: &Command,
+) -> (Bytes, Bytes) {
+    let subject = event.subject(kind, &command.task, command.n);
+    match behind {
+        "" => {
+            let subject = texts.subject(&subject);
+            (subject.clone(), subject)
+        }
+        behind => {
+            let id = texts.text(&[&subject.text(), behind]);
+            (id.clone(), id.slice(..id.len() - behind.len()))
+        }
+    }
+}
+
+fn to_agent(event: &WorkflowEvent, texts: &mut Texts, order: Order, command: &Command) -> Outgoing {
     let WorkflowEvent { workflow, run, saga, .. } = event;
     let (kind, ce_type, behind) = order.names();
-    let subject = event.subject(kind, &command.task, command.n);
-    let mut headers = cloud_event(event, command.time, &[&subject, behind], ce_type, &[&subject]);
-    headers.text(header::SAGA, &[saga.as_str()]);
-    headers.text(header::TASK_TYPE, &[&command.task_type]);
-    headers.shown(header::RUN, run);
-    headers.text(header::IDEMPOTENCY_KEY, &[&command.key]);
-    headers.shown(header::EPOCH, command.epoch);
-    headers.shown(header::DEADLINE, command.deadline);
+    let (id, subject) = id_and_subject(event, texts, (kind, behind), command);
+    let key = subject.slice(..workflow.as_str().len());
+    let of = Bytes::from_static(ce_type.as_bytes());
+    let mut headers = cloud_event(event, texts, command.time, id, of, subject);
+    headers.extend([
+        Header::of(header::SAGA, texts.text(&[saga.as_str()])),
+        Header::of(header::TASK_TYPE, texts.text(&[&command.task_type])),
+        Header::of(header::RUN, texts.run(*run)),
+        Header::of(header::IDEMPOTENCY_KEY, texts.text(&[&command.key])),
+        Header::of(header::EPOCH, texts.number(u64::from(command.epoch))),
+        Header::of(header::DEADLINE, texts.time(command.deadline)),
+    ]);
     let value = match order {
         Order::Cancel => Bytes::new(),
         Order::Do | Order::Undo | Order::Query => {
-            headers.text(header::CONTENT_TYPE, &[header::JSON]);
-            Bytes::copy_from_slice(command.value.as_str().as_bytes())
+            headers.push(Header::fixed(header::CONTENT_TYPE, header::JSON));
+            value(texts, &command.value)
         }
     };
     Outgoing {
         to: Destination::Tasks(command.agent.clone()),
         partition: None,
-        key: Some(workflow.into()),
+        key: Some(key),
         value: Payload::Bytes(value),
-        headers: headers.finish(),
+        headers,
     }
 }
 
 /// An event of the user's: nothing in it is ours but CloudEvents' headers. The same id in every attempt.
 fn as_event(
     event: &WorkflowEvent,
+    texts: &mut Texts,
     command: &Command,
     id: &str,
     key: &str,
     more: &[Pair],
 ) -> Outgoing {
-    let subject = [event.workflow.as_str(), "/", command.task.as_str()];
-    let mut headers = cloud_event(event, command.time, &[id], &command.task_type, &subject);
-    headers.text(header::CONTENT_TYPE, &[header::JSON]);
+    let (id, of) = (texts.text(&[id]), texts.text(&[&command.task_type]));
+    let subject = texts.text(&[event.workflow.as_str(), "/", command.task.as_str()]);
+    let mut headers = cloud_event(event, texts, command.time, id, of, subject);
+    headers.push(Header::fixed(header::CONTENT_TYPE, header::JSON));
     for pair in more {
-        headers.text(pair.name.clone(), &[&pair.text]);
+        headers.push(Header::of(pair.name.clone(), texts.text(&[&pair.text])));
     }
     Outgoing {
         to: Destination::Named(command.agent.as_str().into()),
         partition: None,
-        key: Some(Bytes::copy_from_slice(key.as_bytes())),
-        value: Payload::Bytes(Bytes::copy_from_slice(command.value.as_str().as_bytes())),
-        headers: headers.finish(),
+        key: Some(texts.text(&[key])),
+        value: Payload::Bytes(value(texts, &command.value)),
+        headers,
     }
 }
 
 /// A child's start, or the order to stop or undo it.
 fn to_child(
     event: &WorkflowEvent,
+    texts: &mut Texts,
     order: Order,
     command: &Command,
     version: &Version,
     depth: u32,
 ) -> Outgoing {
     let (kind, _, behind) = order.names();
-    let subject = event.subject(kind, &command.task, command.n);
-    let (id, time) = ([subject.as_str(), behind], command.time);
-    let headers = match order {
-        Order::Do => {
-            let child = [command.agent.as_str()];
-            let mut headers = cloud_event(event, time, &id, ce_type::START_WORKFLOW, &child);
-            headers.text(header::SAGA, &[&command.task_type]);
-            headers.text(header::VERSION, &[version.as_str()]);
-            headers.text(header::PARENT, &[&subject]);
-            headers.shown(header::DEPTH, depth);
-            headers.text(header::CONTENT_TYPE, &[header::JSON]);
-            headers
-        }
-        Order::Undo | Order::Query | Order::Cancel => {
-            cloud_event(event, time, &id, ce_type::UNWIND_WORKFLOW, &[&subject])
-        }
+    let (id, parent) = id_and_subject(event, texts, (kind, behind), command);
+    let child = texts.text(&[command.agent.as_str()]);
+    let (of, subject) = match order {
+        Order::Do => (ce_type::START_WORKFLOW, child.clone()),
+        Order::Undo | Order::Query | Order::Cancel => (ce_type::UNWIND_WORKFLOW, parent.clone()),
     };
+    let of = Bytes::from_static(of.as_bytes());
+    let mut headers = cloud_event(event, texts, command.time, id, of, subject);
     let value = match order {
-        Order::Do => Bytes::copy_from_slice(command.value.as_str().as_bytes()),
+        Order::Do => {
+            headers.extend([
+                Header::of(header::SAGA, texts.text(&[&command.task_type])),
+                Header::of(header::VERSION, texts.text(&[version.as_str()])),
+                Header::of(header::PARENT, parent),
+                Header::of(header::DEPTH, texts.number(u64::from(depth))),
+                Header::fixed(header::CONTENT_TYPE, header::JSON),
+            ]);
+            value(texts, &command.value)
+        }
         Order::Undo | Order::Query | Order::Cancel => Bytes::new(),
     };
     Outgoing {
         to: Destination::Inbox,
         partition: None,
-        key: Some(Bytes::copy_from_slice(command.agent.as_str().as_bytes())),
+        key: Some(child),
         value: Payload::Bytes(value),
-        headers: headers.finish(),
+        headers,
     }
 }
 
 /// What a child answers to its parent.
 #[allow(clippy::wildcard_enum_match_arm, reason = "few of many answer")]
-pub(super) fn replies(event: &WorkflowEvent) -> Vec<Outgoing> {
+pub(super) fn replies(event: &WorkflowEvent, records: &mut Vec<Outgoing>) {
     match &event.body {
         Body::WorkflowCompleted { replies, .. }
         | Body::WorkflowFailed { replies, .. }
         | Body::WorkflowCancelled { replies, .. }
         | Body::Unwound { replies } => {
-            replies.iter().map(|reply| told(&event.workflow, event.time, reply)).collect()
+            records.extend(replies.iter().map(|reply| told(&event.workflow, event.time, reply)));
         }
-        _ => Vec::new(),
+        _ => {}
     }
 }
 
@@ -242,23 +288,29 @@ pub(super) fn unmatched(
     dead_command(sent, &refusal.about(workflow), time)
 }
 
-/// CloudEvents' headers, with room for ours. `id` and `subject` in pieces.
+/// CloudEvents' headers, with room for ours.
 pub(super) fn cloud_event(
     event: &WorkflowEvent,
+    texts: &mut Texts,
     time: Timestamp,
-    id: &[&str],
-    of: &str,
-    subject: &[&str],
-) -> HeaderWriter {
-    let mut headers = HeaderWriter::with_capacity(16, 512);
-    headers.text(header::SPECVERSION, &["1.0"]);
-    headers.text(header::ID, id);
-    headers.text(header::SOURCE, &[SOURCE]);
-    headers.text(header::TYPE, &[of]);
-    headers.text(header::SUBJECT, subject);
-    headers.shown(header::TIME, time);
+    id: Bytes,
+    of: Bytes,
+    subject: Bytes,
+) -> Vec<Header> {
+    let mut headers = Vec::with_capacity(HEADERS);
+    headers.extend([
+        Header::fixed(header::SPECVERSION, "1.0"),
+        Header::of(header::ID, id),
+        Header::fixed(header::SOURCE, SOURCE),
+        Header::of(header::TYPE, of),
+        Header::of(header::SUBJECT, subject),
+        Header::of(header::TIME, texts.time(time)),
+    ]);
     if let Some(trace) = event.trace.as_deref() {
-        headers.text(header::TRACEPARENT, &[trace]);
+        headers.push(Header::of(header::TRACEPARENT, texts.text(&[trace])));
     }
     headers
 }
+
+/// As many as a record of ours has.
+const HEADERS: usize = 14;

@@ -175,7 +175,11 @@ impl Drawing {
             id,
             action,
             join,
-            alone: self.has(Feature::Alone) && spot == Spot::Free && raw.bit(Bit::Alone) % 5 == 1,
+            // One that cancels others and has to wait for one of them: who has lost is seen too late.
+            alone: self.has(Feature::Alone)
+                && spot == Spot::Free
+                && !join.cancels()
+                && raw.bit(Bit::Alone) % 5 == 1,
             depends_on,
             for_each,
             kind: Kind::ReadOnly,

@@ -41,7 +41,8 @@ impl Judge<'_> {
         let accepted = self.has_accepted();
         assert!(!accepted, "completed, but a failure was accepted");
         self.all_over();
-        let behind = self.view.tasks.values().any(|seen| seen.reason.as_deref() == Some("failed"));
+        let is_behind = |place: &Place| self.seen(place).reason.as_deref() == Some("failed");
+        let behind = self.all().iter().any(|place| is_behind(place) && !self.is_the_groups(place));
         assert!(!behind, "completed, but a task was skipped behind a failure");
         let mut expected = serde_json::Map::new();
         for node in written::outputs(self.tree) {
@@ -87,11 +88,13 @@ impl Judge<'_> {
                 let why = self.accepted || self.accepted_perhaps || self.continued();
                 assert!(why, "partial, but no failure was accepted");
                 self.all_over();
-                let open = (self.continued() || self.accepted_perhaps) && !self.accepted_by_file;
-                match self.accepted_by_file {
-                    _ if open => {}
-                    true => self.then_has_ended(),
-                    false => self.then_is_passed_over(),
+                if self.accepted_by_file.iter().any(|place| self.has_failed(place)) {
+                    self.then_has_ended();
+                } else if self.accepted_by_file.is_empty()
+                    && !self.continued()
+                    && !self.accepted_perhaps
+                {
+                    self.then_is_passed_over();
                 }
             }
         }
@@ -124,14 +127,19 @@ impl Judge<'_> {
 
     fn has_accepted(&self) -> bool {
         self.all().iter().any(|place| {
-            let line = self.tree.line(place);
-            let around = line.iter().skip(1).any(|around| self.seen(around).failures > 0);
-            let counts = !around && !self.is_loser(place);
+            // The failure of a fallback is that of its task.
+            let is_fallback = matches!(self.tree.nodes[place.node].role, Role::Fallback(_));
+            let counts = !is_fallback && !self.is_the_groups(place) && !self.is_loser(place);
             counts
                 && self.has_failed(place)
                 && self.is_last(place)
                 && self.tree.reach(place) == Reach::Accepted
         })
+    }
+
+    /// Whether what has failed there is a matter of a group around it, which has failed with it.
+    fn is_the_groups(&self, place: &Place) -> bool {
+        self.tree.line(place).iter().skip(1).any(|around| self.seen(around).failures > 0)
     }
 
     /// Each task at the top has ended as it may; what stands in others is judged where those end.

@@ -28,6 +28,12 @@ pub(crate) struct Told {
     pub(crate) given: Option<Value>,
     /// The number of the first undo that knew the output.
     pub(crate) informed: Option<u32>,
+    /// The newest query that was sent.
+    queries: u32,
+    /// Attempts and queries up to these were undone before it began anew.
+    undone: (u32, u32),
+    /// How often it was.
+    anew: u32,
 }
 
 pub(crate) struct Judge<'a> {
@@ -48,7 +54,7 @@ pub(crate) struct Judge<'a> {
     /// A failure was accepted, even if it has turned out since to be none.
     pub(crate) accepted: bool,
     /// The same, by the file's own strategy.
-    pub(crate) accepted_by_file: bool,
+    pub(crate) accepted_by_file: BTreeSet<Place>,
     /// It is open whether a failure counts: what failed has lost, and the winner had not yet begun.
     pub(crate) accepted_perhaps: bool,
     pub(crate) turned_perhaps: bool,
@@ -71,7 +77,7 @@ pub(crate) fn judge(tree: &Tree<'_>, log: &[Entry], participants: &Participants)
         past_pivot: false,
         cancelled: false,
         accepted: false,
-        accepted_by_file: false,
+        accepted_by_file: BTreeSet::new(),
         accepted_perhaps: false,
         turned_perhaps: false,
         orders: Vec::new(),
@@ -241,6 +247,21 @@ impl Judge<'_> {
                 self.past_pivot = true;
                 self.turned = self.turned.filter(|turned| *turned == Strategy::FailFast);
             }
+            What::TaskRetried { .. } => {
+                let anew = self.seen(&place).anew;
+                let told = self.told.entry(place).or_default();
+                if anew > told.anew {
+                    *told = Told {
+                        sent: told.sent,
+                        inputs: told.inputs.take(),
+                        given: told.given.take(),
+                        queries: told.queries,
+                        undone: (told.sent, told.queries),
+                        anew,
+                        ..Told::default()
+                    };
+                }
+            }
             What::TaskFailed { .. } => self.fell(&place),
             What::TaskInDoubt { policy, .. } if policy == "undo" => self.fell(&place),
             What::UndoScheduled { n, inputs, .. } if inputs.value()["status"] == "done" => {
@@ -250,8 +271,8 @@ impl Judge<'_> {
         }
         let running = self.running(|seen| seen.forward == Forward::Running);
         assert!(running <= self.tree.saga.max_parallel, "max_parallel: {running} tasks in flight");
-        // What an operator repeats is not counted.
-        let counts = |seen: &Seen| !seen.repeated;
+        // What an operator repeats is not counted, nor what a late success has made worthless.
+        let counts = |seen: &Seen| !seen.repeated && !seen.overtaken;
         let undoing = self.running(|seen| seen.back == Back::Running && counts(seen));
         assert!(undoing <= self.tree.saga.max_parallel, "max_parallel: {undoing} undos in flight");
     }
@@ -282,7 +303,9 @@ impl Judge<'_> {
             Reach::Run(Strategy::Compensate) if self.past_pivot => {}
             Reach::Accepted => {
                 self.accepted = true;
-                self.accepted_by_file |= self.tree.is_the_files(place);
+                if self.tree.is_the_files(place) {
+                    self.accepted_by_file.insert(place.clone());
+                }
             }
             Reach::Run(Strategy::Pause) | Reach::Optional | Reach::Element => {}
             Reach::Run(strategy) => _ = self.turned.get_or_insert(strategy),
@@ -300,7 +323,9 @@ impl Judge<'_> {
         assert_eq!(epoch, self.epoch, "the epoch of `{id}` rises with the compensation alone");
         let key = text(record, header::IDEMPOTENCY_KEY).to_owned();
         let (workflow, run) = (&subject.workflow, subject.run);
-        assert_eq!(key, format!("{workflow}/{}/{run}.1", subject.task), "the key of `{id}`");
+        let incarnation = self.seen(&place).anew + 1;
+        let expected = format!("{workflow}/{}/{run}.{incarnation}", subject.task);
+        assert_eq!(key, expected, "the key of `{id}`");
         let told = self.told.entry(place).or_default();
         told.key = Some(key);
         match text(record, header::TYPE) {
@@ -310,6 +335,10 @@ impl Judge<'_> {
                 told.open.insert(subject.n);
             }
             ce_type::UNDO_TASK => assert!(subject.kind == CommandKind::Undo),
+            ce_type::QUERY_TASK => {
+                told.queries = subject.n;
+                return;
+            }
             // Only the commands that events speak of must follow them.
             _ => return,
         }
@@ -322,6 +351,14 @@ impl Judge<'_> {
         let place = self.tree.find(subject.task.as_str()).unwrap();
         let lost = self.seen(&place).lost;
         let told = self.told.entry(place).or_default();
+        let of_earlier = match subject.kind {
+            CommandKind::Do => subject.n <= told.undone.0,
+            CommandKind::Query => subject.n <= told.undone.1,
+            CommandKind::Undo => false,
+        };
+        if of_earlier {
+            return;
+        }
         match answer {
             Answer::Completed(output) if subject.kind == CommandKind::Do => {
                 told.outputs.push(output.clone());
@@ -351,14 +388,18 @@ impl Judge<'_> {
     pub(crate) fn has_failed(&self, place: &Place) -> bool {
         let seen = self.seen(place);
         let undone = seen.lost && seen.back != Back::Nothing && !self.is_replaced(place);
-        matches!(seen.forward, Forward::Failed | Forward::InDoubt) || undone
+        let failed = matches!(seen.forward, Forward::Failed | Forward::InDoubt) || undone;
+        // An operator lets it stand.
+        failed && seen.back != Back::GivenUp
     }
 
     /// Whether its fallback has done it in its place.
     pub(crate) fn is_replaced(&self, place: &Place) -> bool {
         let fallback = self.tree.fallback(place);
         fallback.is_some_and(|fallback| {
-            self.seen(&fallback).forward == Forward::Done && !self.has_failed(&fallback)
+            let seen = self.seen(&fallback);
+            let worked = seen.forward == Forward::Done || seen.back == Back::GivenUp;
+            worked && !self.has_failed(&fallback)
         })
     }
 
@@ -399,6 +440,7 @@ impl Judge<'_> {
             Forward::Done | Forward::Skipped
                 if seen.back == Back::Nothing
                     || seen.back == Back::GivenUp
+                    || seen.forward == Forward::Skipped
                     || self.is_replaced(place) =>
             {
                 seen.output.map_or(Value::Null, |output| output.value())

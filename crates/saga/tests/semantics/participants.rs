@@ -126,6 +126,15 @@ impl Participants {
         self.answer(tree, &command, is_old, now)
     }
 
+    /// The newest incarnation's key is the one that the books are about.
+    fn meet(&mut self, place: &Place, key: &str) {
+        let incarnation = |key: &str| key.rsplit_once('.').unwrap().1.parse::<u32>().unwrap();
+        let newest = self.keys.entry(place.clone()).or_insert_with(|| key.to_owned());
+        if incarnation(newest) < incarnation(key) {
+            key.clone_into(newest);
+        }
+    }
+
     fn answer(
         &mut self,
         tree: &Tree<'_>,
@@ -136,7 +145,7 @@ impl Participants {
         let subject: Subject = text(command, header::SUBJECT).parse().unwrap();
         let key = text(command, header::IDEMPOTENCY_KEY);
         let place = tree.find(subject.task.as_str()).expect("a command is about a task");
-        self.keys.entry(place.clone()).or_insert_with(|| key.to_owned());
+        self.meet(&place, key);
         let book = self.books.entry(key.to_owned()).or_default();
         let output = Answer::Completed(output(tree, &place));
         let late = now.after(Duration::from_secs(11));

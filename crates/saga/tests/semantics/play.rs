@@ -208,7 +208,8 @@ impl<'a> Play<'a> {
                     return;
                 }
             }
-            if seen.forward == Forward::Failed {
+            // A success that was told of too late does not change that it has failed.
+            if seen.forward == Forward::Failed || seen.lost && seen.back == Back::Undone {
                 let verb = match mood % 8 {
                     1 | 2 => Verb::Retry(task()),
                     3 => Verb::Skip { task: task(), output: None },

@@ -83,7 +83,9 @@ impl Judge<'_> {
         let begins = again || self.joins(place, &[Verdict::Begins]);
         assert!(begins, "`{name}` begins too early: {verdict:?}");
         assert!(again || self.wanted(place), "`{name}` begins though its `when` is false");
-        self.exclusive(place);
+        if !again {
+            self.exclusive(place);
+        }
         if let (true, Some(each)) = (is_root, node.task.for_each) {
             let at_work = self
                 .tree
@@ -99,8 +101,8 @@ impl Judge<'_> {
         if self.view.compensating {
             return assert!(self.view.compensated, "`{name}` begins before all is undone");
         }
-        let failed = self.accepted || self.continued();
-        let fast = self.turned == Some(Strategy::FailFast);
+        let failed = self.accepted || self.accepted_perhaps || self.continued();
+        let fast = self.turned == Some(Strategy::FailFast) || self.turned_perhaps;
         assert!(failed || fast, "`{name}` begins, but nothing has failed");
         for node in &self.tree.top {
             let place = Place { node: *node, at: Vec::new() };
@@ -120,7 +122,9 @@ impl Judge<'_> {
     fn may_fall_back(&self, base: &Place) {
         let name = self.tree.name(base);
         let seen = self.seen(base);
-        let has_failed = seen.forward == Forward::Failed || seen.doubted && seen.is_back();
+        // A success that came late is undone beside it.
+        let is_back = seen.is_back() || seen.was_back;
+        let has_failed = seen.forward == Forward::Failed || seen.doubted && is_back;
         assert!(has_failed, "the fallback of `{name}` begins while it is {}", seen.status());
         self.nothing_stands(base);
     }
@@ -132,7 +136,7 @@ impl Judge<'_> {
             let seen = self.seen(&place);
             let stands = is_undoable
                 && self.possibly_done(&place)
-                && !seen.is_back()
+                && !(seen.is_back() || seen.was_back)
                 && !(seen.by_hand && seen.forward != Forward::Done)
                 && !self.is_replaced(&place);
             let (place, around) = (self.tree.name(&place), self.tree.name(around));
@@ -148,7 +152,7 @@ impl Judge<'_> {
         let failed = self.has_failed(dep) || seen.lost && !self.is_replaced(dep);
         let failed = failed && !kept;
         let counts = !failed && !self.lost.contains(dep);
-        seen.forward == Forward::Done && counts || by_hand
+        (seen.forward == Forward::Done || kept) && counts || by_hand
     }
 
     /// Whether as many as its join wants are done.
@@ -305,11 +309,9 @@ impl Judge<'_> {
         let base = Place { node: of, at: place.at.clone() };
         match self.tree.nodes[of].task.for_each {
             // The whole was given its elements.
-            Some(each) if self.seen(&base).begun.is_some() => {
-                (0..each.count).map(written::element).collect()
-            }
+            Some(each) => (0..each.count).map(written::element).collect(),
             // As it was when it began.
-            _ => match self.told.get(&base) {
+            None => match self.told.get(&base) {
                 Some(Told { given: Some(given), .. }) => given.clone(),
                 Some(Told { inputs: Some(inputs), .. }) => inputs.value(),
                 _ => self.given(&base),
@@ -323,7 +325,10 @@ impl Judge<'_> {
             return;
         }
         if let (true, Some(fallback)) = (self.is_replaced(place), self.tree.fallback(place)) {
-            let right = output == self.output(&fallback);
+            // Both may have come too late, where what is around them had gone on without them.
+            let own = || self.told.get(place).is_some_and(|told| !told.outputs.is_empty());
+            let is_late = self.tree.parent(place).is_some_and(|around| self.is_settled(&around));
+            let right = output == self.output(&fallback) || is_late && own();
             assert!(right, "`{name}` gives what its fallback gave");
             return;
         }
@@ -419,8 +424,8 @@ impl Judge<'_> {
             }
             _ => {}
         }
-        // A savepoint.
-        if self.falling.contains(place) && !self.view.compensating {
+        // A savepoint. Where its fallback has failed, that it was undone is long over.
+        if self.falling.contains(place) && !self.view.compensating && seen.failures == 0 {
             self.nothing_stands(place);
         }
     }

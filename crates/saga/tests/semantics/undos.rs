@@ -170,7 +170,8 @@ impl Judge<'_> {
             if *id == name || !self.is_agent(&there) {
                 continue;
             }
-            let under_way = matches!(other.back, Back::Running | Back::Retrying);
+            let is_out = matches!(other.back, Back::Running | Back::Retrying);
+            let under_way = is_out && !other.overtaken;
             assert!(!under_way, "strict: `{name}` is undone while `{id}` is");
             let stands = other.back == Back::Nothing
                 && other.forward == Forward::Done

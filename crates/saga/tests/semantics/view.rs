@@ -67,8 +67,12 @@ pub(crate) struct Seen {
     pub(crate) by_hand: bool,
     /// An operator has ordered its undo once more.
     pub(crate) repeated: bool,
+    /// A success was told of while its undo was out: another one follows in its turn.
+    pub(crate) overtaken: bool,
     /// Of the last undo.
     pub(crate) undo: u32,
+    /// How often it was undone and begun anew.
+    pub(crate) anew: u32,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -148,12 +152,26 @@ impl View {
                 seen.output = Some(output.clone());
                 seen.done = Some(sequence);
                 seen.successes += 1;
+                seen.overtaken = matches!(seen.back, Back::Running | Back::Retrying);
                 seen.by_hand |= by.is_some();
             }
             What::TaskFailed { code, by, .. } => {
                 (seen.forward, seen.code) = (Forward::Failed, Some(code.clone()));
                 seen.failures += 1;
                 seen.by_hand |= by.is_some();
+            }
+            // What was undone begins anew, and nothing that was said of it counts.
+            What::TaskRetried { by: Some(_), .. } if seen.back == Back::Undone => {
+                *seen = Seen {
+                    forward: Forward::Retrying,
+                    attempt: seen.attempt,
+                    begun: seen.begun,
+                    failures: seen.failures,
+                    by_hand: true,
+                    undo: seen.undo,
+                    anew: seen.anew + 1,
+                    ..Seen::default()
+                };
             }
             What::TaskRetried { by, .. } => {
                 seen.forward = Forward::Retrying;
@@ -175,7 +193,9 @@ impl View {
                 seen.by_hand |= by.is_some();
             }
             What::TaskCancelled { .. } => seen.forward = Forward::Cancelled,
-            What::UndoScheduled { n, .. } => (seen.back, seen.undo) = (Back::Running, *n),
+            What::UndoScheduled { n, .. } => {
+                (seen.back, seen.undo, seen.overtaken) = (Back::Running, *n, false);
+            }
             What::UndoCompleted { by, .. } => {
                 (seen.back, seen.was_back) = (Back::Undone, true);
                 seen.by_hand |= by.is_some();

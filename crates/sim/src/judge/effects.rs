@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use events::{AgentName, How, Run, Subject, TaskId, What, WorkflowId};
 use saga::{Action, Plan};
 
-use super::runs::{Runs, is_end};
+use super::runs::{Runs, begins, is_end, saga_of};
 use crate::book::{Book, Effect};
 use crate::sagas::Deployed;
 
@@ -37,10 +37,7 @@ pub(super) fn judge(
         }
     }
     for (run, events) in runs {
-        let saga = run.0.parts().map(|(saga, _)| saga);
-        let Some(saga) = sagas.iter().find(|one| Some(one.plan.name.as_str()) == saga) else {
-            continue;
-        };
+        let Some(saga) = saga_of(sagas, events) else { continue };
         let tasks = nets.get(run).cloned().unwrap_or_default();
         let whats: Vec<&What> = events.iter().map(|event| &event.what).collect();
         let mut say = |what: String| broken.push(format!("{} run {}: {what}", run.0, run.1.0));
@@ -78,9 +75,7 @@ fn take(
 /// No effect without a command that the run tells of.
 fn phantoms(whats: &[&What], tasks: &BTreeMap<TaskId, Net>, say: &mut impl FnMut(String)) {
     for (task, net) in tasks {
-        let begun = whats
-            .iter()
-            .any(|what| matches!(what, What::TaskScheduled { task: of, .. } if of == task));
+        let begun = whats.iter().any(|what| begins(what, task));
         if !begun {
             say(format!("{task} has effects, and was never begun: {net:?}"));
         }
@@ -105,6 +100,9 @@ fn completions(
         let of_agent = plan.slot(task.as_str()).and_then(|slot| plan.tasks.get(slot));
         let of_agent = of_agent.is_some_and(|task| matches!(task.action, Action::Agent { .. }));
         let net = tasks.get(task).copied().unwrap_or_default();
+        // What its fallback has done counts as done.
+        let covered = TaskId::from(format!("{task}~fallback").as_str());
+        let of_agent = of_agent && !whats.iter().any(|what| begins(what, &covered));
         let happened =
             if wanted == "done" { net.done > 0 } else { net.undone > 0 || net.done == 0 };
         if of_agent && !happened {
@@ -137,8 +135,11 @@ fn ends(whats: &[&What], plan: &Plan, tasks: &BTreeMap<TaskId, Net>, say: &mut i
             say(format!("{task} stands ({net:?}), and the end does not say so: {how:?}"));
         }
     }
-    if how == Some(How::Compensated) && !stands.is_empty() {
-        say(format!("it is compensated, and {stands:?} stand"));
+    let undoable = |id: &&TaskId| plan.tasks.iter().any(|it| it.id == **id && it.undo.is_some());
+    if how == Some(How::Compensated)
+        && let Some(stands) = stands.iter().find(undoable)
+    {
+        say(format!("it is compensated, and {stands} stands"));
     }
 }
 

@@ -3,9 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use events::{Lifecycle, Run, TaskId, What, WorkflowId, header};
-use saga::{Kind, Plan};
+use saga::{Kind, OnBlocked, Plan};
 
-use crate::sagas::Deployed;
+use crate::sagas::{Deployed, of_version};
 use crate::store::Store;
 use crate::user::Asked;
 
@@ -51,6 +51,12 @@ pub(super) fn read(store: &Store, broken: &mut Vec<String>) -> Runs {
     runs
 }
 
+/// The saga of a run, in the version that its first event names.
+pub(super) fn saga_of<'s>(sagas: &'s [Deployed], events: &[Lifecycle]) -> Option<&'s Deployed> {
+    let first = events.first()?;
+    of_version(sagas, first.saga.as_str(), first.version.as_str())
+}
+
 /// Whether a run has ended with it.
 pub(super) fn is_end(what: &What) -> bool {
     matches!(
@@ -69,9 +75,7 @@ pub(super) fn judge(runs: &Runs, sagas: &[Deployed], asked: &Asked, broken: &mut
         }
     }
     for ((workflow, run), events) in runs {
-        let name = workflow.parts().map(|(saga, _)| saga);
-        let saga = sagas.iter().find(|saga| Some(saga.plan.name.as_str()) == name);
-        let Some(saga) = saga else {
+        let Some(saga) = saga_of(sagas, events) else {
             broken.push(format!("{workflow} is of no saga"));
             continue;
         };
@@ -143,6 +147,20 @@ fn undone_at(whats: &[&What], task: &TaskId) -> (Option<usize>, Option<usize>) {
     (begun, over)
 }
 
+/// Whether a task has begun with it.
+pub(super) fn begins(what: &What, task: &TaskId) -> bool {
+    matches!(
+        what,
+        What::TaskScheduled { task: of, .. } | What::TaskStarted { task: of, .. } if of == task
+    )
+}
+
+/// Whether an undo of a task has failed for good.
+fn is_blocked(whats: &[&What], task: &TaskId) -> bool {
+    let fails = |what: &&What| matches!(what, What::UndoFailed { task: of, retry_at: None, .. } if of == task);
+    whats.iter().any(fails)
+}
+
 /// A task is undone after all that depended on it.
 fn undo_order(whats: &[&What], plan: &Plan, say: &mut impl FnMut(String)) {
     for task in &plan.tasks {
@@ -153,15 +171,16 @@ fn undo_order(whats: &[&What], plan: &Plan, say: &mut impl FnMut(String)) {
         }
         for later in task.dependents.iter().filter_map(|slot| plan.tasks.get(*slot)) {
             let (later_begun, later_over) = undone_at(whats, &later.id);
-            let before_its_end = later_over.is_none_or(|over| over > begun);
+            // What is blocked may be passed by.
+            let goes_on = plan.compensation.on_blocked == OnBlocked::GoOn;
+            let passes_by = goes_on && is_blocked(whats, &later.id);
+            let before_its_end = later_over.is_none_or(|over| over > begun) && !passes_by;
             // One that was undone only later, after a late answer, was not known to have run.
             if later_begun.is_some_and(|at| at < begun) && before_its_end {
                 say(format!("undo-order: {} is undone before {} is", task.id, later.id));
             }
         }
-        let began = whats
-            .iter()
-            .any(|what| matches!(what, What::TaskScheduled { task: of, .. } if *of == task.id));
+        let began = whats.iter().any(|what| begins(what, &task.id));
         if !began {
             say(format!("undo-order: {} never began, and is undone", task.id));
         }

@@ -68,6 +68,7 @@ fn limits() -> Limits {
         snapshot_every: std::time::Duration::from_millis(20),
         journal_kept_for: std::time::Duration::ZERO,
         proposal_records_max: 2,
+        awake_max: 1,
         ..Limits::default()
     }
 }

@@ -177,4 +177,7 @@ impl Stored for List {
         let all = all.split(',').filter(|one| !one.is_empty()).map(str::to_owned).collect();
         Ok(Self { all, due: due.parse().ok() })
     }
+    fn may_rest(&self) -> bool {
+        true
+    }
 }

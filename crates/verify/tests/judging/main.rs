@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "in a test, that is an assertion")]
 
 mod course;
+mod late;
 
 use std::collections::BTreeSet;
 

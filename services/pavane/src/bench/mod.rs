@@ -3,6 +3,7 @@
 mod cpu;
 mod disk;
 mod drive;
+mod memory;
 mod participants;
 mod report;
 mod roads;
@@ -14,6 +15,7 @@ use events::AgentName;
 pub(crate) use cpu::spent;
 pub(crate) use disk::sync_times;
 pub(crate) use drive::{Driver, Pace, Road};
+pub(crate) use memory::resident;
 pub(crate) use participants::{Participants, READY, serve, stop_when_orphaned};
 pub(crate) use report::{Measured, Pair, rounded, text};
 pub(crate) use roads::{FloorRoad, SagaRoad};
@@ -42,9 +44,36 @@ pub(crate) fn agent(step: u8) -> AgentName {
     AgentName::from(format!("bench_step_{step}"))
 }
 
+/// The saga of one timer.
+pub(crate) const TIMER: &str = "bench-timer";
+
+/// Its file: over once the timer has fired.
+pub(crate) fn timer_file() -> String {
+    format!("version: \"2.0\"\nname: {TIMER}\ntasks: [{{id: pause, wait: 10ms}}]\n")
+}
+
+/// The saga whose workflows wait.
+pub(crate) const WAITING: &str = "bench-waiting";
+
+/// Its file: what waits for a month is followed by two tasks.
+pub(crate) fn waiting_file() -> String {
+    format!(
+        "version: \"2.0\"\nname: {WAITING}\ntimeout: 90d\ntasks:\n  - {{id: pause, wait: 30d}}\n  \
+         - {{id: first, agent: bench_step_1, kind: readonly, depends_on: [pause], inputs: {{}}}}\n  \
+         - {{id: second, agent: bench_step_2, kind: readonly, depends_on: [first], inputs: {{}}}}\n"
+    )
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_sagas_that_wait_are_sound() {
+        for file in [waiting_file(), timer_file()] {
+            assert_eq!(saga::check(&file).diagnostics, []);
+        }
+    }
 
     #[test]
     fn the_saga_that_is_measured_is_sound() {

@@ -39,12 +39,12 @@ impl Measured {
         u32::try_from(self.latencies.len()).map_or(f64::MAX, f64::from)
     }
 
-    fn per_second(&self) -> f64 {
+    pub(crate) fn per_second(&self) -> f64 {
         self.count() / self.took.as_secs_f64().max(f64::MIN_POSITIVE)
     }
 
     /// Milliseconds of processor time for each.
-    fn cpu_ms(&self) -> Option<f64> {
+    pub(crate) fn cpu_ms(&self) -> Option<f64> {
         self.cpu.map(|cpu| cpu.as_secs_f64() * 1_000.0 / self.count().max(1.0))
     }
 

@@ -12,22 +12,30 @@ use crate::crew::Crew;
 use crate::failure::Failure;
 use crate::settings::lost;
 
-/// From a start sent to the inbox to the workflow's end read from `events`.
+/// From a start sent to the inbox to an event of the workflow read from `events`.
 pub(crate) struct SagaRoad<B: Broker> {
     saga: String,
     /// What the keys of this run begin with.
     prefix: String,
+    /// The event that ends the road.
+    last: &'static str,
     outlet: B::Outlet,
     events: B::Follow,
     sent: u64,
 }
 
 impl<B: Broker> SagaRoad<B> {
-    pub(crate) fn new(broker: &B, saga: String, prefix: String) -> Result<Self, Failure> {
+    pub(crate) fn new(
+        broker: &B,
+        saga: String,
+        prefix: String,
+        last: &'static str,
+    ) -> Result<Self, Failure> {
         let failed = |error: LogError| lost("the events can not be read", &error);
         Ok(Self {
             saga,
             prefix,
+            last,
             outlet: broker.outlet().map_err(failed)?,
             events: broker.follow(vec![(broker.topics().events(), Start::End)]).map_err(failed)?,
             sent: 0,
@@ -73,7 +81,7 @@ impl<B: Broker> Road for SagaRoad<B> {
         let mut ended = Vec::new();
         for record in records {
             let is_end = match record.header_text(header::TYPE) {
-                Some("pavane.WorkflowCompleted") => true,
+                Some(event) if event == self.last => true,
                 Some("pavane.WorkflowFailed" | "pavane.WorkflowCancelled") => false,
                 Some(_) | None => continue,
             };

@@ -30,6 +30,17 @@ pub(crate) enum Bench {
     /// Run many workflows of a chain of tasks, and measure from start sent to completion read
     #[command(after_help = FLOORS)]
     Saga(BenchSaga),
+    /// Start many workflows that wait for a month; measure what each takes in memory, and how long a coordinator
+    /// that starts anew needs until it has all of them
+    #[command(after_help = "Example:\n  pavane bench waiting --count 1000000")]
+    Waiting(BenchWaiting),
+    /// Fire timers, each with a workflow of its own, first alone and then beside many that are not due; measure
+    /// what each costs
+    #[command(after_help = "Example:\n  pavane bench timers --count 20000 --waiting 1000000")]
+    Timers(BenchTimers),
+    /// The coordinator of `bench waiting` that starts anew, in a process of its own
+    #[command(hide = true)]
+    Restored(BenchRestored),
     /// The participants of `bench saga`, in a process of their own
     #[command(hide = true)]
     Participants(BenchParticipants),
@@ -58,6 +69,42 @@ pub(crate) struct BenchSaga {
     pub(crate) kafka: Option<String>,
     /// Folder of the embedded log [default: a fresh one, removed afterwards]
     #[arg(long, value_name = "DIR", conflicts_with = "kafka")]
+    pub(crate) data: Option<PathBuf>,
+}
+
+/// `bench waiting`
+#[derive(Clone, Debug, Args)]
+pub(crate) struct BenchWaiting {
+    /// Workflows that wait
+    #[arg(long, default_value_t = 100_000, value_parser = clap::value_parser!(u32).range(1..=100_000_000))]
+    pub(crate) count: u32,
+    /// Brokers of a Kafka, or PAVANE_KAFKA
+    #[arg(long, value_name = "HOST:PORT,...")]
+    pub(crate) kafka: Option<String>,
+    /// Folder of the embedded log [default: a fresh one, removed afterwards]
+    #[arg(long, value_name = "DIR", conflicts_with = "kafka")]
+    pub(crate) data: Option<PathBuf>,
+}
+
+/// `bench timers`
+#[derive(Clone, Debug, Args)]
+pub(crate) struct BenchTimers {
+    /// Timers that are fired, each time
+    #[arg(long, default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(1..=10_000_000))]
+    pub(crate) count: u32,
+    /// Timers that are not due
+    #[arg(long, default_value_t = 100_000, value_parser = clap::value_parser!(u32).range(1..=100_000_000))]
+    pub(crate) waiting: u32,
+}
+
+/// `bench restored`
+#[derive(Debug, Args)]
+pub(crate) struct BenchRestored {
+    /// Brokers of a Kafka
+    #[arg(long)]
+    pub(crate) kafka: Option<String>,
+    /// Folder of the embedded log
+    #[arg(long)]
     pub(crate) data: Option<PathBuf>,
 }
 

@@ -107,7 +107,8 @@ fn measure<B: Broker>(
     await_view(&api, wish)?;
     let saga = saga_name(given.steps);
     let prefix = format!("{saga}:{}-", SystemClock.now().as_millis());
-    let mut road = SagaRoad::new(&**broker, saga.clone(), prefix.clone())?;
+    let mut road =
+        SagaRoad::new(&**broker, saga.clone(), prefix.clone(), "pavane.WorkflowCompleted")?;
     let processes = ground.processes.clone();
     let cpu = move || bench::spent(&processes);
     let mut goes_on = || !wish.requested() && alive() && !system.crew.has_lost_one();
