@@ -145,7 +145,7 @@ pub struct Run(#[n(0)] pub i64);
 
 impl Run {
     /// Gives its text to `put`.
-    pub(crate) fn put(self, put: &mut impl FnMut(&str)) {
+    pub fn put(self, put: &mut impl FnMut(&str)) {
         if self.0 < 0 {
             put("-");
         }

@@ -52,6 +52,19 @@ impl Json {
         &*self.0 == "null"
     }
 
+    /// Takes text that was put together of the texts of other values.
+    #[must_use]
+    pub fn copied(text: &str) -> Self {
+        debug_assert!(Self::is_json(text), "not JSON: {text}");
+        Self(text.into())
+    }
+
+    /// The text of a member of a member, as the names say. `None`: it is not there, or must be read to be found.
+    #[must_use]
+    pub fn at(&self, names: &[String]) -> Option<&str> {
+        names.iter().try_fold(self.as_str(), |text, name| member(text, name))
+    }
+
     /// Whether `text` is what [`Json::parse`] takes; told without building the value.
     pub(crate) fn is_json(text: &str) -> bool {
         serde_json::from_str::<Sound>(text).is_ok()
@@ -60,6 +73,54 @@ impl Json {
     /// Takes text that is known to be one compact JSON value, as the codecs of this crate wrote it.
     pub(crate) fn from_trusted(text: &str) -> Self {
         Self(text.into())
+    }
+}
+
+/// The text of a map's member, in compact JSON.
+fn member<'a>(map: &'a str, name: &str) -> Option<&'a str> {
+    // What JSON escapes is not looked for.
+    if name.bytes().any(|byte| byte < b' ' || matches!(byte, b'"' | b'\\')) {
+        return None;
+    }
+    let mut rest = map.strip_prefix('{')?;
+    loop {
+        let key = rest.get(..text_end(rest)?)?;
+        let value = rest.get(key.len()..)?.strip_prefix(':')?;
+        let end = value_end(value)?;
+        if key.get(1..key.len() - 1) == Some(name) {
+            return value.get(..end);
+        }
+        rest = value.get(end..)?.strip_prefix(',')?;
+    }
+}
+
+/// The length of the text, quotes included, that `json` begins with.
+fn text_end(json: &str) -> Option<usize> {
+    let mut bytes = json.bytes().enumerate();
+    bytes.next().filter(|(_, byte)| *byte == b'"')?;
+    while let Some((at, byte)) = bytes.next() {
+        match byte {
+            b'"' => return Some(at + 1),
+            b'\\' => drop(bytes.next()),
+            _ => {}
+        }
+    }
+    None
+}
+
+/// The length of the value that `json` begins with, and that a comma or the end of its map stands behind.
+fn value_end(json: &str) -> Option<usize> {
+    let (mut depth, mut at) = (0_usize, 0);
+    loop {
+        match json.as_bytes().get(at)? {
+            b'"' => at += text_end(json.get(at..)?)? - 1,
+            b'{' | b'[' => depth += 1,
+            b',' | b'}' if depth == 0 => return Some(at).filter(|at| *at > 0),
+            b'}' | b']' => depth = depth.checked_sub(1)?,
+            b' ' | b'\t' | b'\r' | b'\n' => return None,
+            _ => {}
+        }
+        at += 1;
     }
 }
 
@@ -209,6 +270,31 @@ mod tests {
             let read = serde_json::from_str::<Value>(text);
             assert_eq!(Json::is_json(text), read.is_ok(), "{text}");
         }
+    }
+
+    #[test]
+    fn a_member_is_found_in_the_text() {
+        let json = Json::parse(
+            r#"{"a":{"b":[1,{"c":"}\\","d":"\""}],"bb":-1.5e9},"é":null,"q\"":1,"z":"a,\"}"}"#
+                .as_bytes(),
+        )
+        .unwrap();
+        let at = |names: &[&str]| {
+            let names: Vec<String> = names.iter().copied().map(String::from).collect();
+            json.at(&names)
+        };
+        assert_eq!(at(&[]), Some(json.as_str()));
+        let paths: [&[&str]; 5] = [&["a"], &["a", "b"], &["a", "bb"], &["é"], &["z"]];
+        for path in paths {
+            let value = path.iter().fold(json.value(), |value, name| value[*name].clone());
+            assert_eq!(at(path), Some(value.to_string().as_str()), "{path:?}");
+        }
+        let paths: [&[&str]; 5] = [&["b"], &["a", "c"], &["z", "a"], &["q\""], &["q\\\""]];
+        for path in paths {
+            assert_eq!(at(path), None, "{path:?}");
+        }
+        assert_eq!(Json::from_trusted(r#"{ "a": 1 }"#).at(&["a".into()]), None);
+        assert_eq!(Json::from_trusted(r#"{"a": 1}"#).at(&["a".into()]), None);
     }
 
     #[test]

@@ -26,7 +26,7 @@ pub use placement::partition_of;
 pub use planted::{plant, planted};
 pub use record::{
     Destination, EventId, Header, HeaderName, Offset, Outgoing, Partition, Payload, Place, Record,
-    Texts,
+    Texts, put_number,
 };
 pub use schemas::{Schema, frame, schemas, unframe};
 pub use subject::{CommandKind, Subject, SubjectError};

@@ -213,7 +213,7 @@ pub struct EventId {
 }
 
 /// Gives a number's text to `put`.
-pub(crate) fn put_number<T>(mut number: u64, put: impl FnOnce(&str) -> T) -> T {
+pub fn put_number<T>(mut number: u64, put: impl FnOnce(&str) -> T) -> T {
     let mut digits = [b'0'; 20];
     let mut from = digits.len();
     for digit in digits.iter_mut().rev() {

@@ -26,6 +26,7 @@ mod snapshots;
 mod store;
 mod tail;
 mod topics;
+mod unsynced;
 mod version_file;
 mod view;
 mod writer;

@@ -34,6 +34,8 @@ pub(crate) const BATCH_REQUESTS_MAX: usize = 10_000;
 /// How long what a group has done may wait for a batch that is written anyway. What a crash takes of
 /// it is read once more.
 pub(crate) const COMMITS_WAIT: Duration = Duration::from_millis(20);
+/// How long what was sent may wait for the sync of an append, and its acknowledgement with it.
+pub(crate) const SYNC_WAIT: Duration = Duration::from_millis(1);
 /// What has become of tickets and nobody has asked for yet.
 pub(crate) const UNSETTLED_MAX: usize = 1_000_000;
 

@@ -19,6 +19,7 @@ use crate::request::{Queue, Reply, Request};
 use crate::store::Store;
 use crate::tail::{Tail, TopicTail};
 use crate::topics::{self, Described};
+use crate::unsynced::Unsynced;
 use crate::view::{Published, View, lock};
 use crate::writer::{self, Writer};
 use crate::{Options, codec, journal_file, retention, version_file};
@@ -45,11 +46,21 @@ pub(crate) struct Shared {
 }
 
 impl Shared {
-    /// Hands a request over; somebody will answer it.
+    /// Hands a request over; somebody will answer it. Where the writer is free it is used at once: what is handed
+    /// over waits for no sync, and a change of thread takes longer than writing it.
     pub(crate) fn hand(&self, request: Request) -> Result<(), LogError> {
         self.queue.push(request)?;
-        self.queue.call();
+        self.turn();
         Ok(())
+    }
+
+    /// Writes what waits, if nobody else is about to.
+    fn turn(&self) {
+        match self.writer.try_lock() {
+            Ok(mut writer) => writer.turn(),
+            Err(TryWriter::WouldBlock) => self.queue.call(),
+            Err(TryWriter::Poisoned(_)) => writer::panicked(&self.queue, &self.view),
+        }
     }
 
     /// Hands a request over and waits for the answer. Where the writer is free it is used at once: that
@@ -57,11 +68,7 @@ impl Shared {
     pub(crate) fn ask<T>(&self, request: impl FnOnce(Reply<T>) -> Request) -> Result<T, LogError> {
         let (reply, answer) = sync_channel(1);
         self.queue.push(request(reply))?;
-        match self.writer.try_lock() {
-            Ok(mut writer) => writer.turn(),
-            Err(TryWriter::WouldBlock) => self.queue.call(),
-            Err(TryWriter::Poisoned(_)) => writer::panicked(&self.queue, &self.view),
-        }
+        self.turn();
         let gone = |_| LogError::Lost("the embedded log's writer has panicked".to_owned());
         answer.recv().map_err(gone)?
     }
@@ -253,6 +260,8 @@ fn load(store: Arc<Store>, options: Options) -> Result<Writer, String> {
         commits: BTreeMap::new(),
         commits_since: None,
         sweep_at: Instant::now(),
+        unsynced: Unsynced::none(),
+        thread_due: Instant::now(),
     })
 }
 

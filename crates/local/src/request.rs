@@ -103,6 +103,20 @@ impl Request {
 }
 
 impl Request {
+    /// Whether somebody waits for it to be on the disk.
+    pub(crate) fn is_awaited(&self) -> bool {
+        match self {
+            Self::Send { .. } | Self::Commit { .. } => false,
+            Self::Append { .. }
+            | Self::Put { .. }
+            | Self::Fence { .. }
+            | Self::Snapshot { .. }
+            | Self::Flush { .. }
+            | Self::Trim { .. }
+            | Self::Create { .. } => true,
+        }
+    }
+
     /// Says that it was never tried.
     fn refuse(self, why: &str) {
         let lost = || LogError::Lost(why.to_owned());

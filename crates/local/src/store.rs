@@ -87,8 +87,12 @@ impl Store {
         batch.durability(Some(PersistMode::Buffer)).commit().map_err(|error| self.say(&error))
     }
 
-    /// Has all that was written on the disk. Called before the next batch is written, so that only the last
-    /// batch of a file can be torn.
+    /// Whether acknowledged means on the disk.
+    pub(crate) fn syncs(&self) -> bool {
+        self.durability == Durability::Disk
+    }
+
+    /// Has all that was written on the disk.
     ///
     /// # Errors
     /// The reason. The library takes no batch after it.

@@ -1,6 +1,7 @@
 //! Writing: takes all that has come in, writes it as one batch, lets it be seen, has it on the disk, and only
 //! then answers. A record may be seen before it is on the disk: whoever acts on it for good appends to the
-//! journal first, which syncs all that was written before; what is lost with the machine is sent again.
+//! journal first, which syncs all that was written before; what is lost with the machine is sent again. So what
+//! is only sent waits for such a sync, for a moment.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex};
@@ -13,12 +14,13 @@ use stream::{Created, LogError, Purpose, SendError, Settled, Ticket};
 
 use crate::answer::{Answer, answer};
 use crate::codec::{self, TopicId};
-use crate::limits::{COMMITS_WAIT, SWEEP_EVERY, TOPICS_MAX};
+use crate::limits::{COMMITS_WAIT, SWEEP_EVERY, SYNC_WAIT, TOPICS_MAX};
 use crate::outlet::Tray;
 use crate::request::{Queue, Reply, Request, Sending};
 use crate::store::Store;
 use crate::tail::{Tail, TopicTail};
 use crate::topics::{self, Described};
+use crate::unsynced::Unsynced;
 use crate::view::{Published, View};
 use crate::{Options, retention};
 
@@ -35,6 +37,9 @@ pub(crate) struct Writer {
     pub(crate) commits: BTreeMap<Vec<u8>, Offset>,
     pub(crate) commits_since: Option<Instant>,
     pub(crate) sweep_at: Instant,
+    pub(crate) unsynced: Unsynced,
+    /// When the writer's thread looks by itself.
+    pub(crate) thread_due: Instant,
 }
 
 /// A batch in the making.
@@ -44,6 +49,8 @@ pub(crate) struct Group {
     made: Vec<(Topic, u32)>,
     /// Whether what groups have done must be in it.
     flush: bool,
+    /// Whether it must be on the disk at once.
+    sync: bool,
     answers: Vec<Answer>,
 }
 
@@ -53,11 +60,22 @@ pub(crate) fn run(writer: &Mutex<Writer>, queue: &Queue, view: &View) {
     let mut due = Instant::now();
     while queue.wait(due) {
         let Ok(mut writer) = writer.lock() else { return panicked(queue, view) };
+        // It is awake.
+        writer.thread_due = due.min(Instant::now());
         writer.turn();
         if writer.sweep_at <= Instant::now() {
             writer.sweep();
         }
         due = writer.due();
+        writer.thread_due = due;
+    }
+    match writer.lock() {
+        // What waits for a sync is not left behind.
+        Ok(mut writer) => {
+            let group = writer.group();
+            writer.finish(group).ok();
+        }
+        Err(_) => panicked(queue, view),
     }
 }
 
@@ -73,10 +91,17 @@ impl Writer {
     /// Writes what waits, as one batch.
     pub(crate) fn turn(&mut self) {
         let mut group = self.group();
+        group.sync = false;
         for request in self.queue.take() {
+            group.sync |= request.is_awaited();
             self.stage(request, &mut group);
         }
         self.finish(group).ok();
+        let due = self.due();
+        if due < self.thread_due {
+            self.thread_due = due;
+            self.queue.call();
+        }
         self.queue.call_for_rest();
     }
 
@@ -92,7 +117,8 @@ impl Writer {
     /// When the writer's thread looks, even if it is not called.
     fn due(&self) -> Instant {
         let commits = self.commits_since.map(|since| since + COMMITS_WAIT);
-        commits.map_or(self.sweep_at, |commits| commits.min(self.sweep_at))
+        let sync = self.unsynced.since.map(|since| since + SYNC_WAIT);
+        [commits, sync].into_iter().flatten().fold(self.sweep_at, Instant::min)
     }
 
     pub(crate) fn group(&self) -> Group {
@@ -101,13 +127,15 @@ impl Writer {
             touched: BTreeSet::new(),
             made: Vec::new(),
             flush: false,
+            sync: true,
             answers: Vec::new(),
         }
     }
 
-    /// Writes, lets it be seen, and answers once it is on the disk, before the next batch is begun.
+    /// Writes and lets it be seen. Answers once it is on the disk: at once where somebody waits for that, else with
+    /// the next batch of which it is true, or soon.
     pub(crate) fn finish(&mut self, group: Group) -> Result<(), String> {
-        let Group { mut batch, touched, made, answers, flush } = group;
+        let Group { mut batch, touched, made, answers, flush, sync } = group;
         let begun = Instant::now();
         let due = self.commits_since.is_some_and(|since| since + COMMITS_WAIT <= begun);
         if flush || due || !batch.is_empty() {
@@ -116,8 +144,10 @@ impl Writer {
                 batch.insert(&self.store.meta, key, offset.to_be_bytes());
             }
         }
-        let is_written = !batch.is_empty();
-        let written = if is_written { self.store.write(batch) } else { Ok(()) };
+        let written = match batch.is_empty() {
+            true => Ok(()),
+            false => self.unsynced.write(&self.store, batch),
+        };
         if written.is_ok() {
             let kept = touched.into_iter().map(|(topic, partition)| {
                 let tail = self.tail(topic, partition).copied().unwrap_or_default();
@@ -125,10 +155,12 @@ impl Writer {
             });
             self.view.publish(Published { made, kept: kept.collect() });
         }
-        let committed = match is_written {
-            true => written.and_then(|()| self.store.sync()),
-            false => Ok(()),
-        };
+        self.unsynced.answers.extend(answers);
+        let may_wait = written.is_ok() && !sync && self.store.syncs();
+        if may_wait && self.unsynced.since.is_some_and(|since| begun < since + SYNC_WAIT) {
+            return Ok(());
+        }
+        let committed = written.and_then(|()| self.unsynced.sync(&self.store));
         metrics::histogram!("pavane_local_commit_duration_seconds").record(begun.elapsed());
         if let Err(why) = &committed {
             tracing::error!(why, "the embedded log has stopped");
@@ -136,6 +168,7 @@ impl Writer {
             self.queue.fail(why);
             self.view.stop(why);
         }
+        let answers = std::mem::take(&mut self.unsynced.answers);
         answers.into_iter().for_each(|answer| answer.give(&committed));
         committed
     }

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use events::planted;
+
 /// The largest value of an inbox record that is taken, bytes. Below Kafka's default of 1 MiB for a
 /// message, with room for headers and for what a journal record puts around it.
 pub const INBOX_BYTES_MAX: usize = 900 * 1024;
@@ -37,6 +39,10 @@ pub const EVENT_HEADERS_BYTES_MAX: usize = 64 * 1024;
 pub(crate) const TEXT_BYTES_MAX: usize = 8 * 1024;
 /// How long an ended workflow is remembered: the dedup window.
 pub const REMEMBERED: Duration = Duration::from_hours(30 * 24);
+/// The same, but for a mistake that may be planted.
+pub(crate) fn remembered() -> Duration {
+    if planted("forgotten-at-once") { Duration::ZERO } else { REMEMBERED }
+}
 /// How long after its end a late success is still undone.
 pub const LATE_UNDO: Duration = Duration::from_hours(7 * 24);
 /// How long an agent is asked whether a task was done, where the task has no deadline.

@@ -6,7 +6,7 @@ mod records;
 use bytes::Bytes;
 use events::{
     By, Class, CommandKind, Destination, Header, Lifecycle, Outgoing, Payload, Run, Subject,
-    TaskId, Texts, What, WorkflowId, header,
+    TaskId, Texts, What, WorkflowId, header, put_number,
 };
 
 use crate::event::{About, Body, Doubt, Event, Rest, WorkflowEvent};
@@ -16,6 +16,8 @@ use records::{cloud_event, commands, replies, told, unmatched};
 
 /// `ce_source` of everything that a workflow says.
 const SOURCE: &str = "pavane/coordinator";
+/// Room for a key's numbers.
+const NUMBERS_BYTES: usize = 24;
 /// Room for the texts of an event's records, most of the time.
 const TEXTS_BYTES: usize = 1024;
 
@@ -50,7 +52,15 @@ pub(crate) fn idempotency_key(
     task: &TaskId,
     incarnation: u32,
 ) -> String {
-    format!("{workflow}/{task}/{run}.{incarnation}")
+    let mut key =
+        String::with_capacity(workflow.as_str().len() + task.as_str().len() + NUMBERS_BYTES);
+    for piece in [workflow.as_str(), "/", task.as_str(), "/"] {
+        key.push_str(piece);
+    }
+    run.put(&mut |piece| key.push_str(piece));
+    key.push('.');
+    put_number(u64::from(incarnation), |piece| key.push_str(piece));
+    key
 }
 
 impl Event {

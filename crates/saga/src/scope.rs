@@ -39,6 +39,22 @@ impl Scope for WorkflowScope<'_, '_> {
             _ => None,
         }
     }
+
+    /// Of the workflow's inputs, and of the outputs of its tasks, outside of every `for_each`.
+    fn text(&self, path: &[String]) -> Option<&str> {
+        if self.at.is_some_and(|at| !self.draft.elements(at).is_empty()) {
+            return None;
+        }
+        match path {
+            [root, fields @ ..] if root == "inputs" => self.draft.head.inputs.at(fields),
+            [root, task, output, fields @ ..] if root == "tasks" && output == "output" => {
+                let slot = self.draft.index.named(self.draft.plan, task).next()?;
+                let is_there = slot < self.draft.plan.fixed;
+                self.draft.output_text(slot).filter(|_| is_there)?.at(fields)
+            }
+            _ => None,
+        }
+    }
 }
 
 impl<'a, 'd> WorkflowScope<'a, 'd> {

@@ -105,7 +105,12 @@ impl PartialEq for Definition {
 /// The key of one version of a saga.
 #[must_use]
 pub fn definition_key(saga: &SagaName, version: &Version) -> Arc<str> {
-    [":saga/", saga.as_str(), "/", version.as_str()].concat().into()
+    definition_text(saga, version).into()
+}
+
+/// The same, to look it up.
+pub(crate) fn definition_text(saga: &SagaName, version: &Version) -> String {
+    [":saga/", saga.as_str(), "/", version.as_str()].concat()
 }
 
 /// The key under which stands which version of a saga is the newest.

@@ -7,7 +7,7 @@ use events::{By, Json, Problem, Run, SagaName, Timestamp, Version, WorkflowId};
 use minicbor::{Decode, Encode};
 
 use crate::evolve::Fold;
-use crate::limits::{LATE_UNDO, REMEMBERED};
+use crate::limits::{LATE_UNDO, remembered};
 use crate::phase::{Task, TaskRef};
 
 pub use early::Early;
@@ -258,7 +258,7 @@ impl Head {
             | Stage::Closing { .. } => None,
             Stage::Ended { at, late, shrunk, .. } => match (blocked, *shrunk || late.is_empty()) {
                 (true, _) => None,
-                (false, true) => Some(at.after(REMEMBERED)),
+                (false, true) => Some(at.after(remembered())),
                 (false, false) => Some(at.after(LATE_UNDO)),
             },
         }

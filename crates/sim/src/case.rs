@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use bytes::Bytes;
 use coordinator::Coordinator;
 use events::{AgentName, plant};
 use saga::State;
@@ -19,7 +20,7 @@ use crate::fold::Fold;
 use crate::judge;
 use crate::sagas::{self, Deployed};
 use crate::seams::Seams;
-use crate::store::Store;
+use crate::store::{Held, Store};
 use crate::user::{self, Asked};
 use crate::weather::{self, Fault, STORM};
 use crate::world::{Micros, Role, SECOND, World};
@@ -60,6 +61,19 @@ pub struct Outcome {
     pub story: Vec<String>,
     /// How much happened.
     pub counts: Counts,
+    /// Each lane's journal and a snapshot of it, where the story was asked for.
+    pub lanes: Vec<Kept>,
+}
+
+/// What is kept of a lane.
+#[derive(Clone, Debug)]
+pub struct Kept {
+    /// The journal, by offset.
+    pub journal: Vec<(i64, Bytes)>,
+    /// The marker of the last snapshot but one, which has a tail of the journal behind it.
+    pub marker: Option<Bytes>,
+    /// That snapshot's states.
+    pub states: Vec<(String, Bytes)>,
 }
 
 /// How much happened.
@@ -285,8 +299,25 @@ impl Stage {
             virtual_ms: inner.now / 1_000,
         };
         let hash = inner.trace.hash();
-        Outcome { hash, broken, faults, story: inner.trace.take(), counts }
+        let story = inner.trace.take();
+        let lanes = if story.is_empty() { Vec::new() } else { kept(&inner.store) };
+        Outcome { hash, broken, faults, story, counts, lanes }
     }
+}
+
+fn kept(store: &Store) -> Vec<Kept> {
+    let lane = |(number, held): (u32, &Held)| {
+        let records = &store.part(Store::JOURNAL, number).records;
+        let bytes = |record: &events::Record| record.value.clone().unwrap_or_default();
+        let snapshot = held.older.clone().unwrap_or_default();
+        let states = snapshot.states.iter().map(|(key, bytes)| (key.to_string(), bytes.clone()));
+        Kept {
+            journal: records.iter().map(|record| (record.place.offset, bytes(record))).collect(),
+            marker: snapshot.marker.clone(),
+            states: states.collect(),
+        }
+    };
+    (0..).zip(&store.snapshots).map(lane).collect()
 }
 
 fn coordinator(broker: SimBroker, seams: Seams, limits: Limits) -> Box<dyn FnOnce() + Send> {

@@ -1,6 +1,6 @@
 //! The whole journal of a lane, folded from its first record: what any reader must come to.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use bytes::Bytes;
@@ -8,7 +8,7 @@ use coordinator::{Coordinator, Decided, Remembered};
 use events::{Offset, Record, plant};
 use stream::{Context, Decide, Key, Ruling, Service, Stored, Written};
 
-use crate::store::Store;
+use crate::store::{Held, Store};
 use crate::world::Inner;
 
 /// A fold up to a place.
@@ -78,7 +78,56 @@ impl Fold {
     }
 }
 
+/// A lane as whoever takes it over would restore it, kept up with the journal beside the fold of the whole.
+pub(crate) struct Standby {
+    whole: Fold,
+    restored: Fold,
+    /// Records of which both have said what they say.
+    seen: usize,
+}
+
+impl Standby {
+    pub(crate) fn new(lanes: u32) -> Self {
+        Self { whole: Fold::new(lanes), restored: Fold::new(lanes), seen: 0 }
+    }
+
+    /// A snapshot has landed: what it holds is taken in place of what was folded.
+    fn restore(&mut self, held: &Held, context: Context) -> Result<(), String> {
+        let decode = |(key, bytes): (&Key, &Bytes)| Ok((key.clone(), Remembered::decode(bytes)?));
+        self.restored.states = held.states.iter().map(decode).collect::<Result<_, String>>()?;
+        self.restored.encoded.clear();
+        self.restored.valid.clear();
+        self.restored.context = context;
+        Ok(())
+    }
+
+    /// Folds both on, and says of which state they do not say the same.
+    fn go_on(&mut self, records: &[Record], end: Offset) -> Result<Vec<Key>, String> {
+        self.whole.fold_to(records, end)?;
+        self.restored.fold_to(records, end)?;
+        let touched: BTreeSet<Key> = self.whole.valid[self.seen..]
+            .iter()
+            .flat_map(|(_, _, events)| events.iter().map(stream::Journaled::key))
+            .collect();
+        self.seen = self.whole.valid.len();
+        let text = |fold: &Fold, key: &Key| fold.states.get(key).map(Stored::encode);
+        let differs = |key: &Key| text(&self.whole, key) != text(&self.restored, key);
+        Ok(touched.into_iter().filter(differs).collect())
+    }
+}
+
 impl Inner {
+    /// A record stands in the journal: snapshot and journal are the whole fold, still.
+    pub(crate) fn appended(&mut self, lane: u32) {
+        let part = self.store.part(Store::JOURNAL, lane);
+        match self.standbys[lane as usize].go_on(&part.records, part.next) {
+            Ok(differs) => self.broken.extend(differs.first().map(|key| {
+                format!("fold-only: lane {lane}: `{key}` is another once it was restored")
+            })),
+            Err(error) => self.broken.push(format!("lane {lane}: {error}")),
+        }
+    }
+
     /// A snapshot has landed: with the journal behind it, it must be the whole fold.
     pub(crate) fn snapshot_landed(&mut self, lane: u32) {
         let held = &self.store.snapshots[lane as usize];
@@ -112,6 +161,9 @@ impl Inner {
             .chain(held.states.keys())
             .filter(|key| whole.get(*key) != held.states.get(*key))
             .collect();
+        if let Err(error) = self.standbys[lane as usize].restore(held, context.clone()) {
+            self.broken.push(format!("fold-only: lane {lane}: it can not be restored: {error}"));
+        }
         if let Some(key) = differs.first() {
             self.broken.push(format!(
                 "fold-only: lane {lane}: at {} the snapshot of `{key}` is not the fold",

@@ -87,6 +87,12 @@ impl Inner {
                 }
             }
         }
+        let now = self.now;
+        let members = &self.groups.all[number].members;
+        self.trace.note(|| {
+            let held = members.iter().map(|(id, member)| format!("{id} holds {:?}", member.held));
+            format!("{now:>12} group {number}: {}", held.collect::<Vec<_>>().join(", "))
+        });
         self.ring(Bell::Group(number));
     }
 

@@ -66,6 +66,7 @@ impl Inner {
                 let mut offsets = Vec::with_capacity(entries.len());
                 for entry in entries {
                     let at = self.append(lane, entry);
+                    self.appended(lane);
                     offsets.push(tells_offsets.then_some(at));
                 }
                 self.ring(Bell::Topic(Store::JOURNAL));

@@ -36,7 +36,7 @@ mod weather;
 mod world;
 
 pub use broker::{SimBroker, SimFollow};
-pub use case::{Case, Counts, Outcome, run};
+pub use case::{Case, Counts, Kept, Outcome, run};
 pub use groups::SimFeed;
 pub use lane::{SimLog, SimSnapshots};
 pub use mistakes::{MISTAKES, Mistake};

@@ -1,5 +1,7 @@
 //! Everybody else: deploys the sagas, publishes events and starts, some of them twice, some of them nonsense.
 
+use std::collections::BTreeMap;
+
 use bytes::Bytes;
 use events::{
     Deployment, Destination, Header, Outgoing, Payload, Place, StartsAt, Topic, WorkflowId,
@@ -159,8 +161,9 @@ pub(crate) fn run(
     {
         broker.create(&topic, stream::Purpose::User)?;
     }
+    let mut listened = BTreeMap::new();
     for saga in sagas.iter().filter(|saga| saga.revision == 1) {
-        deploy(&broker, saga)?;
+        deploy(&broker, saga, &mut listened)?;
     }
     let (answering, of_these) = (world.clone(), sagas.to_vec());
     let services = move || {
@@ -175,7 +178,7 @@ pub(crate) fn run(
         match errand.what {
             What::Send(record) => _ = put(&broker, &record),
             What::Nonsense(record) => nonsense.push(put(&broker, &record)),
-            What::Deploy(place) => deploy(&broker, &sagas[place])?,
+            What::Deploy(place) => deploy(&broker, &sagas[place], &mut listened)?,
         }
     }
     Ok(nonsense)
@@ -193,13 +196,20 @@ fn put(broker: &SimBroker, record: &Outgoing) -> Place {
 }
 
 /// As the gateway does it: to every lane, then to the definitions.
-fn deploy(broker: &SimBroker, saga: &Deployed) -> Result<(), LogError> {
+/// `listened`: from where on a saga has heard a topic, whose newer versions go on from there.
+fn deploy(
+    broker: &SimBroker,
+    saga: &Deployed,
+    listened: &mut BTreeMap<(String, Topic, u32), i64>,
+) -> Result<(), LogError> {
     let plan = &saga.plan;
     let mut starts_at = Vec::new();
     for topic in plan.reads_from() {
         broker.create(&topic, stream::Purpose::User)?;
         for (partition, range) in (0..).zip(broker.kept(&topic)?.unwrap_or_default()) {
-            let (topic, offset) = (topic.to_string(), range.end);
+            let place = (plan.name.to_string(), topic.clone(), partition);
+            let offset = *listened.entry(place).or_insert(range.end);
+            let topic = topic.to_string();
             starts_at.push(StartsAt { topic, partition, offset });
         }
     }

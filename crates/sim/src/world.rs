@@ -9,7 +9,7 @@ use events::Timestamp;
 use stream::SendError;
 
 use crate::dice::Dice;
-use crate::fold::Fold;
+use crate::fold::{Fold, Standby};
 use crate::groups::Groups;
 use crate::landing::{Acks, Landing};
 use crate::store::Store;
@@ -123,6 +123,7 @@ pub(crate) struct Inner {
     pub(crate) trace: Trace,
     /// Of each lane, up to its newest snapshot.
     pub(crate) folds: Vec<Fold>,
+    pub(crate) standbys: Vec<Standby>,
     /// Promises that were seen to be broken while it happened.
     pub(crate) broken: Vec<String>,
     ids: u64,
@@ -154,6 +155,7 @@ impl World {
             weather: Weather::fair(),
             trace: Trace::default(),
             folds: (0..lanes).map(|_| Fold::new(lanes)).collect(),
+            standbys: (0..lanes).map(|_| Standby::new(lanes)).collect(),
             broken: Vec::new(),
             ids: 0,
         })))

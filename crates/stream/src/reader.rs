@@ -117,7 +117,8 @@ impl Context {
             return Err(ReadError::Format { at, format: announce.format });
         }
         self.pass(at)?;
-        if announce.epoch <= self.epoch && !planted("old-announcement-counts") {
+        let is_tied = announce.epoch == self.epoch && planted("tie-goes-to-the-last");
+        if announce.epoch <= self.epoch && !is_tied && !planted("old-announcement-counts") {
             return Ok(Ruling::Void("announcement of an old epoch"));
         }
         self.epoch = announce.epoch;

@@ -247,7 +247,7 @@ impl Rules<'_> {
             let message = format!("attempt {n} of `{name}` comes {early} ms early");
             self.blame(bench, run, I::NotEarly, message);
         }
-        if n == 1 && run.paused {
+        if n == 1 && run.paused && !status.by_hand {
             let message = format!("`{name}` begins while the run is paused");
             self.blame(bench, run, I::Paused, message);
         }

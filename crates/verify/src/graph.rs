@@ -135,8 +135,10 @@ impl Graph<'_> {
                     self.blame(I::GraphOrder, &about(seen.task, number), message);
                 }
             }
-            // A task may have failed because too few of those that it waits for were done.
-            if part != place || replaces.is_none() {
+            // A task may have failed because too few of those that it waits for were done: then its fallback
+            // begins all the same, and it by an operator's word.
+            let fails_over = replaces.is_some() || self.status(seen.task).by_hand;
+            if part != place || !fails_over {
                 self.waits(seen.task, &name, &part);
             }
         }
@@ -239,6 +241,14 @@ impl Graph<'_> {
         }
     }
 
+    /// Whether what comes after it, by the graph, has to be undone first.
+    fn is_held_back(&self, place: &Place) -> bool {
+        self.places.iter().zip(0..).any(|(later, number)| {
+            let Some(later) = later.as_ref().filter(|later| *later != place) else { return false };
+            self.holds_back(number, later) && self.of.comes_after(later, place)
+        })
+    }
+
     /// Whether its fallback has begun: that one speaks for it.
     fn gave_way(&self, place: &Place) -> bool {
         self.of.fallback(place).is_some_and(|fallback| self.status_at(&fallback).1.begun)
@@ -258,7 +268,8 @@ impl Graph<'_> {
             }
             let has_undo = self.of.node(&place).is_some_and(|node| node.has_undo);
             let stands = status.stands() && status.back == Back::Nothing && has_undo;
-            if stands && mine > 0 && status.done_at > mine && !self.gave_way(&place) {
+            let was_later = stands && mine > 0 && status.done_at > mine && !self.gave_way(&place);
+            if was_later && !self.is_held_back(&place) {
                 let message =
                     format!("strict: `{name}` is undone before `{other}`, finished later");
                 self.blame(I::UndoOrder, &[seen.task, number], message);

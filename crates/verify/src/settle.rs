@@ -10,7 +10,7 @@ use crate::fold::canonical;
 use crate::graph;
 use crate::run::{Ordered, Run, Task};
 use crate::status::{Back, Forward, Kind, Seen};
-use crate::wire::{Asks, How};
+use crate::wire::Asks;
 
 /// How long it may be tried to send a command before its workflow is told, milliseconds.
 const SENDING_MAX: i64 = 30_000;
@@ -161,7 +161,7 @@ impl Rules<'_> {
         let ignored = task.answers.iter().find(|answer| {
             self.known.is_old(answer.time)
                 && !(self.known.is_dead)(answer.partition, answer.offset)
-                && !self.falls_short(task, answer.time, of)
+                && !self.is_ignored(task, answer.time, of)
         });
         if ignored.is_some() {
             let (name, word) = (&task.name, status.word());
@@ -171,20 +171,17 @@ impl Rules<'_> {
         }
     }
 
-    /// The two late successes that docs/reference/compensation.md says are passed over.
-    fn falls_short(&self, task: &Task, answered: i64, of: &Definition) -> bool {
+    /// Where nothing was undone, a success that comes while the tasks of `then` run, or after the end, is ignored.
+    fn is_ignored(&self, task: &Task, answered: i64, of: &Definition) -> bool {
         let run = self.run;
-        let before_its_end = run.end.is_none_or(|(_, ended)| answered <= ended);
-        let fails_fast = matches!(run.end, Some((Kind::WorkflowFailed(How::Failed), _)));
         let is_closing = |seen: &&Seen| {
             let place = run.task(seen.task).and_then(|task| of.find(&task.name));
             let closing = place.and_then(|place| of.node(&place)).is_some_and(|node| node.closing);
             closing && matches!(seen.kind, Kind::TaskScheduled | Kind::TaskStarted)
         };
         let closing_since = run.history.iter().find(is_closing).map(|seen| seen.time);
-        let while_closing = closing_since.is_some_and(|since| answered >= since);
-        let was_out = task.status.undo > 0;
-        before_its_end && was_out && (fails_fast || while_closing && !run.compensating)
+        let since = closing_since.or(run.end.map(|(_, ended)| ended));
+        task.status.undo == 0 && since.is_some_and(|since| answered >= since)
     }
 
     /// Something is outstanding, or a person is asked.

@@ -5,7 +5,7 @@ use events::{How, Problem};
 use super::Draft;
 use super::task::error;
 use crate::event::{Body, Rest};
-use crate::phase::{After, Loss, Passed, Phase, TaskError};
+use crate::phase::{After, Loss, Passed, Phase, TaskError, TaskRef};
 use crate::plan::{Kind, Slot};
 use crate::react::by_itself;
 use crate::workflow::{End, Origin, Owners, Stage, Trouble};
@@ -288,14 +288,6 @@ impl Draft<'_> {
             self.slots().filter(|slot| is(*slot)).map(|slot| self.name(slot).id).collect()
         };
         let phase = |slot: Slot| self.task(slot).phase;
-        let may_be_late = |slot: &Slot| {
-            let task = self.task(*slot);
-            let undone =
-                matches!(task.phase, Phase::Undone | Phase::Failed { .. } | Phase::Cancelled);
-            let has_undo = self.task_plan(*slot).undo.is_some();
-            let was_undone = self.head.epoch > 0 || task.undo_went_out();
-            was_undone && has_undo && undone && task.attempt > 0 && task.output.is_none()
-        };
         Rest {
             stands: ids(&|slot| {
                 matches!(phase(slot), Phase::Done | Phase::Kept)
@@ -311,8 +303,21 @@ impl Draft<'_> {
                 );
                 is_asked || self.is_unknown(slot)
             }),
-            late: self.slots().filter(may_be_late).map(|slot| self.name(slot)).collect(),
+            late: self.late(),
         }
+    }
+
+    /// What may still report a success, which must then be undone.
+    fn late(&self) -> Vec<TaskRef> {
+        let may_be_late = |slot: &Slot| {
+            let task = self.task(*slot);
+            let undone =
+                matches!(task.phase, Phase::Undone | Phase::Failed { .. } | Phase::Cancelled);
+            let has_undo = self.task_plan(*slot).undo.is_some();
+            let was_undone = self.head.epoch > 0 || task.undo_went_out();
+            was_undone && has_undo && undone && task.attempt > 0 && task.output.is_none()
+        };
+        self.slots().filter(may_be_late).map(|slot| self.name(slot)).collect()
     }
 
     /// Its undo was given up before anybody knew whether there was anything to undo.
@@ -346,7 +351,7 @@ impl Draft<'_> {
         let outputs = self.outputs();
         let problem = match (lost.first().copied(), &outputs) {
             (None, Ok(outputs)) => {
-                let (outputs, late) = (outputs.clone(), self.rest().late);
+                let (outputs, late) = (outputs.clone(), self.late());
                 let nothing = Problem { task: None, code: String::new(), message: String::new() };
                 let rest = Rest::default();
                 let replies = self.replies(End::Completed, &nothing, &rest, Some(&outputs));

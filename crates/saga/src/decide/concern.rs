@@ -69,7 +69,7 @@ impl Draft<'_> {
                 self.concern.open.insert(around);
             }
         }
-        // Where one has begun, or is over, there may be room for the next.
+        // Elements begin one behind the other, and so many at once.
         if plan.role == Role::Item
             && let Some(of) = self.parent(slot)
         {

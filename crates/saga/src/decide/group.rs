@@ -6,6 +6,7 @@ use serde_json::{Map, Value};
 use super::Draft;
 use super::task::error;
 use crate::event::{Begun, Body};
+use crate::expr::map_text;
 use crate::limits::{COMMAND_BYTES_MAX, SLOTS_MAX};
 use crate::phase::{After, Cover, Loss, Phase, TaskError};
 use crate::plan::{Action, AtLeast, ForEachPlan, OutputPlan, RaceOn, Role, Slot, WaitPlan};
@@ -286,6 +287,12 @@ impl Draft<'_> {
         output.map_or(Value::Null, Json::value)
     }
 
+    /// The same, where it is at hand as text.
+    pub(crate) fn output_text(&self, slot: Slot) -> Option<&Json> {
+        let task = self.task(slot);
+        task.output.as_ref().filter(|_| task.is_plain())
+    }
+
     /// Named outputs, of a group or of the whole saga.
     pub(super) fn evaluated(
         &self,
@@ -304,7 +311,11 @@ impl Draft<'_> {
     /// What the workflow gives.
     pub(super) fn outputs(&self) -> Result<Json, TaskError> {
         let scope = WorkflowScope::of(self);
-        let outputs = Json::from_value(&self.evaluated(&self.plan.outputs, &scope)?);
+        let named = self.plan.outputs.iter().map(|output| (output.name.as_str(), &output.from));
+        let outputs = match map_text(named, &scope) {
+            Some(text) => Json::copied(&text),
+            None => Json::from_value(&self.evaluated(&self.plan.outputs, &scope)?),
+        };
         match outputs.as_str().len() {
             bytes if bytes > COMMAND_BYTES_MAX => Err(error(
                 "too_large",

@@ -194,9 +194,7 @@ impl Draft<'_> {
     pub(super) fn inputs(&self, slot: Slot) -> Result<Json, TaskError> {
         let plan = self.task_plan(slot);
         let inputs = match &plan.inputs {
-            Inputs::Computed(template) => {
-                Json::from_value(&evaluated(template, &WorkflowScope::at(self, slot))?)
-            }
+            Inputs::Computed(template) => self.value_of(template, slot)?,
             Inputs::Upstream => {
                 let of = |upstream: Slot| {
                     (self.task_plan(upstream).id.to_string(), self.output(upstream))
@@ -238,7 +236,11 @@ impl Draft<'_> {
     }
 
     fn value_of(&self, template: &Template, slot: Slot) -> Result<Json, TaskError> {
-        Ok(Json::from_value(&evaluated(template, &WorkflowScope::at(self, slot))?))
+        let scope = WorkflowScope::at(self, slot);
+        match template.text(&scope) {
+            Some(text) => Ok(Json::copied(&text)),
+            None => Ok(Json::from_value(&evaluated(template, &scope)?)),
+        }
     }
 
     /// The latest time for all of a task, as it was computed when it was ready.

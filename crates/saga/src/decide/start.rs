@@ -7,7 +7,7 @@ use crate::event::{Body, Event, WorkflowEvent};
 use crate::input::Start;
 use crate::limits::BUSINESS_KEY_BYTES_MAX;
 use crate::plan::{Index, OnDuplicate, Plan};
-use crate::state::{State, definition_key, newest_key};
+use crate::state::{State, definition_text, newest_key};
 use crate::workflow::ParentRef;
 
 pub(super) fn start(held: &dyn Held, start: &Start, now: Timestamp) -> Result<Vec<Event>, Stop> {
@@ -74,7 +74,7 @@ fn plan_for<'a>(
         let message = format!("no version of saga `{saga}` is deployed; deploy it first");
         return refused(Class::UnknownSaga, "unknown_saga", message);
     };
-    match held.state(&definition_key(saga, &version)) {
+    match held.state(&definition_text(saga, &version)) {
         Some(State::Definition(definition)) => match definition.planned() {
             Some(planned) => Ok((version, planned)),
             None => refused(

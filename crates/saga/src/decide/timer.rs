@@ -9,7 +9,7 @@ use super::undo::Why;
 use super::{Draft, Stop};
 use crate::event::{About, Body, Event, WorkflowEvent};
 use crate::input::{Effects, Failure};
-use crate::limits::{LATE_UNDO, POSTPONED_FOR, REMEMBERED};
+use crate::limits::{LATE_UNDO, POSTPONED_FOR, remembered};
 use crate::phase::Phase;
 use crate::plan::{Slot, Strategy};
 use crate::workflow::{Head, Origin, Stage, Trouble};
@@ -50,7 +50,7 @@ fn earliest(draft: &Draft<'_>) -> Option<(Timestamp, Due)> {
         Stage::Ended { .. } if first.is_some() || draft.is_blocked() => None,
         Stage::Ended { unwinding: Some(_), .. } => None,
         Stage::Ended { at, late, shrunk, .. } if *shrunk || late.is_empty() => {
-            Some((at.after(REMEMBERED), Due::Rest))
+            Some((at.after(remembered()), Due::Rest))
         }
         Stage::Ended { at, .. } => Some((at.after(LATE_UNDO), Due::Rest)),
         Stage::Forward

@@ -26,6 +26,7 @@ use crate::types::Type;
 
 pub(crate) use functions::hex;
 pub(crate) use paths::Uses;
+pub(crate) use template::map_text;
 pub use template::{Piece, Template};
 
 /// Why an expression gave no value, at compile time or at run time. Display names the expression.
@@ -45,6 +46,11 @@ pub trait Scope {
     /// The value of a root name (`inputs`, `tasks`, `event`, `saga`, `original`...). `members`: the names
     /// that the expression asks of it, so that a large root need not be built whole; empty means all.
     fn root(&self, name: &str, members: &BTreeSet<String>) -> Option<Value>;
+
+    /// The JSON text of what a path names, where that is at hand and nothing has to be computed.
+    fn text(&self, _path: &[String]) -> Option<&str> {
+        None
+    }
 }
 
 /// A scope of ready values.
@@ -130,6 +136,11 @@ impl Expr {
         let value = cel::Value::resolve_val(&self.tree, &context)
             .map_err(|error| self.error(explain(&error, &seen)))?;
         convert::to_json(value.as_ref()).map_err(|reason| self.error(reason))
+    }
+
+    /// The path, where it is nothing else.
+    pub(crate) fn only_path(&self) -> Option<&[String]> {
+        self.uses.only_path()
     }
 
     /// The paths of names that it reads: `["tasks", "payment", "output", "id"]`.

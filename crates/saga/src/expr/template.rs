@@ -1,5 +1,8 @@
 //! Values of the file in which every `${...}` is computed.
 
+use std::fmt::Write as _;
+
+use events::nesting;
 use serde_json::{Map, Value};
 
 use super::{Expr, ExprError, Scope};
@@ -72,6 +75,40 @@ impl Template {
         }
     }
 
+    /// The text of its value where it is made of constants and of what stands in `scope` as text; `None`: it has to
+    /// be computed. What [`Self::eval`] refuses is `None` as well.
+    pub(crate) fn text(&self, scope: &dyn Scope) -> Option<String> {
+        let mut text = String::with_capacity(128);
+        self.copy(scope, &mut text)?;
+        // Each level takes two bytes.
+        let may_be_deep = text.len() > 2 * RESULT_DEPTH_MAX;
+        Some(text).filter(|text| !(may_be_deep && nesting(text.as_bytes()) > RESULT_DEPTH_MAX))
+    }
+
+    fn copy(&self, scope: &dyn Scope, out: &mut String) -> Option<()> {
+        match self {
+            Self::Constant(value) => write!(out, "{value}").ok(),
+            Self::Computed(expr) => {
+                out.push_str(scope.text(expr.only_path()?)?);
+                Some(())
+            }
+            Self::Text(_) => None,
+            Self::List(list) => {
+                let mut before = '[';
+                for each in list {
+                    out.push(before);
+                    each.copy(scope, out)?;
+                    before = ',';
+                }
+                out.push_str(if list.is_empty() { "[]" } else { "]" });
+                Some(())
+            }
+            Self::Map(map) => {
+                copy_map(map.iter().map(|(name, each)| (name.as_str(), each)), scope, out)
+            }
+        }
+    }
+
     /// Its expressions, in the order of the file.
     pub(crate) fn exprs(&self) -> Vec<&Expr> {
         match self {
@@ -88,6 +125,45 @@ impl Template {
             Self::Map(map) => map.iter().flat_map(|(_, each)| each.exprs()).collect(),
         }
     }
+}
+
+/// The text of a map with these members, as [`Template::text`] gives it.
+pub(crate) fn map_text<'a>(
+    members: impl Iterator<Item = (&'a str, &'a Template)>,
+    scope: &dyn Scope,
+) -> Option<String> {
+    let mut text = String::with_capacity(128);
+    copy_map(members, scope, &mut text)?;
+    let may_be_deep = text.len() > 2 * RESULT_DEPTH_MAX;
+    Some(text).filter(|_| !may_be_deep)
+}
+
+/// Members by name, as in every map of ours.
+fn copy_map<'a>(
+    members: impl Iterator<Item = (&'a str, &'a Template)>,
+    scope: &dyn Scope,
+    out: &mut String,
+) -> Option<()> {
+    let mut members: Vec<_> = members.collect();
+    members.sort_unstable_by_key(|(name, _)| *name);
+    if members.array_windows().any(|[(one, _), (other, _)]| one == other) {
+        return None;
+    }
+    let mut before = '{';
+    for (name, each) in &members {
+        out.push(before);
+        let is_plain = |byte: u8| byte >= b' ' && !matches!(byte, b'"' | b'\\');
+        if !name.bytes().all(is_plain) {
+            return None;
+        }
+        for piece in ["\"", name, "\":"] {
+            out.push_str(piece);
+        }
+        each.copy(scope, out)?;
+        before = ',';
+    }
+    out.push_str(if members.is_empty() { "{}" } else { "}" });
+    Some(())
 }
 
 /// Whether lists and maps stand more than so many within one another.

@@ -122,7 +122,9 @@ impl Judge<'_> {
     fn may_fall_back(&self, base: &Place) {
         let name = self.tree.name(base);
         let seen = self.seen(base);
-        let has_failed = seen.forward == Forward::Failed || seen.doubted && seen.is_back();
+        // A success that came late is undone beside it.
+        let is_back = seen.is_back() || seen.was_back;
+        let has_failed = seen.forward == Forward::Failed || seen.doubted && is_back;
         assert!(has_failed, "the fallback of `{name}` begins while it is {}", seen.status());
         self.nothing_stands(base);
     }
@@ -134,7 +136,7 @@ impl Judge<'_> {
             let seen = self.seen(&place);
             let stands = is_undoable
                 && self.possibly_done(&place)
-                && !seen.is_back()
+                && !(seen.is_back() || seen.was_back)
                 && !(seen.by_hand && seen.forward != Forward::Done)
                 && !self.is_replaced(&place);
             let (place, around) = (self.tree.name(&place), self.tree.name(around));

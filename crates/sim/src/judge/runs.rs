@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use events::{Lifecycle, Run, TaskId, What, WorkflowId, header};
-use saga::{Kind, Plan};
+use saga::{Kind, OnBlocked, Plan};
 
 use crate::sagas::{Deployed, of_version};
 use crate::store::Store;
@@ -155,6 +155,12 @@ pub(super) fn begins(what: &What, task: &TaskId) -> bool {
     )
 }
 
+/// Whether an undo of a task has failed for good.
+fn is_blocked(whats: &[&What], task: &TaskId) -> bool {
+    let fails = |what: &&What| matches!(what, What::UndoFailed { task: of, retry_at: None, .. } if of == task);
+    whats.iter().any(fails)
+}
+
 /// A task is undone after all that depended on it.
 fn undo_order(whats: &[&What], plan: &Plan, say: &mut impl FnMut(String)) {
     for task in &plan.tasks {
@@ -165,7 +171,10 @@ fn undo_order(whats: &[&What], plan: &Plan, say: &mut impl FnMut(String)) {
         }
         for later in task.dependents.iter().filter_map(|slot| plan.tasks.get(*slot)) {
             let (later_begun, later_over) = undone_at(whats, &later.id);
-            let before_its_end = later_over.is_none_or(|over| over > begun);
+            // What is blocked may be passed by.
+            let goes_on = plan.compensation.on_blocked == OnBlocked::GoOn;
+            let passes_by = goes_on && is_blocked(whats, &later.id);
+            let before_its_end = later_over.is_none_or(|over| over > begun) && !passes_by;
             // One that was undone only later, after a late answer, was not known to have run.
             if later_begun.is_some_and(|at| at < begun) && before_its_end {
                 say(format!("undo-order: {} is undone before {} is", task.id, later.id));

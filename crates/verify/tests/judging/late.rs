@@ -23,6 +23,35 @@ fn late_successes_beside_a_run_that_goes_on() {
     check_of(fallback, &[doubted, covered, "answer a\n"].concat(), &["late-success"]);
     check_of(fallback, &[doubted, "answer a\n", known, "\nundone a 2\n", covered].concat(), &[]);
     check_of(fallback, &[doubted, covered, "answer a\n", known, "\n"].concat(), &[]);
+    // Also while the tasks of `then` run, and while a run fails fast; but not where nothing was undone.
+    let then = "version: \"2.0\"\nname: shop\non_failure: {strategy: continue, then: [{id: d, agent: d, kind: retriable}]}\n\
+        tasks: [{id: a, agent: a, compensate: u}]\n";
+    let end = "partial undone=a\n";
+    let closing = "do d\nanswer a\nanswer d\ndone d\n";
+    check_of(
+        then,
+        &[doubted, "answer a\ndo d\nanswer d\ndone d\n", end].concat(),
+        &["late-success"],
+    );
+    check_of(then, &[doubted, closing, end].concat(), &["late-success"]);
+    check_of(
+        then,
+        &[doubted, "do d\nanswer d\ndone d\n", end, "answer a\n"].concat(),
+        &["late-success"],
+    );
+    let failed = "start\nstarted\ndo a\nfailed a\n";
+    check_of(then, &[failed, closing, "partial\n"].concat(), &[]);
+    check_of(
+        then,
+        &[failed, "answer a\n", "do d\nanswer d\ndone d\npartial\n"].concat(),
+        &["late-success"],
+    );
+    let fast = "version: \"2.0\"\nname: shop\non_failure: fail_fast\ntasks: [{id: a, agent: a, compensate: u}]\n";
+    let out = "start\nstarted\ndo a\ntimeout a\nfailed a\nundo a\n";
+    let end = "undone a\nfailfast undone=a\n";
+    check_of(fast, &[out, "answer a\n", end].concat(), &["late-success"]);
+    check_of(fast, &[out, end, "answer a\n"].concat(), &["late-success"]);
+    check_of(fast, &[failed, "failfast\nanswer a\n"].concat(), &[]);
     let other =
         covered.replace("done a output={\"by\":\"a~fallback\"}", "done a output={\"by\":1}");
     check_of(fallback, &[doubted, &other].concat(), &["answered"]);
@@ -38,4 +67,18 @@ fn a_fallback_begins_when_its_task_has_failed() {
         done b output={\"by\":\"b~fallback\"}\ncompleted\n";
     check_of(saga, &[before, "failed b code=join_impossible\n", covered].concat(), &[]);
     check_of(saga, &[before, covered].concat(), &["graph-order"]);
+}
+
+/// Of those that the graph lets through, what was finished last is undone first.
+#[test]
+fn strictly_the_last_that_the_graph_lets_through() {
+    let saga = "version: \"2.0\"\nname: shop\ncompensation: {order: strict}\ntasks:\n  \
+        - {id: a, agent: a, compensate: u}\n  - {id: b, agent: b, compensate: u}\n  \
+        - {id: c, agent: c, compensate: u, depends_on: {any: [a, b]}}\n  - {id: d, agent: d}\n";
+    let done = "start\nstarted\ndo a\ndo b\ndo d\nanswer a\ndone a\ndo c\nanswer c\ndone c\nanswer b\ndone b\n\
+        failed d\nturn\n";
+    let rest = "undo b\nundone b\nundo a\nundone a\nback\ncompensated undone=a,b,c\n";
+    check_of(saga, &[done, "undo c\nundone c\n", rest].concat(), &[]);
+    let wrong = "undo c\nundone c\nundo a\nundone a\nundo b\nundone b\n";
+    check_of(saga, &[done, wrong, "back\ncompensated undone=a,b,c\n"].concat(), &["undo-order"]);
 }
