@@ -12,7 +12,7 @@ fn short(kind: Kind) {
     let outcome = run(&plan).unwrap();
     if !outcome.wrong.is_empty() {
         let kept = folder.keep();
-        panic!("{kind}: logs are in {}: {:#}", kept.display(), outcome.json());
+        panic!("{kind}: logs are in {}: {:#}", kept.display(), outcome.json(&plan));
     }
     assert!(!outcome.faults.is_empty(), "{kind}: nothing was done");
 }

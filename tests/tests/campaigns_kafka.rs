@@ -17,7 +17,7 @@ fn coordinators_and_a_broker_are_killed_and_nothing_is_lost() {
         let outcome = run(&plan).unwrap();
         if !outcome.wrong.is_empty() {
             let kept = folder.keep();
-            panic!("{kind}: logs are in {}: {:#}", kept.display(), outcome.json());
+            panic!("{kind}: logs are in {}: {:#}", kept.display(), outcome.json(&plan));
         }
         assert!(!outcome.faults.is_empty(), "{kind}: nothing was done");
     }

@@ -11,7 +11,7 @@ use anyhow::{Context as _, Result, bail, ensure};
 use crate::host::{cargo, need, root, say, shown, target};
 
 /// The kept figures.
-const KEPT: &str = "crates/saga/benches/core.tsv";
+const KEPT: &str = "services/coordinator/benches/core.tsv";
 /// A figure may be so much above the kept one, percent: other versions of libc and of the compiler differ by less.
 const TOLERATED: u64 = 5;
 /// Events that each figure is the mean of, about.
@@ -74,7 +74,7 @@ pub fn count(then: Then) -> Result<()> {
 
 /// Builds the bench; where it is.
 fn built() -> Result<PathBuf> {
-    let mut build = cargo(&["bench", "-p", "pavane-saga", "--bench", "core", "--no-run"]);
+    let mut build = cargo(&["bench", "-p", "pavane-coordinator", "--bench", "core", "--no-run"]);
     let named = build.arg("--message-format=json-render-diagnostics").stderr(Stdio::inherit());
     let output = named.output().with_context(|| shown(named))?;
     ensure!(output.status.success(), "the bench can not be built");

@@ -282,3 +282,18 @@ fn the_bench_prints_its_figures() {
     }
     assert_eq!(said["participants"], "linked in");
 }
+
+#[test]
+fn the_benches_of_what_waits_print_their_figures() {
+    let arguments = ["bench", "waiting", "--count", "40", "--json"];
+    let said = Place::new().run(&arguments).exits(0).json();
+    assert_eq!((&said["count"], &said["on"]), (&40.into(), &"embedded log".into()));
+    for field in ["started_per_second", "restored_seconds", "bytes_before", "bytes_after"] {
+        assert!(said[field].as_f64().unwrap() > 0.0, "{field}: {said}");
+    }
+    let arguments = ["bench", "timers", "--count", "30", "--waiting", "40", "--json"];
+    let said = Place::new().run(&arguments).exits(0).json();
+    let waiting: Vec<_> = said.as_array().unwrap().iter().map(|run| &run["waiting"]).collect();
+    assert_eq!(waiting, [&0, &40]);
+    assert_eq!((&said[0]["count"], &said[1]["count"]), (&30.into(), &30.into()));
+}

@@ -43,7 +43,7 @@ fn main() -> Result<()> {
         };
         xtask::say(&format!("{kind}, seed {}: logs are in {}", given.seed, folder.display()));
         let outcome = run(&plan).map_err(anyhow::Error::msg)?;
-        tell(kind, given.seed, &outcome, given.json)?;
+        tell(&plan, &outcome, given.json)?;
         if outcome.wrong.is_empty() {
             std::fs::remove_dir_all(&folder)?;
         } else {
@@ -53,19 +53,17 @@ fn main() -> Result<()> {
     if bad.is_empty() { Ok(()) } else { bail!("something does not hold in {}", bad.join(", ")) }
 }
 
-fn tell(kind: Kind, seed: u64, outcome: &Outcome, json: bool) -> Result<()> {
+fn tell(plan: &Plan, outcome: &Outcome, json: bool) -> Result<()> {
     let mut out = std::io::stdout().lock();
     if json {
-        let mut said = outcome.json();
-        said["kind"] = kind.as_str().into();
-        said["seed"] = seed.into();
-        writeln!(out, "{said}")?;
+        writeln!(out, "{}", outcome.json(plan))?;
         return Ok(());
     }
     let list = |counts: &std::collections::BTreeMap<String, usize>| {
         let each: Vec<String> = counts.iter().map(|(name, n)| format!("{n} {name}")).collect();
         each.join(", ")
     };
+    let Plan { kind, seed, .. } = plan;
     let seconds = outcome.took.as_secs();
     writeln!(out, "{kind}, seed {seed}: {} workflows in {seconds} s", outcome.workflows)?;
     writeln!(out, "  ends: {}", list(&outcome.ends))?;

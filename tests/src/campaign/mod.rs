@@ -125,11 +125,11 @@ pub struct Outcome {
 }
 
 impl Outcome {
-    /// One JSON object.
+    /// One JSON object, of the campaign that it came of.
     #[must_use]
-    pub fn json(&self) -> Value {
+    pub fn json(&self, plan: &Plan) -> Value {
         json!({
-            "workflows": self.workflows, "ends": self.ends, "faults": self.faults,
+            "kind": plan.kind.as_str(), "seed": plan.seed, "workflows": self.workflows, "ends": self.ends, "faults": self.faults,
             "judged": self.judged, "violations": self.wrong.len(), "wrong": self.wrong,
             "seconds": self.took.as_secs(),
         })
