@@ -1,5 +1,6 @@
 //! The broker in a seeded world keeps the contract of a broker, so that no run is kinder than a real one.
 #![allow(clippy::unwrap_used, reason = "a test panics where a promise is broken")]
+#![allow(clippy::print_stdout, reason = "what was measured is told to whoever asks by --nocapture")]
 
 #[allow(
     dead_code,

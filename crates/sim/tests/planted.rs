@@ -1,5 +1,6 @@
 //! Each planted mistake is found, and docs/testing.md has the table of these mistakes.
 #![allow(clippy::unwrap_used, reason = "a test panics where a promise is broken")]
+#![allow(clippy::print_stdout, reason = "what was measured is told to whoever asks by --nocapture")]
 
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
