@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use sim::{Case, MISTAKES, Mistake, run};
 
 /// A mistake must be found within so many seeds.
-const SEEDS_MAX: u64 = 1_000;
+const SEEDS_MAX: u64 = 4_000;
 /// Promises that the judge names.
 const PROMISES: &[&str] = &[
     "acts-after-ack",
