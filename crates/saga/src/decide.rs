@@ -27,12 +27,12 @@ mod tree;
 mod undo;
 mod unsent;
 
-use events::{Class, Outgoing, Refusal, Timestamp, planted};
+use events::{Class, Outgoing, Refusal, Timestamp};
 
 use crate::event::{About, Event};
 use crate::input::Input;
 use crate::plan::{Index, Plan};
-use crate::state::{State, definition_text, newest_key};
+use crate::state::{State, definition_text};
 use crate::workflow::Workflow;
 
 pub(crate) use draft::Draft;
@@ -181,11 +181,7 @@ fn workflow_of<'a>(held: &'a dyn Held, key: &str) -> Result<&'a Workflow, Stop> 
 /// The plan that a workflow began with, and its index.
 fn plan_of<'a>(held: &'a dyn Held, workflow: &Workflow) -> Result<(&'a Plan, &'a Index), Stop> {
     let head = &workflow.head;
-    let version = match held.state(&newest_key(&head.saga)) {
-        Some(State::Newest(newest)) if planted("run-by-the-newest") => &newest.version,
-        Some(_) | None => &head.version,
-    };
-    match held.state(&definition_text(&head.saga, version)) {
+    match held.state(&definition_text(&head.saga, &head.version)) {
         Some(State::Definition(definition)) => definition.planned(),
         Some(State::Workflow(_) | State::Newest(_) | State::Early(_)) | None => None,
     }

@@ -15,6 +15,8 @@ use crate::outlet::SimOutlet;
 use crate::store::{Letter, Reply, Store};
 use crate::world::{Bell, Event, Inner, Micros, ProcessId, SECOND, World};
 
+/// The largest record that a topic takes, bytes.
+const RECORD_BYTES_MAX: usize = 1 << 20;
 /// How long a waiting call is answered at the latest.
 pub(crate) const CALL_WAIT: Micros = 10 * SECOND;
 
@@ -69,6 +71,11 @@ pub(crate) fn address(
     record: Outgoing,
 ) -> Result<(usize, Partition, Letter), SendError> {
     let (topic, record) = store.topics.address(record);
+    let headers = record.headers.iter().filter_map(|header| header.value.as_ref());
+    let bytes = record.value.len() + headers.map(Bytes::len).sum::<usize>();
+    if bytes > RECORD_BYTES_MAX {
+        return Err(SendError::Never(format!("{bytes} bytes, {RECORD_BYTES_MAX} at most")));
+    }
     let number = store
         .topic(&topic)
         .ok_or_else(|| SendError::Never(format!("there is no topic {topic}")))?;
@@ -182,9 +189,16 @@ impl Broker for SimBroker {
         Ok(self.ask(|inner| inner.store.create(topic)))
     }
 
-    /// Nobody here asks.
     fn inventory(&self) -> Result<stream::Inventory, LogError> {
-        Ok(stream::Inventory::default())
+        Ok(self.ask(|inner| {
+            let name = |log: &crate::store::Log| log.name.clone();
+            let read = inner.groups.read();
+            stream::Inventory {
+                topics: inner.store.logs.iter().map(name).collect(),
+                read: read.into_iter().map(|topic| name(&inner.store.logs[topic])).collect(),
+                makes_users_topics: false,
+            }
+        }))
     }
 }
 

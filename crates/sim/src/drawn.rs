@@ -119,7 +119,7 @@ impl Drawing<'_> {
     }
 
     fn agent(&mut self) -> &'static str {
-        *self.dice.of(AGENTS)
+        self.dice.of::<&str>(AGENTS)
     }
 
     /// Some tasks, and their ids.
@@ -183,17 +183,7 @@ impl Drawing<'_> {
         let body = match feature {
             _ if plain => return (self.agents(), true),
             Feature::Emit => self.emit(),
-            Feature::Await => {
-                let n = self.dice.range(0, 3);
-                let undo = *self.dice.of(&[
-                    "",
-                    ", compensate: {agent: north, type: forget, inputs: {}}",
-                    ", compensate: {emit: shop.told/Withdrawn, inputs: {}}",
-                ]);
-                format!(
-                    "await: {{event: shop.news/Came{n}, failed: shop.news/Refused}}, timeout: 12s{undo}"
-                )
-            }
+            Feature::Await => self.awaits(),
             Feature::Request => {
                 let undo =
                     *self.dice.of(&["", ", compensate: {emit: shop.told/TakenBack, inputs: {}}"]);
@@ -226,17 +216,7 @@ impl Drawing<'_> {
             Feature::Sequence if is_inner => {
                 format!("sequential: [{}]", self.list(inside(true, false)).0)
             }
-            Feature::ForEach if is_inner && !spot.is_element => {
-                let list = *self.dice.of(&["[]", "[1]", "[1, 2]", "[1, 2, 3]"]);
-                let few = *self.dice.of(&["", ", at_least: 1"]);
-                let concurrency = self.dice.range(1, 4);
-                let body = if self.dice.one_in(2) {
-                    self.agents()
-                } else {
-                    format!("sequential: [{}]", self.list(inside(true, true)).0)
-                };
-                format!("for_each: {{in: {list}, concurrency: {concurrency}{few}}}, {body}")
-            }
+            Feature::ForEach if is_inner && !spot.is_element => self.for_each(inside(true, true)),
             Feature::Child if !spot.is_element => {
                 format!("saga: leaf, inputs: {{leaf: \"${{saga.key}}-{id}\"}}, timeout: 2m")
             }
@@ -248,6 +228,30 @@ impl Drawing<'_> {
             | Feature::Child => return (self.agents(), true),
         };
         (body, false)
+    }
+
+    fn awaits(&mut self) -> String {
+        let n = self.dice.range(0, 3);
+        let undo = *self.dice.of(&[
+            "",
+            ", compensate: {agent: north, type: forget, inputs: {}}",
+            ", compensate: {emit: shop.told/Withdrawn, inputs: {}}",
+        ]);
+        format!(
+            "await: {{event: shop.news/Came{n}, failed: shop.news/Refused}}, timeout: 12s{undo}"
+        )
+    }
+
+    fn for_each(&mut self, inside: Spot) -> String {
+        let list = *self.dice.of(&["[]", "[1]", "[1, 2]", "[1, 2, 3]"]);
+        let few = *self.dice.of(&["", ", at_least: 1"]);
+        let concurrency = self.dice.range(1, 4);
+        let body = if self.dice.one_in(2) {
+            self.agents()
+        } else {
+            format!("sequential: [{}]", self.list(inside).0)
+        };
+        format!("for_each: {{in: {list}, concurrency: {concurrency}{few}}}, {body}")
     }
 
     fn emit(&mut self) -> String {

@@ -54,6 +54,16 @@ impl Groups {
         number
     }
 
+    /// The topics that members hold partitions of.
+    pub(crate) fn read(&self) -> BTreeSet<usize> {
+        let members = self.all.iter().flat_map(|group| group.members.values());
+        let topic = |item: &Item| match item {
+            Item::Lane(_) => None,
+            Item::Part(topic, _) => Some(*topic),
+        };
+        members.flat_map(|member| member.held.iter().filter_map(topic)).collect()
+    }
+
     /// What a group has committed of a partition.
     pub(crate) fn committed(&self, name: &str, topic: usize, partition: Partition) -> Offset {
         let group = self.by_name.get(name).map(|number| &self.all[*number]);

@@ -32,12 +32,6 @@ pub const MISTAKES: &[Mistake] = &[
         "stream",
         "an acknowledgement at another offset, or at none, confirms",
     ),
-    mistake("appended-again", "stream", "an append in doubt is made again"),
-    mistake(
-        "missing-taken-for-placed",
-        "stream",
-        "an own record that the journal read back does not have counts as there",
-    ),
     mistake("rival-overlooked", "stream", "a lane that reads a rival's announcement goes on"),
     mistake(
         "old-announcement-counts",
@@ -48,11 +42,6 @@ pub const MISTAKES: &[Mistake] = &[
         "tie-goes-to-the-last",
         "stream",
         "of two announcements of one epoch the later takes effect",
-    ),
-    mistake(
-        "fenced-after-announcing",
-        "stream",
-        "the right to write snapshots is taken once more after the announcement",
     ),
     mistake("epoch-ignored", "stream", "a record of another epoch holds"),
     mistake("sequence-ignored", "stream", "a record that comes again holds again"),
@@ -106,7 +95,6 @@ pub const MISTAKES: &[Mistake] = &[
         "decisions carry the clock's time, even if it is before the journal's",
     ),
     mistake("forgotten-at-once", "saga", "a workflow that has ended is not remembered"),
-    mistake("run-by-the-newest", "saga", "a workflow goes on by the newest version of its saga"),
     mistake("late-result-dropped", "saga", "a success after the end is not undone"),
     mistake("undo-order-forward", "saga", "undos do not wait for those of what came later"),
     mistake("doubtful-not-undone", "saga", "what may have been done is not undone"),

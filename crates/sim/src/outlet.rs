@@ -62,6 +62,9 @@ impl Way {
             let request = Request::Send { topic, partition, letter: letter.clone(), acks };
             inner.at(self.arrives, Event::Land(Landing { by, request }));
         };
+        if fate == SendFate::Lost {
+            inner.store.doubted.push(letter.clone());
+        }
         match fate {
             SendFate::Well => land(inner, Some(acks)),
             SendFate::Twice => {

@@ -95,6 +95,8 @@ pub(crate) struct Store {
     pub(crate) arrived: BTreeSet<u64>,
     pub(crate) settled: BTreeMap<u64, Vec<Settled>>,
     pub(crate) open: BTreeMap<(u64, u64), Open>,
+    /// What was not acknowledged when it was sent: what is behind it may have come first.
+    pub(crate) doubted: Vec<Letter>,
 }
 
 impl Store {
@@ -113,6 +115,7 @@ impl Store {
             arrived: BTreeSet::new(),
             settled: BTreeMap::new(),
             open: BTreeMap::new(),
+            doubted: Vec::new(),
         };
         let count = usize::try_from(lanes).unwrap_or(1);
         store.make(&topics.inbox(), count);

@@ -1,5 +1,6 @@
 //! Seeds: what chance may do to the whole system, and nothing is lost.
 #![allow(clippy::unwrap_used, reason = "a test panics where a promise is broken")]
+#![allow(clippy::print_stdout, reason = "what was measured is told to whoever asks by --nocapture")]
 
 use std::collections::BTreeSet;
 use std::time::Instant;

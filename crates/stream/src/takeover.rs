@@ -105,9 +105,6 @@ pub(crate) fn take_over<S: Service, B: Broker>(
     let mut log = broker.open(lane)?;
     let mut restored = restore::<S, _>(&mut log, &mut holder, lanes, limits.awake_max)?;
     announce(&mut log, &mut restored, owner, clock, limits)?;
-    if planted("fenced-after-announcing") {
-        holder = broker.fence(lane)?;
-    }
     // Only now: whoever claims held the fence after winning the journal.
     holder.claim(&Bytes::copy_from_slice(&owner.0))?;
     check_inbox(&mut log, &mut restored.context)?;
