@@ -25,6 +25,7 @@ mod retention;
 mod snapshots;
 mod store;
 mod tail;
+mod thread;
 mod topics;
 mod unsynced;
 mod version_file;

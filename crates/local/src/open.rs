@@ -21,8 +21,8 @@ use crate::tail::{Tail, TopicTail};
 use crate::topics::{self, Described};
 use crate::unsynced::Unsynced;
 use crate::view::{Published, View, lock};
-use crate::writer::{self, Writer};
-use crate::{Options, codec, journal_file, retention, version_file};
+use crate::writer::Writer;
+use crate::{Options, codec, journal_file, retention, thread, version_file};
 
 /// Of what stands in the folder.
 const FORMAT: u32 = 1;
@@ -59,7 +59,7 @@ impl Shared {
         match self.writer.try_lock() {
             Ok(mut writer) => writer.turn(),
             Err(TryWriter::WouldBlock) => self.queue.call(),
-            Err(TryWriter::Poisoned(_)) => writer::panicked(&self.queue, &self.view),
+            Err(TryWriter::Poisoned(_)) => thread::panicked(&self.queue, &self.view),
         }
     }
 
@@ -115,7 +115,7 @@ pub(crate) fn open(dir: &Path, options: Options) -> Result<Shared, LocalError> {
     let (of_thread, its_queue, its_view) = (writer.clone(), queue.clone(), view.clone());
     let thread = std::thread::Builder::new()
         .name("local-writer".to_owned())
-        .spawn(move || writer::run(&of_thread, &its_queue, &its_view))
+        .spawn(move || thread::run(&of_thread, &its_queue, &its_view))
         .map_err(LocalError::io("start the writer of", dir))?;
     Ok(Shared {
         options,

@@ -4,7 +4,7 @@
 //! is only sent waits for such a sync, for a moment.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Instant;
 
 use bytes::Bytes;
@@ -54,39 +54,6 @@ pub(crate) struct Group {
     answers: Vec<Answer>,
 }
 
-/// What the writer's thread does until the queue is closed and empty: it writes what nobody else does,
-/// and what is due by the clock.
-pub(crate) fn run(writer: &Mutex<Writer>, queue: &Queue, view: &View) {
-    let mut due = Instant::now();
-    while queue.wait(due) {
-        let Ok(mut writer) = writer.lock() else { return panicked(queue, view) };
-        // It is awake.
-        writer.thread_due = due.min(Instant::now());
-        writer.turn();
-        if writer.sweep_at <= Instant::now() {
-            writer.sweep();
-        }
-        due = writer.due();
-        writer.thread_due = due;
-    }
-    match writer.lock() {
-        // What waits for a sync is not left behind.
-        Ok(mut writer) => {
-            let group = writer.group();
-            writer.finish(group).ok();
-        }
-        Err(_) => panicked(queue, view),
-    }
-}
-
-/// Whoever was writing has panicked, in the middle of a batch that was not committed: what the writer
-/// knows is no longer what is stored.
-pub(crate) fn panicked(queue: &Queue, view: &View) {
-    let why = "the embedded log's writer has panicked; see the log, and start again";
-    queue.fail(why);
-    view.stop(why);
-}
-
 impl Writer {
     /// Writes what waits, as one batch.
     pub(crate) fn turn(&mut self) {
@@ -106,7 +73,7 @@ impl Writer {
     }
 
     /// Removes a step of what is too old.
-    fn sweep(&mut self) {
+    pub(crate) fn sweep(&mut self) {
         let mut group = self.group();
         let more = retention::sweep(self, &mut group);
         let swept = self.finish(group);
@@ -115,7 +82,7 @@ impl Writer {
     }
 
     /// When the writer's thread looks, even if it is not called.
-    fn due(&self) -> Instant {
+    pub(crate) fn due(&self) -> Instant {
         let commits = self.commits_since.map(|since| since + COMMITS_WAIT);
         let sync = self.unsynced.since.map(|since| since + SYNC_WAIT);
         [commits, sync].into_iter().flatten().fold(self.sweep_at, Instant::min)
