@@ -130,7 +130,7 @@ pub(crate) fn open(dir: &Path, options: Options) -> Result<Shared, LocalError> {
 
 /// Takes the folder for this process; the operating system lets go of it when the process ends,
 /// however it ends.
-fn hold(dir: &Path) -> Result<File, LocalError> {
+fn hold(dir: &Path) -> Result<Hold, LocalError> {
     let path = dir.join(LOCK_FILE);
     let action = "take the lock file";
     let mut file = File::options()
@@ -159,7 +159,20 @@ fn hold(dir: &Path) -> Result<File, LocalError> {
         .and_then(|()| file.seek(SeekFrom::Start(0)))
         .and_then(|_| writeln!(file, "{}", std::process::id()));
     written.map_err(LocalError::io(action, &path))?;
-    Ok(file)
+    Ok(Hold(file))
+}
+
+/// The folder, taken for this process.
+pub(crate) struct Hold(File);
+
+impl Drop for Hold {
+    /// Said, and not left to the closing of the file: a process that is being started just then has the file too,
+    /// until it runs its own program.
+    fn drop(&mut self) {
+        if let Err(error) = self.0.unlock() {
+            tracing::warn!(%error, "the embedded log's folder could not be let go of");
+        }
+    }
 }
 
 /// Makes the storage under another name and renames it, so that a crash meanwhile leaves either

@@ -6,7 +6,6 @@
 //! nothing is acknowledged before a sync behind it; its error for a damaged table does not name
 //! the file, so we look for it.
 
-use std::fs::File;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
@@ -18,6 +17,7 @@ use stream::LogError;
 use crate::codec::{self, TopicId};
 use crate::error::LocalError;
 use crate::limits::{READ_BYTES_MAX, READ_RECORDS_MAX};
+use crate::open::Hold;
 use crate::{Durability, damage};
 
 /// The open storage.
@@ -29,7 +29,7 @@ pub(crate) struct Store {
     folder: PathBuf,
     durability: Durability,
     /// Held as long as the storage is open, so it is declared, and so let go of, last.
-    _lock: Option<File>,
+    _lock: Option<Hold>,
 }
 
 /// One partition's records to read.
@@ -47,7 +47,7 @@ impl Store {
     pub(crate) fn open(
         folder: &Path,
         durability: Durability,
-        lock: Option<File>,
+        lock: Option<Hold>,
     ) -> Result<Self, LocalError> {
         let failed = |error: fjall::Error| damage::refuse(folder, &error);
         // A damaged list of its own files makes the library panic.

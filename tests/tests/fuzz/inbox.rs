@@ -34,7 +34,6 @@ pub(crate) fn headers(of: &[(&str, &str)]) -> Vec<Header> {
 }
 
 /// What a lane holds.
-#[derive(Default)]
 pub(crate) struct Held {
     pub(crate) states: States<Remembered>,
     copies: BTreeMap<String, Remembered>,
@@ -44,7 +43,7 @@ pub(crate) struct Held {
 impl Held {
     /// A saga that is deployed, and a workflow of it that has begun; with all events.
     pub(crate) fn with_a_workflow() -> (Self, Vec<Decided>) {
-        let mut held = Self::default();
+        let mut held = Self { states: States::new(0), copies: BTreeMap::new(), offset: 0 };
         let mut events = held.take(&record(
             None,
             &headers(&[
