@@ -89,6 +89,14 @@ pub(crate) enum Said {
     },
     #[n(2)]
     NothingToUndo,
+    /// An undo in it has failed for good. `undo`: its subject.
+    #[n(3)]
+    Blocked {
+        #[n(0)]
+        error: TaskError,
+        #[n(1)]
+        undo: String,
+    },
 }
 
 /// An event of one workflow.

@@ -1,17 +1,18 @@
 //! Workflows within workflows: a child is started, stopped and undone by its parent's commands, and answers
 //! them like any participant.
 
-use events::{Class, Problem, SagaName, Subject, Timestamp, Version, WorkflowId};
+use events::{By, Class, Problem, SagaName, Subject, Timestamp, Version, WorkflowId};
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
 use super::task::error;
+use super::undo::Why;
 use super::{Draft, Held, Stop, refused};
 use crate::event::{About, Body, Event, Reply, Rest, Said};
 use crate::expr::hex;
 use crate::input::{Input, Start};
 use crate::limits::BUSINESS_KEY_BYTES_MAX;
-use crate::phase::TaskError;
+use crate::phase::{Phase, TaskError};
 use crate::plan::{Plan, Slot};
 use crate::state::{State, definition_key, newest_key};
 use crate::workflow::{End, Origin, Stage, Trouble};
@@ -110,6 +111,13 @@ impl Draft<'_> {
         std::iter::once(Reply { command: parent.command.clone(), said }).chain(asked).collect()
     }
 
+    /// Tells the parent, which waits for it, that an undo has failed for good.
+    pub(super) fn tell_blocked(&mut self, slot: Slot, command: String, n: u32, error: TaskError) {
+        let undo = Subject { kind: events::CommandKind::Undo, ..self.subject(slot, n) };
+        let said = Said::Blocked { error, undo: undo.to_string() };
+        self.tell(Reply { command, said });
+    }
+
     /// Goes on undoing what has ended, for its parent.
     pub(super) fn unwind(&mut self, command: &str) {
         self.undo_ready();
@@ -147,6 +155,15 @@ pub(super) fn unwind(draft: &mut Draft<'_>, command: &Subject) -> Result<(), Sto
             draft.push(Body::Unwound { replies });
             return Ok(());
         }
+        // It asks once more: so is every undo that has failed for good.
+        Stage::Ended { unwinding: Some(known), .. } if is_undo && known != text => {
+            let by = for_its_parent(command);
+            draft.push(Body::UnwindStarted(text));
+            let is_blocked = |slot: &Slot| draft.task(*slot).phase == Phase::UndoBlocked;
+            let blocked: Vec<Slot> = draft.slots().filter(is_blocked).collect();
+            blocked.into_iter().for_each(|slot| draft.schedule_undo(slot, Why::ByHand(by.clone())));
+            return Ok(());
+        }
         Stage::Ended { .. } => return Err(Stop::Ignored("ended")),
         Stage::Forward
         | Stage::Deferred(_)
@@ -158,16 +175,18 @@ pub(super) fn unwind(draft: &mut Draft<'_>, command: &Subject) -> Result<(), Sto
         draft.push(Body::ParentAsks { command: text });
     }
     if matches!(draft.head.stage, Stage::Forward) {
-        let by = events::By {
-            actor: "pavane".to_owned(),
-            reason: format!("the parent {} is undone", command.workflow),
-        };
+        let by = for_its_parent(command);
         let (code, message) = ("cancelled".to_owned(), by.reason.clone());
         let problem = Problem { task: None, code, message };
         let origin = Origin::Cancel(by);
         draft.trouble(Trouble { origin, problem, decided_by: None });
     }
     Ok(())
+}
+
+fn for_its_parent(command: &Subject) -> By {
+    let reason = format!("the parent {} is undone", command.workflow);
+    By { actor: "pavane".to_owned(), reason }
 }
 
 /// What a parent is told of a child that there is not, or that is another's.

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use events::{By, Problem, Timestamp};
 
-use crate::event::{About, Body, Event, WorkflowEvent};
+use crate::event::{About, Body, Event, Reply, WorkflowEvent};
 use crate::evolve::{Fold, begin, fold};
 use crate::phase::{Task, TaskError};
 use crate::plan::{Index, Plan, Slot};
@@ -145,6 +145,12 @@ impl<'a> Draft<'a> {
             self.concern(slot);
         }
         self.events.push(Event(About::Workflow(Box::new(event))));
+    }
+
+    /// Answers a command of the parent.
+    pub(super) fn tell(&mut self, reply: Reply) {
+        let (workflow, time) = (self.head.id.clone(), self.now);
+        self.events.push(Event(About::Told { workflow, time, reply }));
     }
 
     /// Whether nothing has failed, is in doubt, or is or was stopped or undone: most decisions are about such a run.

@@ -339,10 +339,23 @@ impl Draft<'_> {
 
     /// An undo has failed for good. `dead`: the command, where one was sent.
     fn undo_dead(&mut self, slot: Slot, n: u32, error: TaskError, dead: Option<Command>) {
-        self.push(Body::UndoFailed { task: self.name(slot), n, error, retry_at: None, dead });
-        // At rest the workflow's end is told, and only undo events may follow it.
-        if !matches!(self.head.stage, Stage::Ended { .. }) {
-            self.push(Body::CompensationBlocked { problem: self.problem(slot) });
+        let task = self.name(slot);
+        let why = error.clone();
+        self.push(Body::UndoFailed { task, n, error, retry_at: None, dead });
+        match &self.head.stage {
+            // At rest the workflow's end is told, and only undo events may follow it. Who waits for the undo is told.
+            Stage::Ended { unwinding: Some(command), .. } => {
+                let command = command.clone();
+                self.tell_blocked(slot, command, n, why);
+            }
+            Stage::Ended { unwinding: None, .. } => {}
+            Stage::Forward
+            | Stage::Deferred(_)
+            | Stage::Compensating(_)
+            | Stage::Failing(_)
+            | Stage::Closing { .. } => {
+                self.push(Body::CompensationBlocked { problem: self.problem(slot) });
+            }
         }
     }
 

@@ -227,10 +227,22 @@ pub(super) fn told(child: &WorkflowId, time: Timestamp, reply: &Reply) -> Outgoi
             });
             (ce_type::TASK_FAILED, value.to_string())
         }
+        Said::Blocked { error: TaskError { code, message }, undo } => {
+            let message = format!("the undo {undo} has failed: {message}");
+            let value = serde_json::json!({
+                "code": code, "message": message, "retryable": false, "effects": "unknown"
+            });
+            (ce_type::TASK_FAILED, value.to_string())
+        }
+    };
+    // What comes of the same command later has another id.
+    let id = match &reply.said {
+        Said::Completed { .. } | Said::NothingToUndo | Said::Failed { .. } => child.to_string(),
+        Said::Blocked { undo, .. } => undo.clone(),
     };
     let headers = vec![
         Header::text(header::SPECVERSION, "1.0"),
-        Header::text(header::ID, format!("{}/{child}", reply.command)),
+        Header::text(header::ID, format!("{}/{id}", reply.command)),
         Header::text(header::SOURCE, SOURCE),
         Header::text(header::TYPE, of),
         Header::text(header::SUBJECT, reply.command.as_str()),

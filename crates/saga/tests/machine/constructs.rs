@@ -614,6 +614,26 @@ fn a_child_is_a_task_of_its_parent_and_is_undone_with_it() {
 }
 
 #[test]
+fn a_child_whose_undo_fails_for_good_tells_its_parent_and_is_asked_again() {
+    assert_snapshot!(family(
+        r#"
+        start parent k {}
+        on child:parent:k/sub/1.do1
+        c done 7
+        d done
+        on parent:k
+        after failed no final
+        on child:parent:k/sub/1.do1
+        c.undo failed no final
+        on parent:k
+        retry sub
+        on child:parent:k/sub/1.do1
+        c.undo done
+    "#
+    ));
+}
+
+#[test]
 fn strict_order_comes_to_an_end_where_a_join_has_not_waited_for_the_last() {
     let file = r#"
 version: "2.0"
