@@ -305,9 +305,9 @@ impl Desk {
 pub(crate) type Native<'a> = BaseRecord<'a, [u8], [u8], Box<Delivery>>;
 
 /// Hands a record over, waiting at most until `until` while the queue is full.
-pub(crate) fn hand_over(
-    sender: &Sender,
-    mut record: Native<'_>,
+pub(crate) fn hand_over<C: ProducerContext + 'static>(
+    sender: &ThreadedProducer<C>,
+    mut record: BaseRecord<'_, [u8], [u8], C::DeliveryOpaque>,
     until: Instant,
 ) -> Result<(), ClientError> {
     loop {

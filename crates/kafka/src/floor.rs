@@ -15,13 +15,13 @@ use std::time::{Duration, Instant};
 use events::Topic;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
-use rdkafka::error::{KafkaError as ClientError, RDKafkaErrorCode as Code};
+use rdkafka::error::KafkaError as ClientError;
 use rdkafka::message::{DeliveryResult, Message as _};
 use rdkafka::producer::{BaseRecord, ProducerContext, ThreadedProducer};
 use rdkafka::{ClientConfig, ClientContext, TopicPartitionList};
 use stream::{Broker, LogError, Purpose, Stop};
 
-use crate::deliveries::lock;
+use crate::deliveries::{hand_over, lock};
 use crate::reader::{Plain, Trouble, kept, native_partition, trouble};
 use crate::remarks::Remarks;
 use crate::{Kafka, settings};
@@ -313,18 +313,6 @@ fn send(
         .key(key)
         .payload(&value[..]);
     record.partition = partition;
-    let until = Instant::now() + settings::QUEUE_FULL_WAIT;
-    loop {
-        match producer.send(record) {
-            Ok(()) => return Ok(()),
-            Err((error, back)) => {
-                let full = error.rdkafka_error_code() == Some(Code::QueueFull);
-                if !full || Instant::now() >= until {
-                    return Err(LogError::Lost(format!("sending to {topic}: {error}")));
-                }
-                std::thread::sleep(Duration::from_millis(1));
-                record = back;
-            }
-        }
-    }
+    hand_over(producer, record, Instant::now() + settings::QUEUE_FULL_WAIT)
+        .map_err(|error| LogError::Lost(format!("sending to {topic}: {error}")))
 }

@@ -164,6 +164,22 @@ pub fn run(plan: &Plan) -> Result<Outcome, String> {
     }
 }
 
+/// Runs a campaign in its short form.
+///
+/// # Panics
+/// It can not be run, anything does not hold, or nothing was done. The logs are kept then.
+pub fn short(kind: Kind) {
+    let folder = tempfile::tempdir().unwrap();
+    let lasts = Duration::from_secs(6);
+    let plan = Plan { kind, seed: 1, lasts, workflows: 40, folder: folder.path().to_owned() };
+    let outcome = run(&plan).unwrap();
+    if !outcome.wrong.is_empty() {
+        let kept = folder.keep();
+        panic!("{kind}: logs are in {}: {:#}", kept.display(), outcome.json(&plan));
+    }
+    assert!(!outcome.faults.is_empty(), "{kind}: nothing was done");
+}
+
 /// How many workflows are to have been started after that time.
 fn due(after: Duration, lasts: Duration, workflows: usize) -> usize {
     let millis = |time: Duration| usize::try_from(time.as_millis()).unwrap_or(usize::MAX);

@@ -96,13 +96,8 @@ fn measure<B: Broker>(
     output: Output,
     mut alive: impl FnMut() -> bool,
 ) -> Result<(), Failure> {
-    let Process { runtime, metrics, wish } = process;
-    let listen = SocketAddr::from(([127, 0, 0, 1], 0));
-    let parts = Parts { broker, roles: &ALL, listen, metrics, runtime, serves_schemas: true };
-    let mut system = System::start(&parts)?;
-    system.await_ready(wish)?;
-    system.serve(&parts)?;
-    let api = Api::new(&system.url())?;
+    let wish = &process.wish;
+    let (mut system, api) = begin(broker, process)?;
     api.post_yaml("/v1/sagas", saga_file(given.steps))?.map_err(Failure::from)?;
     await_view(&api, wish)?;
     let saga = saga_name(given.steps);
@@ -128,6 +123,21 @@ fn measure<B: Broker>(
     time_disk()?;
     print(given, &ground, (&closed, open.as_ref()), &disk, output)?;
     system.crew.stop()
+}
+
+/// A whole system on the broker, at an address of its own, that does its work.
+pub(super) fn begin<B: Broker>(
+    broker: &Arc<B>,
+    process: &Process,
+) -> Result<(System, Api), Failure> {
+    let Process { runtime, metrics, wish } = process;
+    let listen = SocketAddr::from(([127, 0, 0, 1], 0));
+    let parts = Parts { broker, roles: &ALL, listen, metrics, runtime, serves_schemas: true };
+    let mut system = System::start(&parts)?;
+    system.await_ready(wish)?;
+    system.serve(&parts)?;
+    let api = Api::new(&system.url())?;
+    Ok((system, api))
 }
 
 /// Waits until the gateway has read what had happened before: that is no part of what is measured.

@@ -22,7 +22,8 @@ use crate::failure::Failure;
 use crate::output::{Output, table};
 use crate::settings::{connect, lost, open};
 use crate::system::{Parts, System};
-use crate::verbs::up::{ALL, Process};
+use crate::verbs::bench::begin;
+use crate::verbs::up::Process;
 
 /// Starts under way at once.
 const AT_ONCE: u32 = 1_000;
@@ -81,17 +82,6 @@ fn fill<B: Broker>(broker: &Arc<B>, count: u32, process: &Process) -> Result<Mea
     let _stopping = process.wish.wait(Limits::default().snapshot_every.saturating_mul(3));
     system.crew.stop()?;
     Ok(filled)
-}
-
-fn begin<B: Broker>(broker: &Arc<B>, process: &Process) -> Result<(System, Api), Failure> {
-    let Process { runtime, metrics, wish } = process;
-    let listen = SocketAddr::from(([127, 0, 0, 1], 0));
-    let parts = Parts { broker, roles: &ALL, listen, metrics, runtime, serves_schemas: true };
-    let mut system = System::start(&parts)?;
-    system.await_ready(wish)?;
-    system.serve(&parts)?;
-    let api = Api::new(&system.url())?;
-    Ok((system, api))
 }
 
 #[derive(Clone, Copy)]
