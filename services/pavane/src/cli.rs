@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub(crate) use bench::{
-    Bench, BenchParticipants, BenchRestored, BenchSaga, BenchTimers, BenchWaiting,
+    Bench, BenchParticipants, BenchRestore, BenchRestored, BenchSaga, BenchTimers,
 };
 pub(crate) use check::Check;
 pub(crate) use verify::Verify;

@@ -20,7 +20,7 @@ use std::process::ExitCode;
 use clap::Parser;
 
 use crate::api::Api;
-use crate::cli::{Bench, BenchRestored, BenchWaiting, Cli, Place, Topics, Verb};
+use crate::cli::{Bench, BenchRestore, BenchRestored, Cli, Place, Topics, Verb};
 use crate::config::{Config, Flag, Layers};
 use crate::failure::{Failure, Kind};
 use crate::output::Output;
@@ -80,7 +80,7 @@ fn run(cli: &Cli) -> Result<(), Failure> {
         Verb::Bench(Bench::Saga(given)) => {
             verbs::bench::saga(given, &config, filter_or("warn"), output)
         }
-        Verb::Bench(Bench::Waiting(given)) => {
+        Verb::Bench(Bench::Restore(given)) => {
             verbs::waiting::waiting(given, &config, filter_or("warn"), output)
         }
         Verb::Bench(Bench::Timers(given)) => {
@@ -119,7 +119,7 @@ fn flags(cli: &Cli) -> Vec<Flag> {
             add("local.data", "--data", bench.data.as_ref().map(|data| data.display().to_string()));
         }
         Verb::Bench(
-            Bench::Waiting(BenchWaiting { kafka, data, .. })
+            Bench::Restore(BenchRestore { kafka, data, .. })
             | Bench::Restored(BenchRestored { kafka, data }),
         ) => {
             add("kafka.bootstrap", "--kafka", kafka.clone());

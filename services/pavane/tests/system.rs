@@ -285,12 +285,17 @@ fn the_bench_prints_its_figures() {
 
 #[test]
 fn the_benches_of_what_waits_print_their_figures() {
-    let arguments = ["bench", "waiting", "--count", "40", "--json"];
+    let arguments = ["bench", "restore", "--count", "40", "--json"];
     let said = Place::new().run(&arguments).exits(0).json();
     assert_eq!((&said["count"], &said["on"]), (&40.into(), &"embedded log".into()));
     for field in ["started_per_second", "restored_seconds", "bytes_before", "bytes_after"] {
         assert!(said[field].as_f64().unwrap() > 0.0, "{field}: {said}");
     }
+    assert_eq!(said["bytes_spilled"], 0);
+    let tight = Place::new();
+    tight.write("pavane.toml", "[state]\nmemory_mib = 0\n");
+    let said = tight.run(&arguments).exits(0).json();
+    assert!(said["bytes_spilled"].as_f64().unwrap() > 40.0 * 64.0, "{said}");
     let arguments = ["bench", "timers", "--count", "30", "--waiting", "40", "--json"];
     let said = Place::new().run(&arguments).exits(0).json();
     let waiting: Vec<_> = said.as_array().unwrap().iter().map(|run| &run["waiting"]).collect();

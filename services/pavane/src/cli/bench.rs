@@ -32,13 +32,13 @@ pub(crate) enum Bench {
     Saga(BenchSaga),
     /// Start many workflows that wait for a month; measure what each takes in memory, and how long a coordinator
     /// that starts anew needs until it has all of them
-    #[command(after_help = "Example:\n  pavane bench waiting --count 1000000")]
-    Waiting(BenchWaiting),
+    #[command(after_help = "Example:\n  pavane bench restore --count 1000000")]
+    Restore(BenchRestore),
     /// Fire timers, each with a workflow of its own, first alone and then beside many that are not due; measure
     /// what each costs
     #[command(after_help = "Example:\n  pavane bench timers --count 20000 --waiting 1000000")]
     Timers(BenchTimers),
-    /// The coordinator of `bench waiting` that starts anew, in a process of its own
+    /// The coordinator of `bench restore` that starts anew, in a process of its own
     #[command(hide = true)]
     Restored(BenchRestored),
     /// The participants of `bench saga`, in a process of their own
@@ -72,9 +72,9 @@ pub(crate) struct BenchSaga {
     pub(crate) data: Option<PathBuf>,
 }
 
-/// `bench waiting`
+/// `bench restore`
 #[derive(Clone, Debug, Args)]
-pub(crate) struct BenchWaiting {
+pub(crate) struct BenchRestore {
     /// Workflows that wait
     #[arg(long, default_value_t = 100_000, value_parser = clap::value_parser!(u32).range(1..=100_000_000))]
     pub(crate) count: u32,
