@@ -22,7 +22,7 @@ use crate::failure::Failure;
 use crate::output::{Output, table};
 use crate::settings::{connect, lost, open};
 use crate::system::{Parts, System};
-use crate::verbs::bench::begin;
+use crate::verbs::bench::saga::begin;
 use crate::verbs::up::Process;
 
 /// Starts under way at once.
