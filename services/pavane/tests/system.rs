@@ -287,7 +287,8 @@ fn the_bench_prints_its_figures() {
 fn the_benches_of_parts_print_their_figures() {
     let arguments = ["bench", "topic", "--count", "60", "--concurrency", "4", "--rate", "500"];
     let place = Place::new();
-    let said = place.run(&[&arguments[..], &["--bytes", "1000", "--json"]].concat()).exits(0).json();
+    let said =
+        place.run(&[&arguments[..], &["--bytes", "1000", "--json"]].concat()).exits(0).json();
     assert_eq!((&said["count"], &said["bytes"]), (&60.into(), &1000.into()));
     assert_eq!(said["open"]["count"], 60);
     assert!(said["p50_ms"].as_f64().unwrap() > 0.0, "{said}");
