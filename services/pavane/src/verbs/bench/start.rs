@@ -20,12 +20,12 @@ pub(crate) fn start(given: &BenchStart, output: Output) -> Result<(), Failure> {
     let failed = |error: std::io::Error| Failure::from_error("`pavane up` can not be run", &error);
     let program = std::env::current_exe().map_err(failed)?;
     let folder = tempfile::tempdir().map_err(failed)?;
-    let (mut fresh, mut again) = (micros()?, micros()?);
+    let (mut fresh, mut used) = (micros()?, micros()?);
     let mut memory = Vec::new();
     for run in 0..given.count {
         let data = folder.path().join(run.to_string());
         drop(timed(&program, &data, &mut fresh)?);
-        let up = timed(&program, &data, &mut again)?;
+        let up = timed(&program, &data, &mut used)?;
         if memory.len() < MEMORIES {
             std::thread::sleep(IDLE);
             memory.push(resident_of(up.0.id())?);
@@ -36,7 +36,7 @@ pub(crate) fn start(given: &BenchStart, output: Output) -> Result<(), Failure> {
     let size = program.metadata().map_err(failed)?.len();
     let measured =
         |latencies, name| (name, Measured { latencies, took: Duration::ZERO, cpu: None });
-    let runs = [measured(fresh, "fresh"), measured(again, "again")];
+    let runs = [measured(fresh, "fresh"), measured(used, "used")];
     let ms = |measured: &Measured, quantile| rounded(measured.quantile_ms(quantile));
     let mut value = json!({ "count": given.count, "idle_bytes": memory, "binary_bytes": size });
     for (name, run) in &runs {
@@ -49,12 +49,12 @@ pub(crate) fn start(given: &BenchStart, output: Output) -> Result<(), Failure> {
     output.either(&value, || {
         let rows = runs.iter().map(|(name, run)| {
             let ms = |quantile| format!("{:.0}", run.quantile_ms(quantile));
-            [format!("a {name} folder"), given.count.to_string(), ms(0.5), ms(0.99), ms(1.0)]
+            [(*name).to_owned(), given.count.to_string(), ms(0.5), ms(0.99), ms(1.0)]
         });
         let mib = |bytes: u64| bytes.div_ceil(1 << 20);
         format!(
             "{}\nidle for {} s: {} MiB of memory; the binary: {} MiB",
-            table(["READY ON", "COUNT", "P50 MS", "P99 MS", "MAX MS"], rows),
+            table(["FOLDER", "COUNT", "P50 MS", "P99 MS", "MAX MS"], rows),
             IDLE.as_secs(),
             mib(memory),
             mib(size)
@@ -84,6 +84,9 @@ fn timed(
     let failed = |error: std::io::Error| Failure::from_error("`pavane up` can not be run", &error);
     let mut command = Command::new(program);
     command.args(["up", "--json", "--listen", "127.0.0.1:0", "--data"]).arg(data);
+    if std::env::var_os("PAVANE_LOG").is_none() {
+        command.env("PAVANE_LOG", "warn");
+    }
     let begun = Instant::now();
     let mut up = Up(command.stdout(Stdio::piped()).spawn().map_err(failed)?);
     let said = up.0.stdout.take().into_iter().flat_map(|said| BufReader::new(said).lines());
