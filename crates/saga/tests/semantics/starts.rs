@@ -56,8 +56,9 @@ impl Judge<'_> {
             self.may_close(&name);
         }
         assert!(again || !self.view.paused, "`{name}` begins while the run is paused");
-        let turned = self.turned.filter(|_| !closing);
-        assert!(turned.is_none(), "`{name}` begins after a failure of the run: {turned:?}");
+        let turned = &self.turned;
+        let goes_on = turned.is_empty() || closing;
+        assert!(goes_on, "`{name}` begins after a failure of the run: {turned:?}");
         let line = self.tree.line(place);
         let falling = line.iter().skip(1).find(|around| self.falling.contains(around));
         assert!(falling.is_none(), "`{name}` begins in what has failed: {falling:?}");
@@ -102,7 +103,7 @@ impl Judge<'_> {
             return assert!(self.view.compensated, "`{name}` begins before all is undone");
         }
         let failed = self.accepted || self.accepted_perhaps || self.continued();
-        let fast = self.turned == Some(Strategy::FailFast) || self.turned_perhaps;
+        let fast = self.turned.contains(&Strategy::FailFast) || self.turned_perhaps;
         assert!(failed || fast, "`{name}` begins, but nothing has failed");
         for node in &self.tree.top {
             let place = Place { node: *node, at: Vec::new() };
@@ -325,10 +326,12 @@ impl Judge<'_> {
             return;
         }
         if let (true, Some(fallback)) = (self.is_replaced(place), self.tree.fallback(place)) {
-            // Both may have come too late, where what is around them had gone on without them.
+            // Both may have come too late, where what is around them had gone on without them; or an operator
+            // had it tried again though its fallback was yet to be heard of.
             let own = || self.told.get(place).is_some_and(|told| !told.outputs.is_empty());
             let is_late = self.tree.parent(place).is_some_and(|around| self.is_settled(&around));
-            let right = output == self.output(&fallback) || is_late && own();
+            let by_itself = is_late || self.seen(place).ordered;
+            let right = output == self.output(&fallback) || by_itself && own();
             assert!(right, "`{name}` gives what its fallback gave");
             return;
         }
@@ -495,10 +498,15 @@ impl Judge<'_> {
         let seen = self.seen(place);
         let is_over = matches!(seen.forward, Forward::Done | Forward::Skipped);
         assert!(!is_over, "`{name}` is cancelled while {}", seen.status());
-        let fell = self.tree.line(place).iter().any(|around| self.falling.contains(around));
-        let turned = self.view.compensating || self.turned.is_some() || self.is_short(place);
+        let fell = self.tree.line(place).iter().any(|around| self.falls(around));
+        let turned = self.view.compensating || !self.turned.is_empty() || self.is_short(place);
         let turned = turned || self.turned_perhaps;
         assert!(turned || fell || self.is_loser(place), "`{name}` is cancelled for no reason");
+    }
+
+    /// Whether it may be given up for what has failed in it.
+    pub(crate) fn falls(&self, around: &Place) -> bool {
+        self.falling.contains(around) || self.falling_perhaps.contains(around)
     }
 
     /// Whether it, or what it stands in, lost against others whose join wanted no more.
