@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use events::{CommandKind, Json, Outgoing, Subject, What, ce_type, header};
+use events::{CommandKind, Json, Outgoing, Subject, Timestamp, What, ce_type, header};
 use saga::{Answer, Effects, Known, Outcome, Unsent, Verb};
 use serde_json::{Value, json};
 
@@ -65,6 +65,8 @@ pub(crate) struct Judge<'a> {
     pub(crate) accepted_perhaps: bool,
     pub(crate) turned_perhaps: bool,
     pub(crate) orders: Vec<Verb>,
+    /// When it was last woken.
+    pub(crate) now: Timestamp,
     /// What was said last is a success of what was undone before its task began anew.
     may_be_dead: bool,
     /// The command that must follow the event.
@@ -92,6 +94,7 @@ pub(crate) fn judge(tree: &Tree<'_>, log: &[Entry], participants: &Participants)
         accepted_perhaps: false,
         turned_perhaps: false,
         orders: Vec::new(),
+        now: Timestamp::default(),
         may_be_dead: false,
         due: None,
     };
@@ -158,7 +161,8 @@ impl Judge<'_> {
                 let fits = self.may_be_dead && code == "late_success";
                 assert!(fits, "an answer is a dead letter: {code}");
             }
-            Entry::Woken(_) | Entry::Unsent(..) => {}
+            Entry::Woken(at) => self.now = *at,
+            Entry::Unsent(..) => {}
         }
     }
 
@@ -429,7 +433,10 @@ impl Judge<'_> {
                 told.outputs.push(output.clone());
             }
             Answer::Status { status: Known::Done, output } => told.outputs.push(output.clone()),
-            Answer::Status { status: Known::NotDone, .. } => told.open.clear(),
+            // Only the last query's word counts, but for a success.
+            Answer::Status { status: Known::NotDone, .. } if subject.n == told.queries => {
+                told.open.clear();
+            }
             Answer::Failed(failure) if subject.kind == CommandKind::Do => {
                 let speaks = !["superseded", "expired"].contains(&failure.code.as_str());
                 let is_last = subject.n == told.sent;

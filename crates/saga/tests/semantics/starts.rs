@@ -69,6 +69,11 @@ impl Judge<'_> {
             let around = self.tree.name(parent);
             assert_eq!(forward, Forward::Running, "`{name}` begins outside of `{around}`");
         }
+        for around in line.iter().skip(1) {
+            let (seen, around) = (self.seen(around), self.tree.name(around));
+            let is_over = matches!(seen.forward, Forward::Failed | Forward::Skipped);
+            assert!(!is_over, "`{name}` begins in `{around}`, which is {}", seen.status());
+        }
         let is_root = place.at.len() > node.depth;
         match (node.role, &parent) {
             _ if is_root => {}
@@ -182,7 +187,7 @@ impl Judge<'_> {
         let done = |k: &usize| self.counts_as_done(&deps[*k]);
         let failed = |k: &usize| {
             let dep = &deps[*k];
-            self.has_failed(dep) && !self.is_forgiven(dep) && !(forgiving && self.has_lost(dep))
+            self.has_failed(dep) && !self.is_forgiven(dep) && !(forgiving && self.is_loser(dep))
         };
         if all.clone().all(|k| skipped(&k)) {
             return Verdict::Skipped;
@@ -550,7 +555,10 @@ impl Judge<'_> {
         }
         match (&problem.task, problem.code.as_str()) {
             (None, "cancelled") => assert!(self.orders.contains(&Verb::Cancel), "nobody cancelled"),
-            (None, "timeout") => assert!(self.tree.saga.timeout.is_some(), "there is time"),
+            (None, "timeout") => {
+                let over = self.tree.saga.timeout.unwrap_or(24 * 3600);
+                assert!(self.now.as_millis() >= over as i64 * 1000, "there is time");
+            }
             (None, other) => panic!("compensation begins for `{other}` of no task"),
             (Some(task), _) => {
                 let place = self.tree.find(task.as_str()).unwrap();
