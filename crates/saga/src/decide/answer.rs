@@ -184,6 +184,11 @@ pub(super) fn completed(draft: &mut Draft<'_>, slot: Slot, output: &Json) -> Res
         {
             undone_late(draft, slot)?;
         }
+        // Of a group that an operator has said to be done all the same.
+        (
+            Stage::Forward | Stage::Deferred(_),
+            Phase::Undoing { .. } | Phase::UndoRetrying { .. } | Phase::UndoBlocked | Phase::Undone,
+        ) => return covered_late(draft, slot, output),
         (Stage::Forward | Stage::Deferred(_) | Stage::Closing { .. }, _) => {
             if let Some(why) = draft.broken(slot, output) {
                 return broken(draft, slot, why);

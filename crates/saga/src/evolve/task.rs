@@ -135,7 +135,10 @@ fn fold_end(into: &mut impl Fold, time: Timestamp, body: &Body) {
                 Skip::Undo => Phase::Kept,
             };
             let mut task = into.task(task.index());
-            stand_again(&mut task);
+            // A group is not undone by itself: what stands in it stays undone.
+            if *why == Skip::Undo || was_undone(task.phase) {
+                stand_again(&mut task);
+            }
             task.phase = phase;
             // What it gave before it was undone counts for nothing; what stands, for what it is.
             if *why != Skip::Undo {

@@ -42,7 +42,8 @@ impl Judge<'_> {
         assert!(!accepted, "completed, but a failure was accepted");
         self.all_over();
         let is_behind = |place: &Place| self.seen(place).reason.as_deref() == Some("failed");
-        let behind = self.all().iter().any(|place| is_behind(place) && !self.is_the_groups(place));
+        let counts = |place: &Place| !self.is_the_groups(place) && !self.is_loser(place);
+        let behind = self.all().iter().any(|place| is_behind(place) && counts(place));
         assert!(!behind, "completed, but a task was skipped behind a failure");
         let mut expected = serde_json::Map::new();
         for node in written::outputs(self.tree) {
@@ -62,7 +63,7 @@ impl Judge<'_> {
     pub(crate) fn failed(&self, how: How, problem: &Problem) {
         match how {
             How::Failed => {
-                let fast = self.turned == Some(Strategy::FailFast);
+                let fast = self.turned.contains(&Strategy::FailFast);
                 assert!(fast || self.turned_perhaps, "failed, but nothing that failed says so");
                 assert!(!self.view.compensating, "failed after compensation began");
                 self.closed(problem);

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use events::{CommandKind, Json, Outgoing, Subject, What, ce_type, header};
+use events::{CommandKind, Json, Outgoing, Subject, Timestamp, What, ce_type, header};
 use saga::{Answer, Effects, Known, Outcome, Unsent, Verb};
 use serde_json::{Value, json};
 
@@ -46,8 +46,14 @@ pub(crate) struct Judge<'a> {
     pub(crate) falling: BTreeSet<Place>,
     /// Done, but too late for a join that wanted no more: to be undone.
     pub(crate) lost: BTreeSet<Place>,
-    /// A failure that ends the forward work of the whole run.
-    pub(crate) turned: Option<Strategy>,
+    /// The same of what fell while the pivot was in flight, with those that made it fall: they may yet be done.
+    deferred: BTreeMap<Place, BTreeSet<Place>>,
+    /// It is open whether it was hit: what failed in it had all but lost.
+    pub(crate) falling_perhaps: BTreeSet<Place>,
+    /// What was over before a join that it stands in wanted no more.
+    spared: BTreeSet<Place>,
+    /// Failures that end the forward work of the whole run.
+    pub(crate) turned: Vec<Strategy>,
     pub(crate) past_pivot: bool,
     /// It has turned back because somebody said so.
     pub(crate) cancelled: bool,
@@ -59,6 +65,10 @@ pub(crate) struct Judge<'a> {
     pub(crate) accepted_perhaps: bool,
     pub(crate) turned_perhaps: bool,
     pub(crate) orders: Vec<Verb>,
+    /// When it was last woken.
+    pub(crate) now: Timestamp,
+    /// What was said last is a success of what was undone before its task began anew.
+    may_be_dead: bool,
     /// The command that must follow the event.
     due: Option<(String, Json)>,
 }
@@ -73,7 +83,10 @@ pub(crate) fn judge(tree: &Tree<'_>, log: &[Entry], participants: &Participants)
         epoch: 0,
         falling: BTreeSet::new(),
         lost: BTreeSet::new(),
-        turned: None,
+        deferred: BTreeMap::new(),
+        falling_perhaps: BTreeSet::new(),
+        spared: BTreeSet::new(),
+        turned: Vec::new(),
         past_pivot: false,
         cancelled: false,
         accepted: false,
@@ -81,6 +94,8 @@ pub(crate) fn judge(tree: &Tree<'_>, log: &[Entry], participants: &Participants)
         accepted_perhaps: false,
         turned_perhaps: false,
         orders: Vec::new(),
+        now: Timestamp::default(),
+        may_be_dead: false,
         due: None,
     };
     for entry in log {
@@ -142,7 +157,12 @@ impl Judge<'_> {
                     self.told.entry(place).or_default().open.remove(&subject.n);
                 }
             }
-            Entry::Woken(_) | Entry::Unsent(..) => {}
+            Entry::Dead(code) => {
+                let fits = self.may_be_dead && code == "late_success";
+                assert!(fits, "an answer is a dead letter: {code}");
+            }
+            Entry::Woken(at) => self.now = *at,
+            Entry::Unsent(..) => {}
         }
     }
 
@@ -181,7 +201,7 @@ impl Judge<'_> {
                 assert!(once, "`{id}` is done twice");
                 self.may_complete(&place, output, by.is_some());
                 // An operator may have had it tried again all the same.
-                if self.has_lost(&place) && !seen.by_hand {
+                if self.has_lost(&place) && !self.spared.contains(&place) && !seen.by_hand {
                     self.lost.insert(place);
                 }
             }
@@ -229,7 +249,7 @@ impl Judge<'_> {
                 self.cancelled = problem.task.is_none() && problem.code == "cancelled";
             }
             What::WorkflowPaused { .. } => {
-                self.turned = self.turned.filter(|turned| *turned == Strategy::FailFast);
+                self.turned.retain(|turned| *turned == Strategy::FailFast);
             }
             What::TaskScheduled { command, inputs, .. }
             | What::UndoScheduled { command, inputs, .. } => {
@@ -238,6 +258,12 @@ impl Judge<'_> {
             _ => {}
         }
         let Some(place) = task_of(what).and_then(|id| self.tree.find(id)) else { return };
+        if matches!(
+            what,
+            What::TaskScheduled { .. } | What::TaskStarted { .. } | What::TaskSkipped { .. }
+        ) {
+            self.spare(&place);
+        }
         match what {
             What::TaskStarted { .. } if !self.is_agent(&place) => {
                 let given = self.given(&place);
@@ -245,8 +271,9 @@ impl Judge<'_> {
             }
             What::TaskCompleted { .. } if self.kind(&place) == Kind::Pivot => {
                 self.past_pivot = true;
-                self.turned = self.turned.filter(|turned| *turned == Strategy::FailFast);
+                self.turned.retain(|turned| *turned == Strategy::FailFast);
             }
+            What::TaskCompleted { .. } => self.rose(&place),
             What::TaskRetried { .. } => {
                 let anew = self.seen(&place).anew;
                 let told = self.told.entry(place).or_default();
@@ -269,7 +296,8 @@ impl Judge<'_> {
             }
             _ => {}
         }
-        let running = self.running(|seen| seen.forward == Forward::Running);
+        // What an operator begins anew is not counted.
+        let running = self.running(|seen| seen.forward == Forward::Running && !seen.ordered);
         assert!(running <= self.tree.saga.max_parallel, "max_parallel: {running} tasks in flight");
         // What an operator repeats is not counted, nor what a late success has made worthless.
         let counts = |seen: &Seen| !seen.repeated && !seen.overtaken;
@@ -296,10 +324,21 @@ impl Judge<'_> {
             let reach = self.tree.reach(place);
             self.accepted_perhaps |= reach == Reach::Accepted;
             self.turned_perhaps |= reach == Reach::Run(Strategy::FailFast);
+            if let Reach::Caught(around) = reach {
+                self.falling_perhaps.insert(around);
+            }
             return;
         }
         match self.tree.reach(place) {
-            Reach::Caught(around) => _ = self.falling.insert(around),
+            Reach::Caught(around) => {
+                let waits = self.pivot_in_flight() && !self.falling.contains(&around);
+                if waits || self.deferred.contains_key(&around) && self.pivot_in_flight() {
+                    self.deferred.entry(around.clone()).or_default().insert(place.clone());
+                } else {
+                    self.deferred.remove(&around);
+                }
+                self.falling.insert(around);
+            }
             Reach::Run(Strategy::Compensate) if self.past_pivot => {}
             Reach::Accepted => {
                 self.accepted = true;
@@ -308,7 +347,35 @@ impl Judge<'_> {
                 }
             }
             Reach::Run(Strategy::Pause) | Reach::Optional | Reach::Element => {}
-            Reach::Run(strategy) => _ = self.turned.get_or_insert(strategy),
+            Reach::Run(strategy) => self.turned.push(strategy),
+        }
+    }
+
+    /// A late success: what fell by its failure alone, while that waited for the pivot, has not fallen.
+    fn rose(&mut self, place: &Place) {
+        for (around, causes) in &mut self.deferred {
+            if causes.remove(place) && causes.is_empty() {
+                self.falling.remove(around);
+            }
+        }
+        self.deferred.retain(|_, causes| !causes.is_empty());
+    }
+
+    fn pivot_in_flight(&self) -> bool {
+        (0..self.tree.nodes.len()).any(|node| {
+            let known = &self.tree.nodes[node];
+            let forward = self.seen(&Place { node, at: vec![0; known.depth] }).forward;
+            known.task.kind == Kind::Pivot
+                && matches!(forward, Forward::Running | Forward::Retrying | Forward::InDoubt)
+        })
+    }
+
+    /// A join that cancels the rest is over: what had failed before it has not lost by it.
+    fn spare(&mut self, winner: &Place) {
+        if self.tree.nodes[winner.node].join.cancels() {
+            let failed = |dep: &Place| self.seen(dep).forward == Forward::Failed;
+            let spared: Vec<Place> = self.tree.deps(winner).into_iter().filter(failed).collect();
+            self.spared.extend(spared);
         }
     }
 
@@ -356,6 +423,8 @@ impl Judge<'_> {
             CommandKind::Query => subject.n <= told.undone.1,
             CommandKind::Undo => false,
         };
+        self.may_be_dead = of_earlier
+            && matches!(answer, Answer::Completed(_) | Answer::Status { status: Known::Done, .. });
         if of_earlier {
             return;
         }
@@ -364,7 +433,10 @@ impl Judge<'_> {
                 told.outputs.push(output.clone());
             }
             Answer::Status { status: Known::Done, output } => told.outputs.push(output.clone()),
-            Answer::Status { status: Known::NotDone, .. } => told.open.clear(),
+            // Only the last query's word counts, but for a success.
+            Answer::Status { status: Known::NotDone, .. } if subject.n == told.queries => {
+                told.open.clear();
+            }
             Answer::Failed(failure) if subject.kind == CommandKind::Do => {
                 let speaks = !["superseded", "expired"].contains(&failure.code.as_str());
                 let is_last = subject.n == told.sent;

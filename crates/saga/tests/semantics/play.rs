@@ -281,6 +281,7 @@ pub(crate) fn story(log: &[Entry]) -> String {
             Entry::Unsent(record, how) => {
                 writeln!(told, "unsent {} {how:?}", command(record)).unwrap()
             }
+            Entry::Dead(code) => writeln!(told, "    # a dead letter: {code}").unwrap(),
         }
     }
     told

@@ -46,7 +46,7 @@ impl Judge<'_> {
             .tree
             .line(place)
             .iter()
-            .any(|around| self.falling.contains(around) || self.is_given_up(around));
+            .any(|around| self.falls(around) || self.is_given_up(around));
         in_doubt
             || seen.doubted
             || fell

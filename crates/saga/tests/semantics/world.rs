@@ -18,6 +18,8 @@ pub(crate) enum Entry {
     Ordered(Verb),
     Woken(Timestamp),
     Unsent(Outgoing, Unsent),
+    /// What was told last is a dead letter, with that code.
+    Dead(String),
 }
 
 pub(crate) struct World {
@@ -168,7 +170,9 @@ impl World {
     pub(crate) fn tell(&mut self, subject: Subject, answer: Answer) {
         self.log.push(Entry::Told(subject.clone(), answer.clone()));
         let decision = self.feed(Cause::Input(&Input::Answer { subject, answer }));
-        assert!(!matches!(decision, Decision::DeadLetter(_)), "{decision:?}");
+        if let Decision::DeadLetter(refusal) = decision {
+            self.log.push(Entry::Dead(refusal.code));
+        }
     }
 
     /// Whether the order was taken.
