@@ -6,6 +6,8 @@
     reason = "a test may panic; clippy knows only functions marked as tests"
 )]
 
+mod children;
+mod computed;
 mod constructs;
 mod files;
 mod late;
@@ -14,4 +16,6 @@ mod random;
 mod records;
 mod scenarios;
 mod table;
+mod undoing;
+mod waiting;
 mod world;
