@@ -15,6 +15,7 @@ mod parse;
 mod random;
 mod records;
 mod scenarios;
+mod strategies;
 mod table;
 mod undoing;
 mod waiting;
