@@ -123,7 +123,6 @@ pub(crate) fn fold(into: &mut impl Fold, event: &WorkflowEvent) {
         Body::WorkflowStarted { .. }
         | Body::CompensationCompleted { .. }
         | Body::CompensationBlocked { .. }
-        | Body::TaskTimedOut { .. }
         | Body::TimerFired { .. }
         | Body::SignalReceived { .. }
         | Body::Forgotten => {}
@@ -153,6 +152,7 @@ pub(crate) fn fold(into: &mut impl Fold, event: &WorkflowEvent) {
         | Body::TaskStarted { .. }
         | Body::TaskCompleted { .. }
         | Body::TaskFailed { .. }
+        | Body::TaskTimedOut { .. }
         | Body::TaskRetried { .. }
         | Body::TaskInDoubt { .. }
         | Body::TaskSkipped { .. }

@@ -161,7 +161,7 @@ pub(super) fn completed(draft: &mut Draft<'_>, slot: Slot, output: &Json) -> Res
             return Err(Stop::Ignored("duplicate"));
         }
         (_, Phase::Pending | Phase::Skipped(_)) => return Err(Stop::Ignored("late_success")),
-        (Stage::Ended { .. }, phase) => return after_end(draft, slot, phase, output),
+        (Stage::Ended { .. }, _) => return after_end(draft, slot, output),
         (Stage::Failing(_), _) if draft.resolves_doubt() && draft.is_reverted(slot) => {
             undone_late(draft, slot)?;
         }
@@ -307,34 +307,15 @@ fn heard(
 /// known now.
 pub(super) fn undone(draft: &mut Draft<'_>, slot: Slot, n: u32, nothing: bool) -> Result<(), Stop> {
     let task = draft.task(slot);
-    match task.phase {
+    let is_out = matches!(
+        task.phase,
         Phase::Undoing { .. } | Phase::UndoRetrying { .. } | Phase::UndoBlocked
-            if n > task.undos_void =>
-        {
-            draft.undone(slot, n, nothing, None);
-            Ok(())
-        }
-        Phase::Undoing { .. }
-        | Phase::UndoRetrying { .. }
-        | Phase::UndoBlocked
-        | Phase::Pending
-        | Phase::Running { .. }
-        | Phase::Retrying { .. }
-        | Phase::Asking { .. }
-        | Phase::AskAgain { .. }
-        | Phase::Held
-        | Phase::Stopping { .. }
-        | Phase::Doubtful
-        | Phase::Done
-        | Phase::Skipped(_)
-        | Phase::Failed { .. }
-        | Phase::Cancelled
-        | Phase::Undone
-        | Phase::Kept
-        | Phase::Open { .. }
-        | Phase::Waiting { .. }
-        | Phase::Racing { .. } => Err(Stop::Ignored("duplicate")),
+    );
+    if !is_out || n <= task.undos_void {
+        return Err(Stop::Ignored("duplicate"));
     }
+    draft.undone(slot, n, nothing, None);
+    Ok(())
 }
 
 pub(super) fn undo_failed(
@@ -342,31 +323,11 @@ pub(super) fn undo_failed(
     slot: Slot,
     failure: &Failure,
 ) -> Result<(), Stop> {
-    match draft.task(slot).phase {
-        Phase::Undoing { .. } => {
-            draft.undo_failed(slot, failure);
-            Ok(())
-        }
-        Phase::UndoRetrying { .. }
-        | Phase::UndoBlocked
-        | Phase::Pending
-        | Phase::Running { .. }
-        | Phase::Retrying { .. }
-        | Phase::Asking { .. }
-        | Phase::AskAgain { .. }
-        | Phase::Held
-        | Phase::Stopping { .. }
-        | Phase::Doubtful
-        | Phase::Done
-        | Phase::Skipped(_)
-        | Phase::Failed { .. }
-        | Phase::Cancelled
-        | Phase::Undone
-        | Phase::Kept
-        | Phase::Open { .. }
-        | Phase::Waiting { .. }
-        | Phase::Racing { .. } => Err(Stop::Ignored("late_failure")),
+    if !matches!(draft.task(slot).phase, Phase::Undoing { .. }) {
+        return Err(Stop::Ignored("late_failure"));
     }
+    draft.undo_failed(slot, failure);
+    Ok(())
 }
 
 /// What the agent knows of a task in doubt. `done` from any query; else only the last one's word.

@@ -182,7 +182,7 @@ impl Draft<'_> {
     }
 
     /// Whether it stands under a task's own `then`.
-    pub(super) fn is_closing_of(&self, slot: Slot, owner: Slot) -> bool {
+    pub(crate) fn is_closing_of(&self, slot: Slot, owner: Slot) -> bool {
         self.closings_of(owner).any(|closing| self.is_within(slot, closing))
     }
 

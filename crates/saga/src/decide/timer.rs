@@ -10,7 +10,7 @@ use super::{Draft, Stop};
 use crate::event::{About, Body, Event, WorkflowEvent};
 use crate::input::{Effects, Failure};
 use crate::limits::{LATE_UNDO, POSTPONED_FOR, remembered};
-use crate::phase::Phase;
+use crate::phase::{Phase, TaskError};
 use crate::plan::{Slot, Strategy};
 use crate::workflow::{Head, Origin, Stage, Trouble};
 
@@ -44,7 +44,7 @@ enum Due {
 }
 
 fn earliest(draft: &Draft<'_>) -> Option<(Timestamp, Due)> {
-    let tasks = draft.slots().filter_map(|slot| Some((draft.task(slot).phase.due()?, slot)));
+    let tasks = draft.slots().filter_map(|slot| Some((draft.task(slot).due()?, slot)));
     let first = tasks.min().map(|(at, slot)| (at, Due::Task(slot)));
     let own = match &draft.head.stage {
         Stage::Ended { .. } if first.is_some() || draft.is_blocked() => None,
@@ -75,7 +75,7 @@ fn task(draft: &mut Draft<'_>, slot: Slot) {
         Phase::Running { deadline, .. } => {
             draft.attempt_timed_out(slot, deadline.unwrap_or(draft.now), silence());
         }
-        Phase::Open { .. } => draft.fail_group(slot, silence()),
+        Phase::Open { due } => group(draft, slot, due, silence()),
         Phase::Waiting { .. } => {
             draft.push(Body::TimerFired { task: draft.name(slot) });
             draft.succeed(slot, events::Json::null(), None);
@@ -97,6 +97,16 @@ fn task(draft: &mut Draft<'_>, slot: Slot) {
         | Phase::UndoBlocked
         | Phase::Undone
         | Phase::Kept => {}
+    }
+}
+
+/// A group fails, unless a pivot in it has an outcome to come: then that decides, and the time is over.
+fn group(draft: &mut Draft<'_>, slot: Slot, due: Option<Timestamp>, why: TaskError) {
+    draft.fail_group(slot, why);
+    let task = draft.task(slot);
+    if let (Some(deadline), true) = (due, task.due() == due) {
+        let (task, attempt) = (draft.name(slot), task.attempt);
+        draft.push(Body::TaskTimedOut { task, attempt, deadline });
     }
 }
 

@@ -6,6 +6,8 @@
     reason = "a test may panic; clippy knows only functions marked as tests"
 )]
 
+mod children;
+mod computed;
 mod constructs;
 mod files;
 mod late;
@@ -13,5 +15,8 @@ mod parse;
 mod random;
 mod records;
 mod scenarios;
+mod strategies;
 mod table;
+mod undoing;
+mod waiting;
 mod world;
