@@ -8,7 +8,7 @@ use super::{Draft, Stop, invalid};
 use crate::event::Body;
 use crate::input::{Answer, Effects, Failure, Known};
 use crate::phase::{Cover, Phase, Via};
-use crate::plan::{Kind, Slot};
+use crate::plan::{Action, Kind, Slot};
 use crate::workflow::Stage;
 
 pub(super) fn answer(
@@ -17,7 +17,7 @@ pub(super) fn answer(
     answer: &Answer,
 ) -> Result<(), Stop> {
     if subject.run != draft.head.run {
-        return Err(Stop::Ignored("old_run"));
+        return of_a_run_before(draft, subject, answer);
     }
     let slot = draft.find(&subject.task)?;
     if draft.is_shrunk() {
@@ -95,6 +95,31 @@ impl Draft<'_> {
                 ),
             ),
         }
+    }
+}
+
+/// An answer about a run before this one. What it had begun is over, but for what nobody knew to have worked.
+fn of_a_run_before(draft: &Draft<'_>, subject: &Subject, answer: &Answer) -> Result<(), Stop> {
+    let mut before = draft.head.before.iter().flatten().filter(|it| it.run == subject.run);
+    let may_be_late = before.any(|it| it.late.iter().any(|task| task.id == subject.task));
+    match (answer, subject.kind) {
+        (Answer::Completed(_), CommandKind::Do)
+        | (Answer::Status { status: Known::Done, .. }, CommandKind::Query)
+            if may_be_late =>
+        {
+            let message = format!(
+                "`{subject}` is reported done after its run had ended and was begun anew; see that it is undone"
+            );
+            invalid("late_success", message)
+        }
+        (
+            Answer::Completed(_)
+            | Answer::Failed(_)
+            | Answer::NothingToUndo
+            | Answer::Status { .. }
+            | Answer::Progress { .. },
+            _,
+        ) => Err(Stop::Ignored("old_run")),
     }
 }
 
@@ -265,8 +290,15 @@ pub(super) fn failed(
     Ok(())
 }
 
-/// A participant that refuses a do unseen, because it is old, does not speak for attempts before.
+/// What a failure says here. A participant that refuses a do unseen, because it is old, does not speak for attempts
+/// before.
 fn speaking(draft: &Draft<'_>, slot: Slot, failure: &Failure) -> Failure {
+    let plan = draft.task_plan(slot);
+    // A child says of nothing that it may be tried again. It may be, where nothing of it stands.
+    if matches!(plan.action, Action::Saga { .. }) && plan.kind == Kind::Retriable {
+        let retryable = failure.effects == Effects::None;
+        return Failure { retryable, ..failure.clone() };
+    }
     let is_unseen = matches!(failure.code.as_str(), "expired" | "superseded");
     if is_unseen && draft.task(slot).unsure {
         return Failure { effects: Effects::Unknown, ..failure.clone() };

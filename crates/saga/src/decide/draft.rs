@@ -93,18 +93,13 @@ impl<'a> Draft<'a> {
         this
     }
 
-    /// A draft of a workflow that begins with this event. `early`: what came before it.
+    /// A draft of a workflow that begins with this event.
     pub(crate) fn start(
         held: &'a dyn Held,
         start: WorkflowEvent,
-        early: Option<&crate::workflow::Early>,
         (plan, index): (&'a Plan, &'a Index),
     ) -> Self {
-        let mut head = begin(&start);
-        if let Some(early) = early {
-            head.early.clone_from(&early.kept);
-            head.seen.clone_from(&early.seen);
-        }
+        let head = begin(&start, held.state(start.workflow.as_str()));
         Self {
             held,
             plan,

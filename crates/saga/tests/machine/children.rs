@@ -1,8 +1,8 @@
 //! Stories of parents and children: what is begun, refused, stopped and undone, and who is told.
 
-use events::{CommandKind, Run, Subject};
+use events::{CommandKind, Json, Run, Subject};
 use insta::assert_snapshot;
-use saga::{Cause, Input};
+use saga::{Answer, Cause, Input};
 
 use crate::world::{World, command as told, show, tell_all};
 
@@ -93,8 +93,8 @@ tasks: [{id: again, saga: {name: nest, max_depth: 2}, inputs: {}}]
 fn a_long_command_gives_its_child_a_short_key() {
     let child = CHILD.replace("key: ${inputs.n}\n", "");
     let parent = parent("  - {id: sub, saga: child, inputs: {n: x}}");
-    // `parent:KEY/sub/1.do1` is the child's key, of at most 512 bytes.
-    for (length, is_short) in [(512 - 17, false), (512 - 16, true)] {
+    // `parent:KEY/sub/1.1` is the child's key, of at most 512 bytes.
+    for (length, is_short) in [(512 - 15, false), (512 - 14, true)] {
         let told =
             tell_all(&[&child, &parent], &format!("start parent {} {{}}", "k".repeat(length)));
         let key = told.split("inbox child:").nth(1).unwrap().split(": ").next().unwrap();
@@ -211,4 +211,117 @@ fn a_parents_command_counts_once_and_only_that_of_the_task_that_began_the_child(
     // It has undone itself: nothing is left for a command that comes now.
     let third = Subject { n: 3, ..undo };
     assert_snapshot!(unwound(&mut world, "child:x", &third));
+}
+
+/// No answer came in time; the next attempt asks the child that there is, which answers both commands.
+#[test]
+fn a_child_of_a_task_that_is_tried_again_is_the_same() {
+    let keyless = CHILD.replace("key: ${inputs.n}\n", "");
+    for (child, id) in [(CHILD, "child:x"), (&keyless, "child:parent:k/sub/1.1")] {
+        let told = tell_all(
+            &[child, &parent("  - {id: sub, saga: child, inputs: {n: x}, timeout: 3s, retry: 3}")],
+            &format!("start parent k {{}}\nwait 3s\nwait\non {id}\nc done 7\nd done\non parent:k"),
+        );
+        assert_snapshot!(told.replace(id, "CHILD"));
+    }
+}
+
+/// The last attempt's word counts, also where the child answers all of them.
+#[test]
+fn a_child_that_was_asked_again_and_fails_has_failed() {
+    assert_snapshot!(family(
+        "  - {id: sub, saga: child, inputs: {n: x}, timeout: 3s, retry: 3}",
+        r#"
+        start parent k {}
+        wait 3s
+        wait
+        on child:x
+        c failed no final
+    "#
+    ));
+}
+
+/// As often as it takes, and each run is one of its own; what the runs before may still report is not swallowed.
+#[test]
+fn a_child_of_a_retriable_task_that_has_left_nothing_is_begun_anew() {
+    assert_snapshot!(family(
+        r#"
+  - {id: pivot, agent: p, kind: pivot, inputs: {}}
+  - {id: sub, saga: child, inputs: {n: x}, kind: retriable, depends_on: [pivot]}
+"#,
+        r#"
+        start parent k {}
+        pivot done
+        on child:x
+        c failed no final
+        on parent:k
+        wait
+        on child:x
+        c failed no final
+        on parent:k
+        wait
+        on child:x
+        c done 7
+        d done
+    "#
+    ));
+    let tasks = "  - {id: sub, saga: child, inputs: {n: x}, kind: retriable}";
+    let mut world = World::family(&[CHILD, &parent(tasks)], "start parent k {}");
+    _ = world.play("on child:x");
+    let first = Subject {
+        workflow: "child:x".into(),
+        task: "c".into(),
+        run: Run(world.run),
+        kind: CommandKind::Do,
+        n: 1,
+    };
+    let before = world.sent.len();
+    _ = world.play("c failed no final");
+    _ = world.pass_on(before);
+    _ = world.play("on parent:k");
+    let before = world.sent.len();
+    _ = world.play("wait");
+    _ = world.pass_on(before);
+    let late = world.answer(first.clone(), Answer::Completed(Json::null()));
+    assert_snapshot!(show(&late));
+    assert_snapshot!(show(&world.answer(first, Answer::Completed(Json::null()))));
+}
+
+/// It was undone with its parent's group; then an operator has the task done again.
+#[test]
+fn an_operator_has_a_child_that_failed_begun_anew() {
+    assert_snapshot!(family(
+        "  - {id: sub, saga: child, inputs: {n: x}, on_failure: pause}",
+        r#"
+        start parent k {}
+        on child:x
+        c done 7
+        d failed no final
+        c.undo done
+        on parent:k
+        retry sub
+        on child:x
+        c done 8
+        d done
+    "#
+    ));
+}
+
+/// What has failed fast and stands is not begun beside itself.
+#[test]
+fn a_child_of_which_something_stands_is_not_begun_anew() {
+    let fails = CHILD.replace("outputs:", "on_failure: fail_fast\noutputs:");
+    let tasks = "  - {id: sub, saga: child, inputs: {n: x}, on_failure: pause, in_doubt: hold}";
+    assert_snapshot!(tell_all(
+        &[&fails, &parent(tasks)],
+        r#"
+        start parent k {}
+        on child:x
+        c done 7
+        d failed no final
+        on parent:k
+        resolve sub not_done
+        retry sub
+    "#
+    ));
 }

@@ -82,7 +82,7 @@ impl World {
     }
 
     /// What was sent to the inbox since, read back from it, and what comes of that.
-    fn pass_on(&mut self, since: usize) -> String {
+    pub(crate) fn pass_on(&mut self, since: usize) -> String {
         let mut told = String::new();
         let mut next = since;
         while next < self.sent.len() {
@@ -106,7 +106,7 @@ impl World {
             let decision = self.feed(Cause::Input(&input));
             told.push_str(&show(&decision));
             if let Input::Start(start) = &input
-                && !show(&decision).is_empty()
+                && show(&decision).contains("WorkflowStarted")
             {
                 self.runs.insert(start.workflow.to_string(), self.offset);
             }
