@@ -86,7 +86,7 @@ pub(crate) struct Task {
     /// What has become of its fallback.
     #[n(18)]
     pub(crate) cover: Cover,
-    /// The number of the event that it was done with, for `order: strict`.
+    /// The number of the event that it was done with, for `order: strict`, or undone with, for the list of those.
     #[n(19)]
     pub(crate) finished: u64,
     /// What was undone of it before an operator had it done again.

@@ -288,6 +288,9 @@ impl Draft<'_> {
             self.slots().filter(|slot| is(*slot)).map(|slot| self.name(slot).id).collect()
         };
         let phase = |slot: Slot| self.task(slot).phase;
+        let is_undone = |slot: &Slot| phase(*slot) == Phase::Undone;
+        let mut undone: Vec<Slot> = self.slots().filter(is_undone).collect();
+        undone.sort_by_key(|slot| self.task(*slot).finished);
         Rest {
             stands: ids(&|slot| {
                 matches!(phase(slot), Phase::Done | Phase::Kept)
@@ -295,7 +298,7 @@ impl Draft<'_> {
                     && self.task_plan(slot).kind != Kind::ReadOnly
                     && !self.is_closing(slot)
             }),
-            undone: ids(&|slot| phase(slot) == Phase::Undone),
+            undone: undone.into_iter().map(|slot| self.name(slot).id).collect(),
             in_doubt: ids(&|slot| {
                 let is_asked = matches!(
                     phase(slot),

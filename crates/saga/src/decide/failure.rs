@@ -205,6 +205,18 @@ impl Draft<'_> {
             })
     }
 
+    /// Whether a failure of this task stops or undoes the whole workflow, or a group around it.
+    pub(super) fn fails_all(&self, slot: Slot) -> bool {
+        match self.fate(slot) {
+            Fate::Fails | Fate::Compensates | Fate::Reverts(_) | Fate::Drops(_) => true,
+            Fate::FallsBack
+            | Fate::Tolerated
+            | Fate::Accepted
+            | Fate::Uncovers(_)
+            | Fate::Pauses => false,
+        }
+    }
+
     /// Whether a failure of this task waits for a person.
     pub(super) fn pauses(&self, slot: Slot) -> bool {
         self.fate(slot) == Fate::Pauses

@@ -310,7 +310,7 @@ fn conditions_that_can_not_be_computed_fail_their_task() {
 }
 
 #[test]
-fn shares_are_rounded_up_and_counts_are_at_most_all() {
+fn shares_are_rounded_up_and_a_list_that_is_too_short_fails() {
     let file = |at_least: &str| {
         saga(&format!(
             "tasks:\n  - id: each\n    optional: true\n    for_each: {{in: \"${{inputs.l}}\", as: n, at_least: {at_least}}}\n    agent: a\n    kind: readonly\n    retry: 1\n    inputs: {{n: \"${{n}}\"}}"
