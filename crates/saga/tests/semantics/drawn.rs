@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use crate::features::Feature;
 use crate::tree::{
     Act, Action, AtLeast, Case, ForEach, InDoubt, Inputs, Join, Kind, Saga, Strategy as OnFailure,
-    Task, Tree, UndoAct, When,
+    Talk, Task, Tree, UndoAct, When,
 };
 
 /// Tasks of a saga.
@@ -41,6 +41,7 @@ enum Bit {
     Inputs,
     Output,
     Cases,
+    Talk,
 }
 
 impl Raw {
@@ -119,7 +120,8 @@ impl Drawing {
         if self.has(Feature::Closing) && saga.strategy != OnFailure::Pause {
             saga.closing = self.list(closing, Spot::Closing, DEPTH_MAX);
         }
-        kinds(&mut saga, tasks, file[5]);
+        let topics = self.has(Feature::Topics);
+        kinds(&mut saga, tasks, file[5], topics);
         saga
     }
 
@@ -182,6 +184,7 @@ impl Drawing {
                 && raw.bit(Bit::Alone) % 5 == 1,
             depends_on,
             for_each,
+            talk: Talk::Agent,
             kind: Kind::ReadOnly,
             in_doubt: None,
             attempts: u32::from(raw.bit(Bit::Attempts) % 3) + 1,
@@ -380,16 +383,16 @@ fn inputs(raw: &Raw, action: &Action, known: &[&Task]) -> Inputs {
 }
 
 /// The number that draws a task's kind, by id.
-fn drawn_kinds(raws: &[Raw], out: &mut Vec<(u8, u8)>) {
+fn drawn_kinds(raws: &[Raw], out: &mut Vec<(u8, u8, u8)>) {
     for raw in raws {
-        out.push((raw.bit(Bit::Kind), raw.bit(Bit::InDoubt)));
+        out.push((raw.bit(Bit::Kind), raw.bit(Bit::InDoubt), raw.bit(Bit::Talk)));
         drawn_kinds(&raw.children, out);
     }
 }
 
 /// What a checked file could say: before the pivot anything, beside it and after it nothing that would
 /// have to be undone.
-fn kinds(saga: &mut Saga, raws: &[Raw], drawn: u8) {
+fn kinds(saga: &mut Saga, raws: &[Raw], drawn: u8, topics: bool) {
     let mut numbers = Vec::new();
     drawn_kinds(raws, &mut numbers);
     let shape = saga.clone();
@@ -399,7 +402,7 @@ fn kinds(saga: &mut Saga, raws: &[Raw], drawn: u8) {
     let pivot = (drawn % 2 == 1 && !pivots.is_empty())
         .then(|| pivots[usize::from(drawn / 2) % pivots.len()]);
     for (node, known) in tree.nodes.iter().enumerate().filter(|(_, known)| known.is_agent()) {
-        let (kind, doubt) = numbers[node % numbers.len()];
+        let (kind, doubt, talk) = numbers[node % numbers.len()];
         let free = pivot.is_none_or(|pivot| tree.comes_before(node, pivot));
         let closing = tree.closing.contains(&node);
         let kind = match kind % 4 {
@@ -415,8 +418,44 @@ fn kinds(saga: &mut Saga, raws: &[Raw], drawn: u8) {
             (Kind::Compensatable | Kind::Pivot, 3) => Some(InDoubt::Hold),
             _ => None,
         };
+        // The elements of a `for_each` would have to be told apart by what the events say.
+        let is_one = known.depth == 0 && known.task.for_each.is_none() && !closing;
+        let is_read = tree.nodes.iter().any(|other| {
+            let when = other.task.when.as_ref();
+            matches!(when, Some(When::Output(id, _)) if *id == known.task.id)
+        });
+        let talk = match talk % 8 {
+            1 | 2 if topics && is_one => Talk::Request,
+            // It gives nothing.
+            3 if topics && is_one && !is_read => Talk::Emit,
+            _ => Talk::Agent,
+        };
         let task = by_id(saga, &known.task.id).unwrap();
-        (task.kind, task.in_doubt) = (kind, in_doubt);
+        (task.kind, task.in_doubt, task.talk) = (kind, in_doubt, talk);
+        over_topics(task);
+    }
+}
+
+/// What can happen to one that talks over topics: nobody is asked, a failure is the last word, and the broker
+/// takes all that is emitted.
+fn over_topics(task: &mut Task) {
+    let act = |act: Act| match (task.talk, act) {
+        (Talk::Agent, act) | (_, act @ (Act::Done | Act::Late)) => act,
+        (Talk::Emit, _) => Act::Done,
+        (Talk::Request, Act::Retryable) => Act::Silent(false),
+        (Talk::Request, Act::Unknown(done)) => Act::Silent(done),
+        (Talk::Request, act @ (Act::Twice | Act::Final | Act::Silent(_))) => act,
+    };
+    task.acts = task.acts.iter().map(|drawn| act(*drawn)).collect();
+    let undo = |undo: UndoAct| match (task.talk, undo) {
+        (Talk::Agent, undo) | (_, undo @ (UndoAct::Done | UndoAct::Late)) => undo,
+        (Talk::Emit, _) => UndoAct::Done,
+        (Talk::Request, UndoAct::Retryable) => UndoAct::Silent,
+        (Talk::Request, undo @ (UndoAct::Final | UndoAct::Silent)) => undo,
+    };
+    task.undos = task.undos.iter().map(|drawn| undo(*drawn)).collect();
+    if task.talk != Talk::Agent && task.in_doubt == Some(InDoubt::Query) {
+        task.in_doubt = Some(InDoubt::Hold);
     }
 }
 

@@ -26,6 +26,8 @@ pub(crate) enum Feature {
     /// `order: strict`
     Strict,
     Wait,
+    /// `emit`, and `emit` with `await`.
+    Topics,
 }
 
 /// What the checker takes.
@@ -44,6 +46,7 @@ pub(crate) const READ: &[Feature] = &[
     Feature::Alone,
     Feature::Strict,
     Feature::Wait,
+    Feature::Topics,
 ];
 
 /// What the engine runs.

@@ -9,9 +9,9 @@ use serde_json::{Value, json};
 
 use crate::participants::Participants;
 use crate::reach::Reach;
-use crate::tree::{Kind, Place, Role, Strategy, Tree};
+use crate::tree::{Kind, Place, Role, Strategy, Talk, Tree};
 use crate::view::{Back, Forward, Seen, View, task_of};
-use crate::world::{Entry, agent, text};
+use crate::world::{Entry, agent, text, topic};
 
 /// What the engine was told of the do of one task.
 #[derive(Default)]
@@ -297,17 +297,25 @@ impl Judge<'_> {
             _ => {}
         }
         // What an operator begins anew is not counted.
-        let running = self.running(|seen| seen.forward == Forward::Running && !seen.ordered);
+        let running = self.running(|_, seen| seen.forward == Forward::Running && !seen.ordered);
         assert!(running <= self.tree.saga.max_parallel, "max_parallel: {running} tasks in flight");
         // What an operator repeats is not counted, nor what a late success has made worthless.
         let counts = |seen: &Seen| !seen.repeated && !seen.overtaken;
-        let undoing = self.running(|seen| seen.back == Back::Running && counts(seen));
+        // A late success of what its fallback covers is undone at once.
+        let is_covered = |place: &Place| {
+            let fallback = self.tree.fallback(place);
+            fallback.is_some_and(|fallback| self.seen(&fallback).begun.is_some())
+        };
+        let undoing = self.running(|place, seen| {
+            seen.back == Back::Running && counts(seen) && !is_covered(place)
+        });
         assert!(undoing <= self.tree.saga.max_parallel, "max_parallel: {undoing} undos in flight");
     }
 
-    fn running(&self, is: impl Fn(&Seen) -> bool) -> usize {
-        let agents = self.view.tasks.iter().filter(|(_, seen)| is(seen));
-        agents.filter(|(id, _)| self.tree.find(id).is_some_and(|p| self.is_agent(&p))).count()
+    fn running(&self, is: impl Fn(&Place, &Seen) -> bool) -> usize {
+        let places =
+            self.view.tasks.iter().filter_map(|(id, seen)| Some((self.tree.find(id)?, seen)));
+        places.filter(|(place, seen)| self.is_agent(place) && is(place, seen)).count()
     }
 
     /// A task has failed; its fallback comes first.
@@ -379,7 +387,42 @@ impl Judge<'_> {
         }
     }
 
+    /// What goes out on a topic of the user's: a do or an undo as well.
+    fn emitted(&mut self, to: &str, record: &Outgoing) {
+        let task = text(record, header::SUBJECT).split_once('/').unwrap().1;
+        let place = self.tree.find(task).unwrap_or_else(|| panic!("`{task}` is no task"));
+        let node = &self.tree.nodes[place.node];
+        assert!(node.is_agent() && node.talk() != Talk::Agent, "`{task}` emits nothing");
+        assert_eq!(to, format!("ask.{}", node.task.id), "the topic of `{task}`");
+        assert_eq!(record.key.as_deref(), Some(&b"k"[..]), "the key of what `{task}` emits");
+        let (key, seen) = (text(record, header::ID), self.seen(&place));
+        let told = self.told.entry(place).or_default();
+        match text(record, header::TYPE) {
+            "Asked" => {
+                let first = told.key.get_or_insert_with(|| key.to_owned());
+                assert_eq!(key, first, "a repeat of `{task}` can be told");
+                told.sent = seen.attempt;
+                told.open.insert(seen.attempt);
+            }
+            "Undo" => {
+                let is_its = told.key.as_ref().is_some_and(|of| {
+                    let behind =
+                        key.strip_prefix(of.as_str()).and_then(|it| it.strip_prefix("/undo"));
+                    behind.is_some_and(|n| n.bytes().all(|byte| byte.is_ascii_digit()))
+                });
+                assert!(is_its, "the undo of `{task}` has the id {key}");
+            }
+            other => panic!("`{task}` emits {other}"),
+        }
+        let events::Payload::Bytes(bytes) = &record.value else { panic!("an event has bytes") };
+        let (_, inputs) = self.due.take().expect("what is emitted follows its event");
+        assert_eq!(inputs.as_str().as_bytes(), &bytes[..], "what `{task}` emits");
+    }
+
     fn command(&mut self, record: &Outgoing) {
+        if let Some(to) = topic(record) {
+            return self.emitted(&to, record);
+        }
         let Some(to) = agent(record) else { return };
         let id = text(record, header::ID).to_owned();
         let subject: Subject = text(record, header::SUBJECT).parse().unwrap();
@@ -416,6 +459,7 @@ impl Judge<'_> {
 
     fn answer(&mut self, subject: &Subject, answer: &Answer) {
         let place = self.tree.find(subject.task.as_str()).unwrap();
+        let is_told = self.tree.nodes[place.node].talk() == Talk::Agent;
         let lost = self.seen(&place).lost;
         let told = self.told.entry(place).or_default();
         let of_earlier = match subject.kind {
@@ -439,7 +483,8 @@ impl Judge<'_> {
             }
             Answer::Failed(failure) if subject.kind == CommandKind::Do => {
                 let speaks = !["superseded", "expired"].contains(&failure.code.as_str());
-                let is_last = subject.n == told.sent;
+                // An event does not say which attempt it is about.
+                let is_last = subject.n == told.sent || !is_told;
                 // The last answer speaks for all attempts.
                 if speaks && is_last && !lost && failure.effects == Effects::None {
                     told.open.clear();

@@ -6,10 +6,10 @@ use std::time::Duration;
 use events::{Json, Outgoing, Subject, Timestamp, header};
 use saga::{Answer, Effects, Known, Outcome, Unsent, Verb};
 
-use crate::participants::{self, Participants, Reply};
-use crate::tree::{Place, Saga, Tree};
+use crate::participants::{self, Command, Participants, Reply};
+use crate::tree::{Place, Saga, Talk, Tree};
 use crate::view::{Back, Forward, View, task_of};
-use crate::world::{Entry, World, agent, text};
+use crate::world::{Entry, World, agent, text, topic};
 use crate::written;
 
 /// What happens next, which of those that could, and how.
@@ -43,13 +43,17 @@ impl<'a> Play<'a> {
 
     /// After each step: what was sent is queued, what was said is read.
     fn settle(&mut self) {
-        while self.world.acknowledge() {}
+        let mut follows_from = None;
         for entry in &self.world.log[self.seen..] {
             match entry {
-                Entry::Event(sequence, what) => self.view.fold(*sequence, what),
+                Entry::Event(sequence, what) => {
+                    self.view.fold(*sequence, what);
+                    follows_from = self.world.subject(what);
+                }
                 Entry::Sent(record) => {
-                    if let Some(agent) = agent(record) {
-                        self.participants.take(agent, record.clone());
+                    if let Some(to) = agent(record).or_else(|| topic(record)) {
+                        let command = Command::of(record, follows_from.as_ref());
+                        self.participants.take(to, command);
                     }
                 }
                 _ => {}
@@ -82,7 +86,12 @@ impl<'a> Play<'a> {
         if !keep {
             self.answers.remove(*at);
         }
-        self.world.tell(subject, answer);
+        let place = self.tree.find(subject.task.as_str()).unwrap();
+        match self.tree.nodes[place.node].talk() {
+            Talk::Agent => self.world.tell(subject, answer),
+            Talk::Request => self.world.hear(&self.tree.nodes[place.node].task.id, subject, answer),
+            Talk::Emit => self.world.acknowledge(subject, answer),
+        }
         self.settle();
         true
     }
@@ -210,8 +219,10 @@ impl<'a> Play<'a> {
             }
             // A success that was told of too late does not change that it has failed.
             if seen.forward == Forward::Failed || seen.lost && seen.back == Back::Undone {
+                // An event does not say which incarnation it is about.
+                let is_told = self.tree.nodes[place.node].talk() == Talk::Agent;
                 let verb = match mood % 8 {
-                    1 | 2 => Verb::Retry(task()),
+                    1 | 2 if is_told || seen.back == Back::Nothing => Verb::Retry(task()),
                     3 => Verb::Skip { task: task(), output: None },
                     4 => {
                         let output = Some(Json::parse(b"{\"n\":5}").unwrap());
@@ -265,6 +276,9 @@ pub(crate) fn story(log: &[Entry]) -> String {
                 writeln!(told, "    # {n} {name} {task} {more}").unwrap();
             }
             Entry::Sent(record) => {
+                if let Some(topic) = topic(record) {
+                    writeln!(told, "    # -> {topic} {}", text(record, header::ID)).unwrap();
+                }
                 if agent(record).is_some() {
                     writeln!(told, "    # -> {} {}", text(record, header::TYPE), command(record))
                         .unwrap();

@@ -25,6 +25,8 @@ pub(crate) struct Task {
     pub(crate) when: Option<When>,
     pub(crate) alone: bool,
     pub(crate) for_each: Option<ForEach>,
+    /// How its participant is told, and heard.
+    pub(crate) talk: Talk,
     pub(crate) kind: Kind,
     pub(crate) in_doubt: Option<InDoubt>,
     pub(crate) attempts: u32,
@@ -38,6 +40,17 @@ pub(crate) struct Task {
     pub(crate) undos: Vec<UndoAct>,
     /// What stands in its output.
     pub(crate) n: i64,
+}
+
+/// How a task and whoever does it talk with one another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Talk {
+    /// Commands, and answers to them.
+    Agent,
+    /// `emit` and `await`: events on topics of ours.
+    Request,
+    /// `emit` alone: done when the broker has it.
+    Emit,
 }
 
 #[derive(Clone, Debug)]
@@ -205,6 +218,10 @@ impl Node<'_> {
 
     pub(crate) fn is_agent(&self) -> bool {
         matches!(self.task.action, Action::Agent)
+    }
+
+    pub(crate) fn talk(&self) -> Talk {
+        self.task.talk
     }
 }
 

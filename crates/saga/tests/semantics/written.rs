@@ -4,11 +4,15 @@ use std::fmt::{self, Write as _};
 
 use serde_json::{Value, json};
 
-use crate::tree::{Action, AtLeast, InDoubt, Inputs, Join, Kind, Saga, Strategy, Task, Tree, When};
+use crate::tree::{
+    Action, AtLeast, InDoubt, Inputs, Join, Kind, Saga, Strategy, Talk, Task, Tree, When,
+};
 
 const HEAD: &str = r#"version: "2.0"
 name: drawn
+key: ${inputs.k}
 inputs:
+  - {name: k, type: string}
   - {name: yes_, type: boolean}
   - {name: no_, type: boolean}
   - {name: n, type: integer}
@@ -23,7 +27,7 @@ defaults: {timeout: 10s}
 /// What every drawn saga is started with.
 pub(crate) fn given() -> Value {
     json!({
-        "yes_": true, "no_": false, "n": 7,
+        "k": "k", "yes_": true, "no_": false, "n": 7,
         "l0": [], "l1": [10], "l2": [10, 11], "l3": [10, 11, 12], "l4": [10, 11, 12, 13],
     })
 }
@@ -217,9 +221,25 @@ fn keys(task: &Task, named: bool) -> Vec<String> {
 }
 
 fn agent(task: &Task, keys: &mut Vec<String>) {
-    keys.push(format!("agent: {}", task.id));
+    let id = &task.id;
+    let undo = match task.talk {
+        Talk::Agent => {
+            keys.push(format!("agent: {id}"));
+            "undo".to_owned()
+        }
+        Talk::Request => {
+            keys.push(format!("emit: ask.{id}/Asked"));
+            keys.push(format!("await: {{event: tell.{id}/Done, failed: tell.{id}/Refused}}"));
+            let heard = format!("{{event: tell.{id}/Undone, failed: tell.{id}/Stuck}}");
+            format!("{{emit: ask.{id}/Undo, await: {heard}}}")
+        }
+        Talk::Emit => {
+            keys.push(format!("emit: ask.{id}/Asked"));
+            format!("{{emit: ask.{id}/Undo}}")
+        }
+    };
     match task.kind {
-        Kind::Compensatable => keys.push("compensate: undo".to_owned()),
+        Kind::Compensatable => keys.push(format!("compensate: {undo}")),
         Kind::Pivot => keys.push("kind: pivot".to_owned()),
         Kind::Retriable => keys.push("kind: retriable".to_owned()),
         Kind::ReadOnly => keys.push("kind: readonly".to_owned()),
