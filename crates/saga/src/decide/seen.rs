@@ -254,9 +254,9 @@ impl Draft<'_> {
         }
     }
 
-    /// Says that a signal has come for a task; of one that came early, that was said then.
+    /// Says that a signal has come for a task; of one that came early, that was said then. Only undos follow the end.
     fn tell_signal(&mut self, hit: &Hit, kept: &Kept) {
-        if kept.is_signal {
+        if kept.is_signal && !matches!(self.head.stage, Stage::Ended { .. }) {
             let task = match hit {
                 Hit::Done(slot)
                 | Hit::Failed(slot)

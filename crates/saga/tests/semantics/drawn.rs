@@ -17,7 +17,7 @@ const DEPTH_MAX: usize = 4;
 /// A task as numbers.
 #[derive(Clone, Debug)]
 pub(crate) struct Raw {
-    bits: [u8; 16],
+    bits: [u8; 20],
     edges: u8,
     acts: Vec<u8>,
     undos: Vec<u8>,
@@ -42,6 +42,7 @@ enum Bit {
     Output,
     Cases,
     Talk,
+    More,
 }
 
 impl Raw {
@@ -62,7 +63,7 @@ pub(crate) enum Luck {
 pub(crate) fn sagas(luck: Luck, features: &'static [Feature]) -> impl Strategy<Value = Saga> {
     let numbers = || prop::collection::vec(any::<u8>(), 0..5);
     let task =
-        (any::<[u8; 16]>(), any::<u8>(), numbers(), prop::collection::vec(any::<u8>(), 0..3));
+        (any::<[u8; 20]>(), any::<u8>(), numbers(), prop::collection::vec(any::<u8>(), 0..3));
     let task = task.prop_map(|(bits, edges, acts, undos)| {
         let children = Vec::new();
         Raw { bits, edges, acts, undos, children }
@@ -120,7 +121,7 @@ impl Drawing {
         if self.has(Feature::Closing) && saga.strategy != OnFailure::Pause {
             saga.closing = self.list(closing, Spot::Closing, DEPTH_MAX);
         }
-        let topics = self.has(Feature::Topics);
+        let topics = (self.has(Feature::Topics), self.has(Feature::Await));
         kinds(&mut saga, tasks, file[5], topics);
         saga
     }
@@ -188,6 +189,10 @@ impl Drawing {
             kind: Kind::ReadOnly,
             in_doubt: None,
             attempts: u32::from(raw.bit(Bit::Attempts) % 3) + 1,
+            once: false,
+            declared: false,
+            deadline: None,
+            gives: None,
             optional: false,
             fallback: None,
             strategy: None,
@@ -198,7 +203,26 @@ impl Drawing {
         if matches!(spot, Spot::Free | Spot::Ordered) {
             self.failing(raw, &mut task, is_agent);
         }
+        self.more(raw, &mut task, spot);
         task
+    }
+
+    /// What is said beside that.
+    fn more(&self, raw: &Raw, task: &mut Task, spot: Spot) {
+        let drawn = raw.bit(Bit::More);
+        task.declared = self.has(Feature::Declared) && drawn % 4 == 1;
+        task.once = self.has(Feature::Once) && drawn / 4 % 8 == 1 && spot != Spot::Closing;
+        let is_one = matches!(task.action, Action::Agent) && task.for_each.is_none();
+        let is_here = matches!(spot, Spot::Free | Spot::Ordered);
+        let may_end = self.luck == Luck::Bad && is_here && is_one;
+        if may_end && self.has(Feature::Deadline) && drawn / 32 % 4 == 1 {
+            task.deadline = Some(u64::from(drawn % 16) + 10);
+        }
+        if let (Action::Group(tasks) | Action::Sequential(tasks), true, true) =
+            (&task.action, self.has(Feature::Gives), drawn % 4 == 2)
+        {
+            task.gives = Some(tasks[usize::from(drawn) % tasks.len()].id.clone());
+        }
     }
 
     /// What follows when it fails.
@@ -392,7 +416,7 @@ fn drawn_kinds(raws: &[Raw], out: &mut Vec<(u8, u8, u8)>) {
 
 /// What a checked file could say: before the pivot anything, beside it and after it nothing that would
 /// have to be undone.
-fn kinds(saga: &mut Saga, raws: &[Raw], drawn: u8, topics: bool) {
+fn kinds(saga: &mut Saga, raws: &[Raw], drawn: u8, (topics, awaits): (bool, bool)) {
     let mut numbers = Vec::new();
     drawn_kinds(raws, &mut numbers);
     let shape = saga.clone();
@@ -420,6 +444,8 @@ fn kinds(saga: &mut Saga, raws: &[Raw], drawn: u8, topics: bool) {
         };
         // The elements of a `for_each` would have to be told apart by what the events say.
         let is_one = known.depth == 0 && known.task.for_each.is_none() && !closing;
+        // An await says nothing that could be repeated.
+        let may_wait = matches!(kind, Kind::ReadOnly | Kind::Compensatable);
         let is_read = tree.nodes.iter().any(|other| {
             let when = other.task.when.as_ref();
             matches!(when, Some(When::Output(id, _)) if *id == known.task.id)
@@ -428,10 +454,14 @@ fn kinds(saga: &mut Saga, raws: &[Raw], drawn: u8, topics: bool) {
             1 | 2 if topics && is_one => Talk::Request,
             // It gives nothing.
             3 if topics && is_one && !is_read => Talk::Emit,
+            4 if awaits && is_one && may_wait => Talk::Await,
+            5 if awaits && is_one && may_wait => Talk::Signal,
             _ => Talk::Agent,
         };
         let task = by_id(saga, &known.task.id).unwrap();
         (task.kind, task.in_doubt, task.talk) = (kind, in_doubt, talk);
+        task.once &= talk == Talk::Agent && kind != Kind::Retriable;
+        task.deadline = task.deadline.filter(|_| talk == Talk::Agent && kind != Kind::Retriable);
         over_topics(task);
     }
 }
@@ -442,18 +472,25 @@ fn over_topics(task: &mut Task) {
     let act = |act: Act| match (task.talk, act) {
         (Talk::Agent, act) | (_, act @ (Act::Done | Act::Late)) => act,
         (Talk::Emit, _) => Act::Done,
-        (Talk::Request, Act::Retryable) => Act::Silent(false),
-        (Talk::Request, Act::Unknown(done)) => Act::Silent(done),
-        (Talk::Request, act @ (Act::Twice | Act::Final | Act::Silent(_))) => act,
+        (Talk::Signal, Act::Final) => Act::Silent(false),
+        (_, Act::Retryable) => Act::Silent(false),
+        (_, Act::Unknown(done)) => Act::Silent(done),
+        (_, act @ (Act::Twice | Act::Final | Act::Silent(_))) => act,
     };
     task.acts = task.acts.iter().map(|drawn| act(*drawn)).collect();
     let undo = |undo: UndoAct| match (task.talk, undo) {
-        (Talk::Agent, undo) | (_, undo @ (UndoAct::Done | UndoAct::Late)) => undo,
+        // An await is undone by a command.
+        (Talk::Agent | Talk::Await | Talk::Signal, undo) => undo,
+        (_, undo @ (UndoAct::Done | UndoAct::Late)) => undo,
         (Talk::Emit, _) => UndoAct::Done,
         (Talk::Request, UndoAct::Retryable) => UndoAct::Silent,
         (Talk::Request, undo @ (UndoAct::Final | UndoAct::Silent)) => undo,
     };
     task.undos = task.undos.iter().map(|drawn| undo(*drawn)).collect();
+    if matches!(task.talk, Talk::Await | Talk::Signal) {
+        task.attempts = 1;
+        task.acts.truncate(1);
+    }
     if task.talk != Talk::Agent && task.in_doubt == Some(InDoubt::Query) {
         task.in_doubt = Some(InDoubt::Hold);
     }

@@ -28,6 +28,16 @@ pub(crate) enum Feature {
     Wait,
     /// `emit`, and `emit` with `await`.
     Topics,
+    /// `await` alone, of events and signals.
+    Await,
+    /// `deadline`
+    Deadline,
+    /// `idempotency: none`
+    Once,
+    /// `inputs` of an undo.
+    Declared,
+    /// `outputs` of a group.
+    Gives,
 }
 
 /// What the checker takes.
@@ -47,6 +57,11 @@ pub(crate) const READ: &[Feature] = &[
     Feature::Strict,
     Feature::Wait,
     Feature::Topics,
+    Feature::Await,
+    Feature::Deadline,
+    Feature::Once,
+    Feature::Declared,
+    Feature::Gives,
 ];
 
 /// What the engine runs.

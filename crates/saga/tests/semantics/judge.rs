@@ -22,6 +22,8 @@ pub(crate) struct Told {
     /// Attempts of which nobody has said that they did nothing.
     pub(crate) open: BTreeSet<u32>,
     pub(crate) key: Option<String>,
+    /// When its first attempt was sent.
+    pub(crate) ready: Option<Timestamp>,
     /// What its commands carry.
     pub(crate) inputs: Option<Json>,
     /// What those that stand in it are given, as it was when it began.
@@ -186,7 +188,9 @@ impl Judge<'_> {
                 if seen.begun.is_none() {
                     self.may_begin(&place);
                 }
+                let now = self.now;
                 let told = self.told.entry(place.clone()).or_default();
+                told.ready.get_or_insert(now);
                 match told.inputs.clone() {
                     Some(first) => assert_eq!(*inputs, first, "each attempt of `{id}` is the same"),
                     None => {
@@ -265,6 +269,13 @@ impl Judge<'_> {
             self.spare(&place);
         }
         match what {
+            What::TaskStarted { attempt, .. } if self.is_awaited(&place) => {
+                let key = self.key(&place);
+                let told = self.told.entry(place).or_default();
+                told.sent = *attempt;
+                told.open.insert(*attempt);
+                told.key = Some(key);
+            }
             What::TaskStarted { .. } if !self.is_agent(&place) => {
                 let given = self.given(&place);
                 self.told.entry(place).or_default().given = Some(given);
@@ -291,7 +302,9 @@ impl Judge<'_> {
             }
             What::TaskFailed { .. } => self.fell(&place),
             What::TaskInDoubt { policy, .. } if policy == "undo" => self.fell(&place),
-            What::UndoScheduled { n, inputs, .. } if inputs.value()["status"] == "done" => {
+            What::UndoScheduled { n, inputs, .. }
+                if self.original(&place, inputs.value())["status"] == "done" =>
+            {
                 self.told.get_mut(&place).unwrap().informed.get_or_insert(*n);
             }
             _ => {}
@@ -387,6 +400,26 @@ impl Judge<'_> {
         }
     }
 
+    /// What participants tell its attempts apart by: the same in all of them.
+    fn key(&self, place: &Place) -> String {
+        format!("drawn:k/{}/1.{}", self.tree.name(place), self.seen(place).anew + 1)
+    }
+
+    fn is_awaited(&self, place: &Place) -> bool {
+        let talk = self.tree.nodes[place.node].talk();
+        self.is_agent(place) && matches!(talk, Talk::Await | Talk::Signal)
+    }
+
+    /// What an undo carries, as if it had declared nothing.
+    pub(crate) fn original(&self, place: &Place, found: Value) -> Value {
+        if !self.tree.nodes[place.node].task.declared {
+            return found;
+        }
+        let key = self.told.get(place).and_then(|told| told.key.clone());
+        assert_eq!(found["n"], json!(7), "the undo of `{}`", self.tree.name(place));
+        json!({"status": found["was"], "output": found["gave"], "key": key})
+    }
+
     /// What goes out on a topic of the user's: a do or an undo as well.
     fn emitted(&mut self, to: &str, record: &Outgoing) {
         let task = text(record, header::SUBJECT).split_once('/').unwrap().1;
@@ -405,6 +438,7 @@ impl Judge<'_> {
                 told.open.insert(seen.attempt);
             }
             "Undo" => {
+                assert_eq!(node.task.kind, Kind::Compensatable, "`{task}` has no undo");
                 let is_its = told.key.as_ref().is_some_and(|of| {
                     let behind =
                         key.strip_prefix(of.as_str()).and_then(|it| it.strip_prefix("/undo"));
@@ -432,10 +466,7 @@ impl Judge<'_> {
         let epoch: u32 = text(record, header::EPOCH).parse().unwrap();
         assert_eq!(epoch, self.epoch, "the epoch of `{id}` rises with the compensation alone");
         let key = text(record, header::IDEMPOTENCY_KEY).to_owned();
-        let (workflow, run) = (&subject.workflow, subject.run);
-        let incarnation = self.seen(&place).anew + 1;
-        let expected = format!("{workflow}/{}/{run}.{incarnation}", subject.task);
-        assert_eq!(key, expected, "the key of `{id}`");
+        assert_eq!(key, self.key(&place), "the key of `{id}`");
         let told = self.told.entry(place).or_default();
         told.key = Some(key);
         match text(record, header::TYPE) {

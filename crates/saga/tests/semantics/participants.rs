@@ -25,15 +25,22 @@ pub(crate) enum Entry {
 /// What a participant reads.
 #[derive(Clone)]
 pub(crate) struct Command {
-    pub(crate) record: Outgoing,
-    pub(crate) subject: Subject,
+    record: Option<Outgoing>,
+    subject: Subject,
     /// As of a command, also where it is an event.
-    pub(crate) of: &'static str,
+    of: &'static str,
     key: String,
     epoch: u32,
 }
 
 impl Command {
+    /// What somebody does of whom only an event or a signal is awaited.
+    pub(crate) fn outside(subject: Subject, incarnation: u32) -> Self {
+        let Subject { workflow, task, run, .. } = &subject;
+        let key = format!("{workflow}/{task}/{run}.{incarnation}");
+        Self { record: None, subject, of: ce_type::DO_TASK, key, epoch: 0 }
+    }
+
     /// `subject`: what the record follows from, where it is an event.
     pub(crate) fn of(record: &Outgoing, subject: Option<&Subject>) -> Self {
         let header = |name| text(record, name);
@@ -43,11 +50,12 @@ impl Command {
                 CommandKind::Do | CommandKind::Query => ce_type::DO_TASK,
             };
             let key = header(header::ID).split("/undo").next().unwrap().to_owned();
-            return Self { record: record.clone(), subject: subject.clone(), of, key, epoch: 0 };
+            let record = Some(record.clone());
+            return Self { record, subject: subject.clone(), of, key, epoch: 0 };
         }
         let all = [ce_type::DO_TASK, ce_type::UNDO_TASK, ce_type::QUERY_TASK, ce_type::CANCEL_TASK];
         Self {
-            record: record.clone(),
+            record: Some(record.clone()),
             subject: header(header::SUBJECT).parse().unwrap(),
             of: all.into_iter().find(|of| *of == header(header::TYPE)).unwrap(),
             key: header(header::IDEMPOTENCY_KEY).to_owned(),
@@ -130,7 +138,10 @@ impl Participants {
 
     /// The last command of some participant that has not seen it, if it is taken out of the topic.
     pub(crate) fn last_unseen(&mut self, which: usize) -> Option<Outgoing> {
-        let is_command = |command: &Command| agent(&command.record).is_some();
+        let is_command = |command: &Command| {
+            let record = command.record.as_ref();
+            record.is_some_and(|record| agent(record).is_some())
+        };
         let mut waiting: Vec<&mut Participant> = self
             .agents
             .values_mut()
@@ -139,7 +150,7 @@ impl Participants {
             .collect();
         let count = waiting.len();
         let of = waiting.get_mut(which % count.max(1));
-        of.map(|agent| agent.queue.last().unwrap().record.clone())
+        of.and_then(|agent| agent.queue.last().unwrap().record.clone())
     }
 
     pub(crate) fn forget(&mut self, agent: &str) {
@@ -218,7 +229,7 @@ impl Participants {
                     Act::Retryable => vec![(now, failure("busy", true, Effects::None))],
                     Act::Final => {
                         // An event does not say which attempt it is about.
-                        if talk == Talk::Request {
+                        if talk != Talk::Agent {
                             *book = Entry::Refuses;
                         }
                         vec![(now, failure("Refused", false, Effects::None))]

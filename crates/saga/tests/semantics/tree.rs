@@ -30,6 +30,14 @@ pub(crate) struct Task {
     pub(crate) kind: Kind,
     pub(crate) in_doubt: Option<InDoubt>,
     pub(crate) attempts: u32,
+    /// `idempotency: none`
+    pub(crate) once: bool,
+    /// Its undo says what it is given.
+    pub(crate) declared: bool,
+    /// Seconds for all attempts together.
+    pub(crate) deadline: Option<u64>,
+    /// Of a group: the one in it whose output is its own.
+    pub(crate) gives: Option<String>,
     pub(crate) optional: bool,
     pub(crate) fallback: Option<Box<Task>>,
     pub(crate) strategy: Option<Strategy>,
@@ -51,6 +59,10 @@ pub(crate) enum Talk {
     Request,
     /// `emit` alone: done when the broker has it.
     Emit,
+    /// `await` alone: somebody else does it, and says so on a topic.
+    Await,
+    /// `await` of a signal.
+    Signal,
 }
 
 #[derive(Clone, Debug)]

@@ -4,12 +4,12 @@
 use std::collections::BTreeMap;
 
 use events::{
-    By, CommandKind, Destination, Json, Outgoing, Run, SagaName, Subject, Timestamp, What,
+    By, CommandKind, Destination, Json, Outgoing, Run, SagaName, Subject, TaskId, Timestamp, What,
     WorkflowId,
 };
 use saga::{
-    Answer, Cause, Decision, Deploy, DomainEvent, Event, Held, Input, Start, State, Unsent, Verb,
-    decide, evolve, react, wake_at, wants_ack,
+    Answer, Cause, Decision, Deploy, DomainEvent, Event, Held, Input, Signal, Start, State, Unsent,
+    Verb, decide, evolve, react, wake_at, wants_ack,
 };
 
 /// What can be seen from outside.
@@ -172,7 +172,31 @@ impl World {
             What::UndoScheduled { task, n, .. } => (task, CommandKind::Undo, *n),
             _ => return None,
         };
-        Some(Subject { workflow: self.id.clone(), task: task.clone(), run: Run(1), kind, n })
+        Some(self.subject_of(task, kind, n))
+    }
+
+    pub(crate) fn subject_of(&self, task: &TaskId, kind: CommandKind, n: u32) -> Subject {
+        Subject { workflow: self.id.clone(), task: task.clone(), run: Run(1), kind, n }
+    }
+
+    /// Time goes on, and nothing happens.
+    pub(crate) fn pass(&mut self, to: Timestamp) {
+        self.now = self.now.max(to);
+        self.log.push(Entry::Woken(self.now));
+    }
+
+    /// Somebody says so by a signal.
+    pub(crate) fn signal(&mut self, id: &str, subject: Subject, answer: Answer) {
+        let data = match &answer {
+            Answer::Completed(output) => output.clone(),
+            _ => return,
+        };
+        self.offset += 1;
+        let signal = Signal { name: id.to_owned(), data, id: format!("signal{}", self.offset) };
+        self.log.push(Entry::Told(subject, answer));
+        let workflow = self.id.clone();
+        let decision = self.feed(Cause::Input(&Input::Signal { workflow, signal }));
+        assert!(!matches!(decision, Decision::DeadLetter(_)), "{decision:?}");
     }
 
     /// The broker has taken what an event of ours sent.

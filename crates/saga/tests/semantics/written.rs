@@ -24,6 +24,10 @@ inputs:
 defaults: {timeout: 10s}
 "#;
 
+/// What an undo is given that says so itself.
+const DECLARED: &str =
+    r#"inputs: {was: "${original.status}", gave: "${original.output}", n: "${inputs.n}"}"#;
+
 /// What every drawn saga is started with.
 pub(crate) fn given() -> Value {
     json!({
@@ -205,6 +209,12 @@ fn keys(task: &Task, named: bool) -> Vec<String> {
         Inputs::Map => keys.push("inputs: {c: 1, n: \"${inputs.n}\"}".to_owned()),
         Inputs::Names(names) => keys.push(format!("inputs: [{}]", names.join(", "))),
     }
+    if let Some(seconds) = task.deadline {
+        keys.push(format!("deadline: {seconds}s"));
+    }
+    if let Some(id) = &task.gives {
+        keys.push(format!("outputs: [{{name: gave, from: {id}.output}}]"));
+    }
     if task.alone {
         keys.push("parallel: false".to_owned());
     }
@@ -237,7 +247,26 @@ fn agent(task: &Task, keys: &mut Vec<String>) {
             keys.push(format!("emit: ask.{id}/Asked"));
             format!("{{emit: ask.{id}/Undo}}")
         }
+        Talk::Await => {
+            keys.push(format!("await: {{event: tell.{id}/Done, failed: tell.{id}/Refused}}"));
+            format!("{{agent: {id}}}")
+        }
+        Talk::Signal => {
+            keys.push(format!("await: signal/{id}"));
+            format!("{{agent: {id}}}")
+        }
     };
+    if matches!(task.talk, Talk::Await | Talk::Signal) {
+        keys.push("timeout: 10s".to_owned());
+    }
+    let undo = match (task.declared, undo.strip_suffix('}')) {
+        (false, _) => undo,
+        (true, Some(body)) => format!("{body}, {DECLARED}}}"),
+        (true, None) => format!("{{type: {undo}, {DECLARED}}}"),
+    };
+    if task.once {
+        keys.push("idempotency: none".to_owned());
+    }
     match task.kind {
         Kind::Compensatable => keys.push(format!("compensate: {undo}")),
         Kind::Pivot => keys.push("kind: pivot".to_owned()),
