@@ -3,7 +3,7 @@
 
 use events::{CommandKind, Json, Subject, planted};
 
-use super::late::{after_end, broken, covered_late, too_late, undo_again, undone_late};
+use super::late::{after_end, broken, covered_late, too_late, undo_again, undone_late, was_broken};
 use super::{Draft, Stop, invalid};
 use crate::event::Body;
 use crate::input::{Answer, Effects, Failure, Known};
@@ -245,11 +245,7 @@ pub(super) fn failed(
         return Err(Stop::Ignored("late_failure"));
     }
     let failure = &speaking(draft, slot, failure);
-    let was_broken = draft
-        .task(slot)
-        .error
-        .as_ref()
-        .is_some_and(|error| matches!(error.code.as_str(), "schema" | "too_large"));
+    let was_broken = was_broken(draft, slot);
     match (draft.task(slot).phase, failure.effects) {
         (Phase::Running { .. } | Phase::Retrying { doubt: true, .. }, _) => {
             draft.attempt_failed(slot, failure);
@@ -375,7 +371,13 @@ fn known(
         (Known::NotDone | Known::Unknown, _) if matches!(draft.head.stage, Stage::Ended { .. }) => {
             Err(Stop::Ignored("late_status"))
         }
-        (Known::NotDone, Phase::Asking { .. }) if is_last => {
+        // It had said that it worked: an operator must say which is true.
+        (Known::NotDone, Phase::Held) if was_broken(draft, slot) => {
+            Err(Stop::Ignored("contradiction"))
+        }
+        (Known::NotDone, Phase::Asking { .. } | Phase::AskAgain { .. } | Phase::Held)
+            if is_last =>
+        {
             draft.not_done(slot, None);
             Ok(())
         }

@@ -43,6 +43,12 @@ pub(super) fn broken(draft: &mut Draft<'_>, slot: Slot, why: TaskError) -> Resul
     Ok(())
 }
 
+/// Whether it is in doubt because its output was not what the file declares.
+pub(super) fn was_broken(draft: &Draft<'_>, slot: Slot) -> bool {
+    let error = draft.task(slot).error.as_ref();
+    error.is_some_and(|error| matches!(error.code.as_str(), "schema" | "too_large"))
+}
+
 /// A success of what its fallback does, or has done: it is undone, and the fallback's counts.
 pub(super) fn covered_late(draft: &mut Draft<'_>, slot: Slot, output: &Json) -> Result<(), Stop> {
     let task = draft.task(slot);

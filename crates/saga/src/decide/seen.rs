@@ -254,8 +254,7 @@ impl Draft<'_> {
         }
     }
 
-    /// Says that a signal has come for a task; of one that came early, that was said then. After the end only undos
-    /// are told of.
+    /// Says that a signal has come for a task; of one that came early, that was said then. Only undos follow the end.
     fn tell_signal(&mut self, hit: &Hit, kept: &Kept) {
         if kept.is_signal && !matches!(self.head.stage, Stage::Ended { .. }) {
             let task = match hit {

@@ -97,6 +97,16 @@ impl Draft<'_> {
         self.push(Body::TaskRetried { task, attempt, error, retry_at, doubt, by: None });
     }
 
+    /// The time of the next attempt has come. Whoever looks so late that the time for all of them is over makes none.
+    pub(super) fn try_again(&mut self, slot: Slot, doubt: bool) {
+        let task = self.task(slot);
+        if task.deadline.is_none_or(|deadline| deadline > self.now) {
+            return self.schedule(slot);
+        }
+        let why = task.error.clone().unwrap_or_else(Self::silence);
+        if doubt { self.doubt(slot, why) } else { self.fail(slot, why) }
+    }
+
     /// When the next attempt may be made; `None` where none may.
     fn next_attempt(&self, slot: Slot) -> Option<Timestamp> {
         let (plan, task) = (self.task_plan(slot), self.task(slot));

@@ -81,7 +81,7 @@ fn task(draft: &mut Draft<'_>, slot: Slot) {
             draft.succeed(slot, events::Json::null(), None);
         }
         Phase::Racing { .. } => draft.race_is_over(slot),
-        Phase::Retrying { .. } => draft.schedule(slot),
+        Phase::Retrying { doubt, .. } => draft.try_again(slot, doubt),
         Phase::Asking { until, .. } => draft.query_unknown(slot, until),
         Phase::AskAgain { until, .. } => draft.query(slot, until),
         Phase::Stopping { .. } => draft.doubt(slot, error("timeout", "no answer to the cancel")),

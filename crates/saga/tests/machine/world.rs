@@ -277,6 +277,12 @@ impl World {
                 self.now = until;
                 Decision::Accepted(all)
             }
+            // Time goes on, and nobody looks.
+            "sleep" => {
+                let seconds = second.strip_suffix('s').unwrap().parse().unwrap();
+                self.now = self.now.after(Duration::from_secs(seconds));
+                Decision::Accepted(Vec::new())
+            }
             // `event topic/Name key {"value":1} [offset]`
             "event" => {
                 let (value, offset) = third.rsplit_once('@').unwrap_or((third, ""));

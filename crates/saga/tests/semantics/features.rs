@@ -26,6 +26,18 @@ pub(crate) enum Feature {
     /// `order: strict`
     Strict,
     Wait,
+    /// `emit`, and `emit` with `await`.
+    Topics,
+    /// `await` alone, of events and signals.
+    Await,
+    /// `deadline`
+    Deadline,
+    /// `idempotency: none`
+    Once,
+    /// `inputs` of an undo.
+    Declared,
+    /// `outputs` of a group.
+    Gives,
 }
 
 /// What the checker takes.
@@ -44,6 +56,12 @@ pub(crate) const READ: &[Feature] = &[
     Feature::Alone,
     Feature::Strict,
     Feature::Wait,
+    Feature::Topics,
+    Feature::Await,
+    Feature::Deadline,
+    Feature::Once,
+    Feature::Declared,
+    Feature::Gives,
 ];
 
 /// What the engine runs.

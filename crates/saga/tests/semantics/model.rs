@@ -235,6 +235,14 @@ impl Model<'_> {
         if self.escapes.len() > before.0 {
             return self.caught(place, before);
         }
+        if let Some(gives) = &self.tree.nodes[place.node].task.gives {
+            let is_it = |child: &&Place| self.tree.nodes[child.node].task.id == *gives;
+            let output = match taken.iter().find(is_it).map(|child| &self.fates[child]) {
+                Some(Fate::Done(output)) => output.clone(),
+                _ => Value::Null,
+            };
+            return Ok(Some(Fate::Done(json!({"gave": output}))));
+        }
         let output = |child: &Place| match &self.fates[child] {
             Fate::Done(output) => output.clone(),
             _ => Value::Null,
@@ -338,7 +346,8 @@ impl Model<'_> {
                 Act::Unknown(done) | Act::Silent(done) => {
                     did |= done;
                     match (task.kind, task.in_doubt) {
-                        _ if again => {}
+                        (Kind::ReadOnly, _) if task.once => return Ok(false),
+                        _ if again && !task.once => {}
                         (Kind::ReadOnly, _) => return Ok(false),
                         (_, Some(InDoubt::Query)) => return Ok(did),
                         (Kind::Compensatable, None | Some(InDoubt::Undo)) => return Ok(false),

@@ -3,13 +3,13 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use events::{Json, Outgoing, Subject, Timestamp, header};
+use events::{CommandKind, Json, Outgoing, Subject, Timestamp, What, header};
 use saga::{Answer, Effects, Known, Outcome, Unsent, Verb};
 
-use crate::participants::{self, Participants, Reply};
-use crate::tree::{Place, Saga, Tree};
+use crate::participants::{self, Command, Participants, Reply};
+use crate::tree::{Act, Kind, Place, Saga, Talk, Tree};
 use crate::view::{Back, Forward, View, task_of};
-use crate::world::{Entry, World, agent, text};
+use crate::world::{Entry, World, agent, text, topic};
 use crate::written;
 
 /// What happens next, which of those that could, and how.
@@ -38,18 +38,47 @@ impl<'a> Play<'a> {
             moods: 0,
         };
         play.settle();
+        play.early();
         play
+    }
+
+    /// Some of what is awaited happens before anybody waits for it.
+    fn early(&mut self) {
+        for (node, known) in self.tree.nodes.iter().enumerate() {
+            let comes_twice = known.task.acts.first() == Some(&Act::Twice);
+            if known.task.kind != Kind::ReadOnly || !known.is_agent() || !comes_twice {
+                continue;
+            }
+            let place = Place { node, at: Vec::new() };
+            let task = self.tree.name(&place).as_str().into();
+            let subject = self.world.subject_of(&task, CommandKind::Do, 1);
+            let answer = Answer::Completed(participants::output(self.tree, &place));
+            match known.talk() {
+                Talk::Await => self.world.hear(&known.task.id, subject, answer),
+                Talk::Signal => self.world.signal(&known.task.id, subject, answer),
+                Talk::Agent | Talk::Request | Talk::Emit => {}
+            }
+        }
+        self.settle();
     }
 
     /// After each step: what was sent is queued, what was said is read.
     fn settle(&mut self) {
-        while self.world.acknowledge() {}
+        let mut follows_from = None;
         for entry in &self.world.log[self.seen..] {
             match entry {
-                Entry::Event(sequence, what) => self.view.fold(*sequence, what),
+                Entry::Event(sequence, what) => {
+                    self.view.fold(*sequence, what);
+                    follows_from = self.world.subject(what);
+                    if let Some((id, subject)) = self.awaited(what) {
+                        let anew = self.view.of(subject.task.as_str()).anew;
+                        self.participants.take(id, Command::outside(subject, anew + 1));
+                    }
+                }
                 Entry::Sent(record) => {
-                    if let Some(agent) = agent(record) {
-                        self.participants.take(agent, record.clone());
+                    if let Some(to) = agent(record).or_else(|| topic(record)) {
+                        let command = Command::of(record, follows_from.as_ref());
+                        self.participants.take(to, command);
                     }
                 }
                 _ => {}
@@ -59,6 +88,15 @@ impl<'a> Play<'a> {
         let waits = self.world.wake_at().is_some();
         let asks = self.view.paused || self.view.is_blocked();
         assert!(waits || asks || self.view.end.is_some(), "never silent");
+    }
+
+    /// Who does what a task has begun to wait for.
+    fn awaited(&self, what: &What) -> Option<(String, Subject)> {
+        let What::TaskStarted { task, attempt, .. } = what else { return None };
+        let node = &self.tree.nodes[self.tree.find(task.as_str())?.node];
+        let waits = node.is_agent() && matches!(node.talk(), Talk::Await | Talk::Signal);
+        let subject = self.world.subject_of(task, CommandKind::Do, *attempt);
+        waits.then(|| (format!("tell.{}", node.task.id), subject))
     }
 
     fn deliver(&mut self, which: usize) {
@@ -82,7 +120,21 @@ impl<'a> Play<'a> {
         if !keep {
             self.answers.remove(*at);
         }
-        self.world.tell(subject, answer);
+        let place = self.tree.find(subject.task.as_str()).unwrap();
+        match self.tree.nodes[place.node].talk() {
+            Talk::Agent => self.world.tell(subject, answer),
+            // An await is undone by a command.
+            Talk::Await | Talk::Signal if subject.kind != CommandKind::Do => {
+                self.world.tell(subject, answer);
+            }
+            Talk::Request | Talk::Await => {
+                self.world.hear(&self.tree.nodes[place.node].task.id, subject, answer);
+            }
+            Talk::Signal => {
+                self.world.signal(&self.tree.nodes[place.node].task.id, subject, answer);
+            }
+            Talk::Emit => self.world.acknowledge(subject, answer),
+        }
         self.settle();
         true
     }
@@ -114,9 +166,7 @@ impl<'a> Play<'a> {
             26 => self.unsent(which, mood.is_multiple_of(2)),
             27 if mood < 40 => _ = self.world.order(Verb::Cancel),
             28 | 29 => self.operate(mood),
-            _ => {
-                self.world.now = self.world.now.after(Duration::from_millis(u64::from(mood) * 20));
-            }
+            _ => self.world.pass(self.world.now.after(Duration::from_millis(u64::from(mood) * 20))),
         }
         self.settle();
     }
@@ -161,15 +211,15 @@ impl<'a> Play<'a> {
             }
             if self.view.end.is_some() && !self.view.is_blocked() && !self.view.is_undoing() {
                 let Some(last) = self.answers.iter().map(|reply| reply.due).max() else { return };
-                self.world.now = self.world.now.max(last);
+                self.world.pass(last);
                 continue;
             }
             // What comes late comes before the next timer, if it is due before.
             let next = self.answers.iter().map(|reply| reply.due).min();
             let wakes = self.world.wake_at();
             match (next, wakes) {
-                (Some(at), Some(wake)) if at < wake => self.world.now = self.world.now.max(at),
-                (Some(at), None) => self.world.now = self.world.now.max(at),
+                (Some(at), Some(wake)) if at < wake => self.world.pass(at),
+                (Some(at), None) => self.world.pass(at),
                 _ => _ = self.world.wake(),
             }
             self.settle();
@@ -210,8 +260,10 @@ impl<'a> Play<'a> {
             }
             // A success that was told of too late does not change that it has failed.
             if seen.forward == Forward::Failed || seen.lost && seen.back == Back::Undone {
+                // An event does not say which incarnation it is about.
+                let is_told = self.tree.nodes[place.node].talk() == Talk::Agent;
                 let verb = match mood % 8 {
-                    1 | 2 => Verb::Retry(task()),
+                    1 | 2 if is_told || seen.back == Back::Nothing => Verb::Retry(task()),
                     3 => Verb::Skip { task: task(), output: None },
                     4 => {
                         let output = Some(Json::parse(b"{\"n\":5}").unwrap());
@@ -265,6 +317,9 @@ pub(crate) fn story(log: &[Entry]) -> String {
                 writeln!(told, "    # {n} {name} {task} {more}").unwrap();
             }
             Entry::Sent(record) => {
+                if let Some(topic) = topic(record) {
+                    writeln!(told, "    # -> {topic} {}", text(record, header::ID)).unwrap();
+                }
                 if agent(record).is_some() {
                     writeln!(told, "    # -> {} {}", text(record, header::TYPE), command(record))
                         .unwrap();

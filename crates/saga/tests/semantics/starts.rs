@@ -39,6 +39,14 @@ impl Judge<'_> {
         let orders = self.orders.iter().filter(|verb| matches!(verb, Verb::Retry(_))).count();
         // An operator's retry begins to count anew.
         let max = task.attempts as usize * (1 + orders);
+        if let Some(seconds) = task.deadline.filter(|_| orders == 0) {
+            let from = self.told.get(place).and_then(|told| told.ready).unwrap_or(self.now);
+            let over = from.after(std::time::Duration::from_secs(seconds));
+            assert!(self.now < over, "`{name}` is sent after its deadline");
+        }
+        let is_unknown = self.told.get(place).is_some_and(|told| !told.open.is_empty());
+        let again = task.once && attempt > 1 && is_unknown && orders == 0;
+        assert!(!again, "`{name}` is sent again, and nobody knows of the last time");
         let bounded = task.kind != Kind::Retriable;
         assert!(!bounded || attempt as usize <= max, "`{name}` is sent {attempt} times");
     }
@@ -393,6 +401,10 @@ impl Judge<'_> {
             return children.iter().map(|element| self.output(element)).collect();
         }
         let id = |child: &Place| self.tree.nodes[child.node].task.id.clone();
+        if let Some(gives) = &self.tree.nodes[place.node].task.gives {
+            let one = children.iter().find(|child| id(child) == *gives).unwrap();
+            return json!({"gave": self.output(one)});
+        }
         let mut outputs: serde_json::Map<String, Value> =
             children.iter().map(|child| (id(child), self.output(child))).collect();
         if let Action::Choice { many, .. } = &self.tree.nodes[place.node].task.action {

@@ -25,9 +25,19 @@ pub(crate) struct Task {
     pub(crate) when: Option<When>,
     pub(crate) alone: bool,
     pub(crate) for_each: Option<ForEach>,
+    /// How its participant is told, and heard.
+    pub(crate) talk: Talk,
     pub(crate) kind: Kind,
     pub(crate) in_doubt: Option<InDoubt>,
     pub(crate) attempts: u32,
+    /// `idempotency: none`
+    pub(crate) once: bool,
+    /// Its undo says what it is given.
+    pub(crate) declared: bool,
+    /// Seconds for all attempts together.
+    pub(crate) deadline: Option<u64>,
+    /// Of a group: the one in it whose output is its own.
+    pub(crate) gives: Option<String>,
     pub(crate) optional: bool,
     pub(crate) fallback: Option<Box<Task>>,
     pub(crate) strategy: Option<Strategy>,
@@ -38,6 +48,21 @@ pub(crate) struct Task {
     pub(crate) undos: Vec<UndoAct>,
     /// What stands in its output.
     pub(crate) n: i64,
+}
+
+/// How a task and whoever does it talk with one another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Talk {
+    /// Commands, and answers to them.
+    Agent,
+    /// `emit` and `await`: events on topics of ours.
+    Request,
+    /// `emit` alone: done when the broker has it.
+    Emit,
+    /// `await` alone: somebody else does it, and says so on a topic.
+    Await,
+    /// `await` of a signal.
+    Signal,
 }
 
 #[derive(Clone, Debug)]
@@ -205,6 +230,10 @@ impl Node<'_> {
 
     pub(crate) fn is_agent(&self) -> bool {
         matches!(self.task.action, Action::Agent)
+    }
+
+    pub(crate) fn talk(&self) -> Talk {
+        self.task.talk
     }
 }
 
