@@ -299,21 +299,18 @@ impl Draft<'_> {
                     && !self.is_closing(slot)
             }),
             undone: undone.into_iter().map(|slot| self.name(slot).id).collect(),
-            in_doubt: ids(&|slot| {
-                let is_asked = matches!(
-                    phase(slot),
-                    Phase::Doubtful | Phase::Held | Phase::Asking { .. } | Phase::AskAgain { .. }
-                );
-                is_asked || self.is_unknown(slot)
-            }),
+            in_doubt: ids(&|slot| self.is_left_in_doubt(slot) || self.is_unknown(slot)),
             late: self.late(),
         }
     }
 
-    /// What may still report a success, which must then be undone.
+    /// What may still report a success, which must then be undone, or, of what is left in doubt, be told.
     fn late(&self) -> Vec<TaskRef> {
         let may_be_late = |slot: &Slot| {
             let task = self.task(*slot);
+            if self.is_left_in_doubt(*slot) {
+                return true;
+            }
             let undone =
                 matches!(task.phase, Phase::Undone | Phase::Failed { .. } | Phase::Cancelled);
             let has_undo = self.task_plan(*slot).undo.is_some();
@@ -321,6 +318,15 @@ impl Draft<'_> {
             was_undone && has_undo && undone && task.attempt > 0 && task.output.is_none()
         };
         self.slots().filter(may_be_late).map(|slot| self.name(slot)).collect()
+    }
+
+    /// It is in doubt, and nobody asks any more.
+    pub(super) fn is_left_in_doubt(&self, slot: Slot) -> bool {
+        let phase = self.task(slot).phase;
+        matches!(
+            phase,
+            Phase::Doubtful | Phase::Held | Phase::Asking { .. } | Phase::AskAgain { .. }
+        )
     }
 
     /// Its undo was given up before anybody knew whether there was anything to undo.

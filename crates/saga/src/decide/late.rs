@@ -92,7 +92,15 @@ pub(super) fn after_end(draft: &mut Draft<'_>, slot: Slot, output: &Json) -> Res
     if draft.now > at.after(LATE_UNDO) {
         return too_late(draft, draft.task(slot).attempt);
     }
-    // What is listed as late had failed, was cancelled or undone, and stays so until its success is known.
+    if draft.is_left_in_doubt(slot) {
+        let message = format!(
+            "`{}` is reported done after {} ended with it in doubt: it stands, for nothing was undone",
+            draft.name(slot).id,
+            draft.head.id
+        );
+        return invalid("late_success", message);
+    }
+    // What else is listed as late had failed, was cancelled or undone, and stays so until its success is known.
     draft.schedule_undo(slot, Why::Late(output.clone()));
     Ok(())
 }
