@@ -1,6 +1,6 @@
 //! What a person orders. An order that does not fit is refused with a code that says why.
 
-use events::{By, Json, Problem};
+use events::{By, Json, Problem, TaskId};
 
 use super::undo::Why;
 use super::{Draft, Stop, invalid};
@@ -16,18 +16,29 @@ pub(super) fn operator(draft: &mut Draft<'_>, verb: &Verb, by: &By) -> Result<()
         Verb::Cancel => cancel(draft, by),
         Verb::Continue => go_on(draft, by),
         Verb::Retry(task) => {
-            let slot = draft.find(task)?;
+            let slot = open(draft, task)?;
             retry(draft, slot, by)
         }
         Verb::Skip { task, output } => {
-            let slot = draft.find(task)?;
+            let slot = open(draft, task)?;
             skip(draft, slot, output.clone(), by)
         }
         Verb::Resolve { task, outcome, output } => {
-            let slot = draft.find(task)?;
+            let slot = open(draft, task)?;
             resolve(draft, slot, *outcome, output.clone().unwrap_or_else(Json::null), by)
         }
     }
+}
+
+/// The task; at rest only an undo that is blocked waits for anybody.
+fn open(draft: &Draft<'_>, task: &TaskId) -> Result<Slot, Stop> {
+    let slot = draft.find(task)?;
+    let is_at_rest = matches!(draft.head.stage, Stage::Ended { .. });
+    if is_at_rest && draft.task(slot).phase != Phase::UndoBlocked {
+        let message = format!("{} has ended; `{task}` waits for no operator", draft.head.id);
+        return invalid("ended", message);
+    }
+    Ok(slot)
 }
 
 fn cancel(draft: &mut Draft<'_>, by: &By) -> Result<(), Stop> {
@@ -78,8 +89,10 @@ fn not_waiting<T>(draft: &Draft<'_>, slot: Slot) -> Result<T, Stop> {
     let (task, word) = (&draft.task_plan(slot).id, draft.task(slot).word());
     let message = format!("`{task}` is {word}; no operator is waited for");
     let code = match &draft.head.stage {
-        Stage::Ended { .. } => "ended",
-        Stage::Compensating(_) | Stage::Failing(_) | Stage::Closing { .. } => "not_blocked",
+        Stage::Compensating(_)
+        | Stage::Failing(_)
+        | Stage::Closing { .. }
+        | Stage::Ended { .. } => "not_blocked",
         Stage::Forward | Stage::Deferred(_) => "not_paused",
     };
     invalid(code, message)
