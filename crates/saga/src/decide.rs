@@ -226,8 +226,8 @@ fn acknowledged(held: &dyn Held, event: &Event, now: Timestamp) -> Result<Vec<Ev
 }
 
 fn woken(held: &dyn Held, key: &str, now: Timestamp) -> Result<Vec<Event>, Stop> {
-    if let Some(State::Early(_)) = held.state(key) {
-        return seen::left_over(held, key, now);
+    if let Some(State::Early(early)) = held.state(key) {
+        return Ok(seen::left_over(early, key, now));
     }
     let workflow = workflow_of(held, key).map_err(|_| Stop::Ignored("not_due"))?;
     if workflow.wake_at().is_none_or(|at| at > now) {

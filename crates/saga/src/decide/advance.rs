@@ -151,27 +151,10 @@ impl Draft<'_> {
         let undone = self.rest().undone;
         self.push(Body::CompensationCompleted { undone });
         // An undo that was given up, or a pivot that has worked after it was said to have failed.
-        let stands = self.slots().any(|slot| match self.task(slot).phase {
-            Phase::Kept => true,
-            Phase::Done => self.task_plan(slot).kind == Kind::Pivot,
-            Phase::Pending
-            | Phase::Running { .. }
-            | Phase::Retrying { .. }
-            | Phase::Asking { .. }
-            | Phase::AskAgain { .. }
-            | Phase::Held
-            | Phase::Stopping { .. }
-            | Phase::Doubtful
-            | Phase::Skipped(_)
-            | Phase::Failed { .. }
-            | Phase::Cancelled
-            | Phase::Undoing { .. }
-            | Phase::UndoRetrying { .. }
-            | Phase::UndoBlocked
-            | Phase::Undone
-            | Phase::Open { .. }
-            | Phase::Waiting { .. }
-            | Phase::Racing { .. } => false,
+        let stands = self.slots().any(|slot| {
+            let phase = self.task(slot).phase;
+            let is_pivot = self.task_plan(slot).kind == Kind::Pivot;
+            phase == Phase::Kept || phase == Phase::Done && is_pivot
         });
         let end = match &trouble.origin {
             Origin::Cancel(_) => End::Cancelled,

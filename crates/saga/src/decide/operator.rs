@@ -99,55 +99,29 @@ fn not_waiting<T>(draft: &Draft<'_>, slot: Slot) -> Result<T, Stop> {
 }
 
 fn retry(draft: &mut Draft<'_>, slot: Slot, by: &By) -> Result<(), Stop> {
-    let task = draft.task(slot);
-    let is_forward = draft.is_forward();
-    match task.phase {
-        Phase::UndoBlocked => {
-            draft.schedule_undo(slot, Why::ByHand(by.clone()));
-            unblock(draft, by);
-            Ok(())
-        }
-        Phase::Held if is_forward => {
-            do_again(draft, slot, true);
-            Ok(())
-        }
-        Phase::Held => invalid(
-            "compensating",
-            format!(
-                "`{}` is not started again while compensating; resolve it",
-                draft.name(slot).id
-            ),
-        ),
-        _ if is_paused_on(draft, slot) && draft.is_group(slot) => {
-            let message = format!(
-                "`{}` is a group, which is not begun again; skip it or go on without it",
-                draft.name(slot).id
-            );
-            invalid("group", message)
-        }
-        _ if is_paused_on(draft, slot) => {
-            do_again(draft, slot, false);
-            Ok(())
-        }
-        Phase::Failed { .. }
-        | Phase::Pending
-        | Phase::Running { .. }
-        | Phase::Retrying { .. }
-        | Phase::Asking { .. }
-        | Phase::AskAgain { .. }
-        | Phase::Stopping { .. }
-        | Phase::Doubtful
-        | Phase::Done
-        | Phase::Skipped(_)
-        | Phase::Cancelled
-        | Phase::Undoing { .. }
-        | Phase::UndoRetrying { .. }
-        | Phase::Undone
-        | Phase::Kept
-        | Phase::Open { .. }
-        | Phase::Waiting { .. }
-        | Phase::Racing { .. } => not_waiting(draft, slot),
+    let phase = draft.task(slot).phase;
+    if phase == Phase::UndoBlocked {
+        draft.schedule_undo(slot, Why::ByHand(by.clone()));
+        unblock(draft, by);
+        return Ok(());
     }
+    let is_held = phase == Phase::Held;
+    if is_held && !draft.is_forward() {
+        let id = draft.name(slot).id;
+        let message = format!("`{id}` is not started again while compensating; resolve it");
+        return invalid("compensating", message);
+    }
+    if !is_held && !is_paused_on(draft, slot) {
+        return not_waiting(draft, slot);
+    }
+    if draft.is_group(slot) {
+        let id = draft.name(slot).id;
+        let message =
+            format!("`{id}` is a group, which is not begun again; skip it or go on without it");
+        return invalid("group", message);
+    }
+    do_again(draft, slot, is_held);
+    Ok(())
 }
 
 fn do_again(draft: &mut Draft<'_>, slot: Slot, doubt: bool) {
@@ -159,31 +133,16 @@ fn do_again(draft: &mut Draft<'_>, slot: Slot, doubt: bool) {
 }
 
 fn skip(draft: &mut Draft<'_>, slot: Slot, output: Option<Json>, by: &By) -> Result<(), Stop> {
-    let why = match draft.task(slot).phase {
-        Phase::UndoBlocked => Skip::Undo,
-        _ if is_paused_on(draft, slot) => Skip::Operator,
-        Phase::Held => {
-            let message = format!("`{}` is in doubt; resolve or retry it", draft.name(slot).id);
-            return invalid("in_doubt", message);
-        }
-        Phase::Failed { .. }
-        | Phase::Pending
-        | Phase::Running { .. }
-        | Phase::Retrying { .. }
-        | Phase::Asking { .. }
-        | Phase::AskAgain { .. }
-        | Phase::Stopping { .. }
-        | Phase::Doubtful
-        | Phase::Done
-        | Phase::Skipped(_)
-        | Phase::Cancelled
-        | Phase::Undoing { .. }
-        | Phase::UndoRetrying { .. }
-        | Phase::Undone
-        | Phase::Kept
-        | Phase::Open { .. }
-        | Phase::Waiting { .. }
-        | Phase::Racing { .. } => return not_waiting(draft, slot),
+    let phase = draft.task(slot).phase;
+    let why = if phase == Phase::UndoBlocked {
+        Skip::Undo
+    } else if is_paused_on(draft, slot) {
+        Skip::Operator
+    } else if phase == Phase::Held {
+        let message = format!("`{}` is in doubt; resolve or retry it", draft.name(slot).id);
+        return invalid("in_doubt", message);
+    } else {
+        return not_waiting(draft, slot);
     };
     let output = output.filter(|_| why == Skip::Operator);
     if let Some(output) = &output {

@@ -194,28 +194,14 @@ impl Draft<'_> {
 
     /// In doubt, and left so.
     pub(super) fn is_at_rest(&self, slot: Slot) -> bool {
-        match self.task(slot).phase {
+        matches!(
+            self.task(slot).phase,
             Phase::Doubtful
-            | Phase::Held
-            | Phase::Asking { .. }
-            | Phase::AskAgain { .. }
-            | Phase::Done => true,
-            Phase::Pending
-            | Phase::Running { .. }
-            | Phase::Retrying { .. }
-            | Phase::Stopping { .. }
-            | Phase::Skipped(_)
-            | Phase::Failed { .. }
-            | Phase::Cancelled
-            | Phase::Undoing { .. }
-            | Phase::UndoRetrying { .. }
-            | Phase::UndoBlocked
-            | Phase::Undone
-            | Phase::Kept
-            | Phase::Open { .. }
-            | Phase::Waiting { .. }
-            | Phase::Racing { .. } => false,
-        }
+                | Phase::Held
+                | Phase::Asking { .. }
+                | Phase::AskAgain { .. }
+                | Phase::Done
+        )
     }
 
     /// A group has been undone: what is under its `then` runs, and then it has failed or is cancelled.

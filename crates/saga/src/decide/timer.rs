@@ -12,13 +12,10 @@ use crate::input::{Effects, Failure};
 use crate::limits::{LATE_UNDO, POSTPONED_FOR, remembered};
 use crate::phase::{Phase, TaskError};
 use crate::plan::{Slot, Strategy};
-use crate::workflow::{Head, Origin, Stage, Trouble};
+use crate::workflow::{Head, Kept, Origin, Stage, Trouble};
 
 /// Fires everything that is due, the earliest first.
 pub(super) fn fire(draft: &mut Draft<'_>) -> Result<(), Stop> {
-    if draft.head.not_before.is_some_and(|at| at > draft.now) {
-        return Err(Stop::Ignored("not_due"));
-    }
     // Each timer moves its task to a state that is not due now, and a task can be moved by few more.
     let bound = 8 * draft.slots().end + 8 * draft.head.early.len() + 8;
     for _ in 0..bound {
@@ -112,7 +109,8 @@ fn group(draft: &mut Draft<'_>, slot: Slot, due: Option<Timestamp>, why: TaskErr
 
 /// An event that came early is nobody's any longer.
 fn early(draft: &mut Draft<'_>) {
-    if let Some(kept) = draft.kept(|kept| kept.until <= draft.now) {
+    let left = |kept: &&Kept| kept.until <= draft.now;
+    if let Some(kept) = draft.head.early.iter().find(left).cloned() {
         draft.push(Body::EventLeft { kept, unmatched: true });
     }
 }
