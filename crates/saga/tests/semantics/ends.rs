@@ -6,7 +6,7 @@ use events::{How, Problem, TaskId};
 use saga::Verb;
 use serde_json::{Value, json};
 
-use crate::judge::{Judge, is_closing, taken};
+use crate::judge::{Judge, is_closing};
 use crate::participants::{self, Participants};
 use crate::reach::Reach;
 use crate::tree::{Kind, Place, Role, Strategy};
@@ -248,9 +248,7 @@ impl Judge<'_> {
             let excused = self.tree.line(&place).iter().any(|part| {
                 let (seen, node) = (self.seen(part), &self.tree.nodes[part.node]);
                 let not_taken = match (node.role, self.tree.parent(part)) {
-                    (Role::Case(case), Some(choice)) => {
-                        !taken(self.tree, choice.node).contains(&case)
-                    }
+                    (Role::Case(case), Some(choice)) => !self.is_taken(&choice, case),
                     // Its task speaks for it.
                     (Role::Fallback(_) | Role::Closing, _) => true,
                     _ => false,

@@ -408,7 +408,7 @@ impl Judge<'_> {
         let mut outputs: serde_json::Map<String, Value> =
             children.iter().map(|child| (id(child), self.output(child))).collect();
         if let Action::Choice { many, .. } = &self.tree.nodes[place.node].task.action {
-            let cases = taken(self.tree, place.node);
+            let cases = self.cases(place);
             let case = if *many { json!(cases) } else { json!(cases[0]) };
             outputs.insert("case".to_owned(), case);
         }
@@ -489,7 +489,7 @@ impl Judge<'_> {
         let untaken = line.iter().any(|part| {
             matches!(
                 (self.tree.nodes[part.node].role, self.tree.parent(part)),
-                (Role::Case(case), Some(choice)) if !self.is_taken(&choice, case)
+                (Role::Case(case), Some(choice)) if self.is_passed_over(&choice, case)
             )
         });
         match reason {
