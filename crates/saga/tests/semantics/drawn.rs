@@ -116,8 +116,7 @@ impl Drawing {
         if self.has(Feature::Strategies) {
             saga.strategy = strategy(file[4]).unwrap_or(OnFailure::Compensate);
         }
-        // What it means for other strategies is not said.
-        if self.luck == Luck::Bad && file[3] % 8 == 1 && saga.strategy == OnFailure::Compensate {
+        if self.luck == Luck::Bad && file[3] % 8 == 1 && saga.strategy != OnFailure::Pause {
             saga.timeout = Some(120);
         }
         if self.has(Feature::Closing) && saga.strategy != OnFailure::Pause {

@@ -236,6 +236,10 @@ impl<'a> Play<'a> {
                 // In the end the simplest choice, which always lets go.
                 self.operate(if round < 200 { moods } else { 0 });
                 self.settle();
+                let asks = self.view.paused || self.view.is_blocked();
+                if asks && round < 300 && self.is_far() {
+                    continue;
+                }
             }
             if !self.participants.is_idle() {
                 continue;
@@ -256,6 +260,14 @@ impl<'a> Play<'a> {
             self.settle();
         }
         panic!("never ends: {}", self.view.status());
+    }
+
+    /// Whether nothing will happen for hours: whoever is asked says something before.
+    fn is_far(&self) -> bool {
+        let soon = self.world.now.after(Duration::from_secs(3600));
+        self.participants.is_idle()
+            && self.answers.is_empty()
+            && self.world.wake_at().is_none_or(|at| at > soon)
     }
 
     /// Someone looks at the workflow, and does what must be done.
