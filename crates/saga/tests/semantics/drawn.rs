@@ -5,8 +5,8 @@ use proptest::prelude::*;
 
 use crate::features::Feature;
 use crate::tree::{
-    Act, Action, AtLeast, Case, ForEach, InDoubt, Inputs, Join, Kind, Saga, Strategy as OnFailure,
-    Talk, Task, Tree, UndoAct, When,
+    Act, Action, AtLeast, Case, ForEach, InDoubt, Inputs, Join, Kind, On, Saga,
+    Strategy as OnFailure, Talk, Task, Tree, UndoAct, When,
 };
 
 /// Tasks of a saga.
@@ -79,13 +79,15 @@ pub(crate) fn sagas(luck: Luck, features: &'static [Feature]) -> impl Strategy<V
     let tasks = prop_oneof![12 => few, 1 => many];
     let closing = prop::collection::vec(task, 0..3);
     (tasks, closing, any::<[u8; 6]>()).prop_map(move |(tasks, closing, file)| {
-        Drawing { left: TASKS_MAX, next: 0, luck, features }.saga(&tasks, &closing, file)
+        Drawing { left: TASKS_MAX, next: 0, loops: 0, luck, features }.saga(&tasks, &closing, file)
     })
 }
 
 struct Drawing {
     left: usize,
     next: usize,
+    /// How many `for_each` are around.
+    loops: usize,
     luck: Luck,
     features: &'static [Feature],
 }
@@ -114,8 +116,7 @@ impl Drawing {
         if self.has(Feature::Strategies) {
             saga.strategy = strategy(file[4]).unwrap_or(OnFailure::Compensate);
         }
-        // What it means for other strategies is not said.
-        if self.luck == Luck::Bad && file[3] % 8 == 1 && saga.strategy == OnFailure::Compensate {
+        if self.luck == Luck::Bad && file[3] % 8 == 1 && saga.strategy != OnFailure::Pause {
             saga.timeout = Some(120);
         }
         if self.has(Feature::Closing) && saga.strategy != OnFailure::Pause {
@@ -148,7 +149,9 @@ impl Drawing {
         let id = self.id();
         let for_each = self.for_each(raw).filter(|_| matches!(spot, Spot::Free | Spot::Ordered));
         let inner = depth + 1 + usize::from(for_each.is_some());
+        self.loops += usize::from(for_each.is_some());
         let action = self.action(raw, spot, inner, for_each.is_some());
+        self.loops -= usize::from(for_each.is_some());
         let depends_on: Vec<String> = match spot {
             Spot::Free | Spot::Closing => before
                 .iter()
@@ -280,12 +283,16 @@ impl Drawing {
 
     fn choice(&mut self, raw: &Raw, inner: usize) -> Action {
         let drawn = raw.bit(Bit::Cases);
-        let many = drawn % 3 == 1;
+        // The elements of a `for_each` would have to be told apart by what the events say.
+        let races = self.has(Feature::Race) && self.loops == 0 && raw.bit(Bit::More) % 8 >= 5;
+        let many = drawn % 3 == 1 && !races;
         let size = usize::from(drawn / 64 % 2) + 1;
         let mut cases: Vec<Case> = Vec::new();
         for (k, part) in raw.children.chunks(size).enumerate() {
             let tasks = self.list(part, Spot::Free, inner);
-            cases.push(Case { when: Some(drawn >> k & 1 == 0), tasks });
+            let waits = u64::from(drawn % 32) + 1 + k as u64;
+            let on = if drawn >> k & 1 == 0 { On::Event } else { On::After(waits) };
+            cases.push(Case { when: Some(drawn >> k & 1 == 0), on: races.then_some(on), tasks });
         }
         // Mostly a last case without a condition.
         if let (false, true, Some(last)) =
@@ -294,6 +301,13 @@ impl Drawing {
             last.when = None;
         }
         cases.retain(|case| !case.tasks.is_empty());
+        if races {
+            cases.iter_mut().for_each(|case| case.when = None);
+            // One of them surely happens.
+            if let Some(last) = cases.last_mut() {
+                last.on = Some(On::After(u64::from(drawn % 16) + 5));
+            }
+        }
         Action::Choice { many, cases }
     }
 

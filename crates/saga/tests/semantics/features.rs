@@ -30,6 +30,8 @@ pub(crate) enum Feature {
     Topics,
     /// `await` alone, of events and signals.
     Await,
+    /// `choice` on events and time.
+    Race,
     /// `deadline`
     Deadline,
     /// `idempotency: none`
@@ -58,6 +60,7 @@ pub(crate) const READ: &[Feature] = &[
     Feature::Wait,
     Feature::Topics,
     Feature::Await,
+    Feature::Race,
     Feature::Deadline,
     Feature::Once,
     Feature::Declared,

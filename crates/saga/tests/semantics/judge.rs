@@ -2,6 +2,7 @@
 //! participants' books. Knows nothing of the engine's inside. Each rule is a sentence of the specification.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use events::{CommandKind, Json, Outgoing, Subject, Timestamp, What, ce_type, header};
 use saga::{Answer, Effects, Known, Outcome, Unsent, Verb};
@@ -9,7 +10,7 @@ use serde_json::{Value, json};
 
 use crate::participants::Participants;
 use crate::reach::Reach;
-use crate::tree::{Kind, Place, Role, Strategy, Talk, Tree};
+use crate::tree::{Kind, On, Place, Role, Strategy, Talk, Tree};
 use crate::view::{Back, Forward, Seen, View, task_of};
 use crate::world::{Entry, agent, text, topic};
 
@@ -67,6 +68,8 @@ pub(crate) struct Judge<'a> {
     pub(crate) accepted_perhaps: bool,
     pub(crate) turned_perhaps: bool,
     pub(crate) orders: Vec<Verb>,
+    /// The case of each choice on events and time that came first.
+    raced: BTreeMap<Place, usize>,
     /// When it was last woken.
     pub(crate) now: Timestamp,
     /// What was said last is a success of what was undone before its task began anew.
@@ -96,6 +99,7 @@ pub(crate) fn judge(tree: &Tree<'_>, log: &[Entry], participants: &Participants)
         accepted_perhaps: false,
         turned_perhaps: false,
         orders: Vec::new(),
+        raced: BTreeMap::new(),
         now: Timestamp::default(),
         may_be_dead: false,
         due: None,
@@ -163,7 +167,17 @@ impl Judge<'_> {
                 let fits = self.may_be_dead && code == "late_success";
                 assert!(fits, "an answer is a dead letter: {code}");
             }
-            Entry::Woken(at) => self.now = *at,
+            Entry::Passed(at) => self.now = *at,
+            Entry::Woken(at) => {
+                self.now = *at;
+                self.wake();
+            }
+            Entry::Happened(task, case) => {
+                let place = self.tree.find(task.as_str()).unwrap();
+                if self.seen(&place).forward == Forward::Running {
+                    self.raced.entry(place).or_insert(*case);
+                }
+            }
             Entry::Unsent(..) => {}
         }
     }
@@ -277,8 +291,9 @@ impl Judge<'_> {
                 told.key = Some(key);
             }
             What::TaskStarted { .. } if !self.is_agent(&place) => {
-                let given = self.given(&place);
-                self.told.entry(place).or_default().given = Some(given);
+                let (given, now) = (self.given(&place), self.now);
+                let told = self.told.entry(place).or_default();
+                (told.given, told.ready) = (Some(given), Some(now));
             }
             What::TaskCompleted { .. } if self.kind(&place) == Kind::Pivot => {
                 self.past_pivot = true;
@@ -597,9 +612,42 @@ impl Judge<'_> {
         }
     }
 
+    /// Time has come: of each choice that waits for it, the case that was due first.
+    fn wake(&mut self) {
+        for node in 0..self.tree.nodes.len() {
+            let (place, race) = (Place { node, at: Vec::new() }, self.tree.nodes[node].race());
+            let began = self.told.get(&place).and_then(|told| told.ready);
+            let (Some(cases), Some(began)) = (race, began) else { continue };
+            let due = cases.iter().enumerate().filter_map(|(k, on)| match on {
+                On::After(seconds) => Some((began.after(Duration::from_secs(*seconds)), k)),
+                On::Event => None,
+            });
+            let first = due.min().filter(|(at, _)| *at <= self.now);
+            if let Some((_, case)) = first.filter(|_| self.seen(&place).forward == Forward::Running)
+            {
+                self.raced.entry(place).or_insert(case);
+            }
+        }
+    }
+
+    /// The cases of that choice that are taken.
+    pub(crate) fn cases(&self, choice: &Place) -> Vec<usize> {
+        match self.tree.nodes[choice.node].race() {
+            Some(_) => self.raced.get(choice).copied().into_iter().collect(),
+            None => taken(self.tree, choice.node),
+        }
+    }
+
     /// Whether the `n`th case of that choice is taken.
     pub(crate) fn is_taken(&self, choice: &Place, case: usize) -> bool {
-        taken(self.tree, choice.node).contains(&case)
+        self.cases(choice).contains(&case)
+    }
+
+    /// Whether it is certain that it is not.
+    pub(crate) fn is_passed_over(&self, choice: &Place, case: usize) -> bool {
+        let cases = self.cases(choice);
+        let is_open = self.tree.nodes[choice.node].race().is_some() && cases.is_empty();
+        !is_open && !cases.contains(&case)
     }
 }
 

@@ -79,6 +79,8 @@ pub(crate) struct Reply {
     pub(crate) due: Timestamp,
     pub(crate) subject: Subject,
     pub(crate) answer: Answer,
+    /// Not an answer, but the event of that case of a choice.
+    pub(crate) case: Option<usize>,
 }
 
 #[derive(Default)]
@@ -271,7 +273,7 @@ impl Participants {
             },
             other => panic!("{other} is no command"),
         };
-        let reply = |(due, answer)| Reply { due, subject: subject.clone(), answer };
+        let reply = |(due, answer)| Reply { due, subject: subject.clone(), answer, case: None };
         answers.into_iter().map(reply).collect()
     }
 }

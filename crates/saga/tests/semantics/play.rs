@@ -7,7 +7,7 @@ use events::{CommandKind, Json, Outgoing, Subject, Timestamp, What, header};
 use saga::{Answer, Effects, Known, Outcome, Unsent, Verb};
 
 use crate::participants::{self, Command, Participants, Reply};
-use crate::tree::{Act, Kind, Place, Saga, Talk, Tree};
+use crate::tree::{Act, Kind, On, Place, Saga, Talk, Tree};
 use crate::view::{Back, Forward, View, task_of};
 use crate::world::{Entry, World, agent, text, topic};
 use crate::written;
@@ -64,12 +64,13 @@ impl<'a> Play<'a> {
 
     /// After each step: what was sent is queued, what was said is read.
     fn settle(&mut self) {
-        let mut follows_from = None;
+        let (mut follows_from, mut happen) = (None, Vec::new());
         for entry in &self.world.log[self.seen..] {
             match entry {
                 Entry::Event(sequence, what) => {
                     self.view.fold(*sequence, what);
                     follows_from = self.world.subject(what);
+                    happen.extend(self.races(what));
                     if let Some((id, subject)) = self.awaited(what) {
                         let anew = self.view.of(subject.task.as_str()).anew;
                         self.participants.take(id, Command::outside(subject, anew + 1));
@@ -84,10 +85,35 @@ impl<'a> Play<'a> {
                 _ => {}
             }
         }
+        self.answers.extend(happen);
         self.seen = self.world.log.len();
         let waits = self.world.wake_at().is_some();
         let asks = self.view.paused || self.view.is_blocked();
         assert!(waits || asks || self.view.end.is_some(), "never silent");
+    }
+
+    /// What happens once a choice on events and time has begun.
+    fn races(&self, what: &What) -> Vec<Reply> {
+        let What::TaskStarted { task, attempt, .. } = what else { return Vec::new() };
+        let Some(place) = self.tree.find(task.as_str()) else { return Vec::new() };
+        let node = &self.tree.nodes[place.node];
+        let Some(cases) = node.race() else { return Vec::new() };
+        let subject = self.world.subject_of(task, CommandKind::Do, *attempt);
+        let on_events: Vec<usize> = (0..cases.len()).filter(|k| cases[*k] == On::Event).collect();
+        let reply = |k: usize, wait| Reply {
+            due: self.world.now.after(Duration::from_secs(wait)),
+            subject: subject.clone(),
+            answer: Answer::Progress { percent: None, note: None },
+            case: Some(on_events[k % on_events.len()]),
+        };
+        let n = usize::try_from(node.task.n).unwrap();
+        match node.task.acts.first() {
+            _ if on_events.is_empty() => Vec::new(),
+            None | Some(Act::Done) => vec![reply(n, 0)],
+            Some(Act::Twice) => vec![reply(n, 0), reply(n + 1, 0)],
+            Some(Act::Late) => vec![reply(n, 11)],
+            Some(_) => Vec::new(),
+        }
     }
 
     /// Who does what a task has begun to wait for.
@@ -113,14 +139,19 @@ impl<'a> Play<'a> {
     fn answer(&mut self, which: usize, keep: bool) -> bool {
         let due = self.due();
         let Some(at) = due.get(which % due.len().max(1)) else { return false };
-        let (subject, answer) = {
+        let (subject, answer, case) = {
             let reply = &self.answers[*at];
-            (reply.subject.clone(), reply.answer.clone())
+            (reply.subject.clone(), reply.answer.clone(), reply.case)
         };
         if !keep {
             self.answers.remove(*at);
         }
         let place = self.tree.find(subject.task.as_str()).unwrap();
+        if let Some(case) = case {
+            self.world.happen(&self.tree.nodes[place.node].task.id, subject.task, case);
+            self.settle();
+            return true;
+        }
         match self.tree.nodes[place.node].talk() {
             Talk::Agent => self.world.tell(subject, answer),
             // An await is undone by a command.
@@ -205,6 +236,10 @@ impl<'a> Play<'a> {
                 // In the end the simplest choice, which always lets go.
                 self.operate(if round < 200 { moods } else { 0 });
                 self.settle();
+                let asks = self.view.paused || self.view.is_blocked();
+                if asks && round < 300 && self.is_far() {
+                    continue;
+                }
             }
             if !self.participants.is_idle() {
                 continue;
@@ -225,6 +260,14 @@ impl<'a> Play<'a> {
             self.settle();
         }
         panic!("never ends: {}", self.view.status());
+    }
+
+    /// Whether nothing will happen for hours: whoever is asked says something before.
+    fn is_far(&self) -> bool {
+        let soon = self.world.now.after(Duration::from_secs(3600));
+        self.participants.is_idle()
+            && self.answers.is_empty()
+            && self.world.wake_at().is_none_or(|at| at > soon)
     }
 
     /// Someone looks at the workflow, and does what must be done.
@@ -336,6 +379,8 @@ pub(crate) fn story(log: &[Entry]) -> String {
             Entry::Unsent(record, how) => {
                 writeln!(told, "unsent {} {how:?}", command(record)).unwrap()
             }
+            Entry::Passed(_) => {}
+            Entry::Happened(task, case) => writeln!(told, "{task}: case {case} happens").unwrap(),
             Entry::Dead(code) => writeln!(told, "    # a dead letter: {code}").unwrap(),
         }
     }

@@ -83,7 +83,18 @@ pub(crate) enum Action {
 pub(crate) struct Case {
     /// Is this input true? `None`: `else`.
     pub(crate) when: Option<bool>,
+    /// Of a choice on events and time.
+    pub(crate) on: Option<On>,
     pub(crate) tasks: Vec<Task>,
+}
+
+/// What has to happen for a case to be taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum On {
+    /// An event of the case's own name.
+    Event,
+    /// Seconds from when the choice began.
+    After(u64),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -230,6 +241,14 @@ impl Node<'_> {
 
     pub(crate) fn is_agent(&self) -> bool {
         matches!(self.task.action, Action::Agent)
+    }
+
+    /// Of a choice on events and time: what each case waits for.
+    pub(crate) fn race(&self) -> Option<Vec<On>> {
+        match &self.task.action {
+            Action::Choice { cases, .. } => cases.iter().map(|case| case.on).collect(),
+            _ => None,
+        }
     }
 
     pub(crate) fn talk(&self) -> Talk {

@@ -20,6 +20,10 @@ pub(crate) enum Entry {
     Told(Subject, Answer),
     Ordered(Verb),
     Woken(Timestamp),
+    /// Time went on, and nobody looked.
+    Passed(Timestamp),
+    /// An event of a case of that choice.
+    Happened(TaskId, usize),
     Unsent(Outgoing, Unsent),
     /// What was told last is a dead letter, with that code.
     Dead(String),
@@ -182,7 +186,13 @@ impl World {
     /// Time goes on, and nothing happens.
     pub(crate) fn pass(&mut self, to: Timestamp) {
         self.now = self.now.max(to);
-        self.log.push(Entry::Woken(self.now));
+        self.log.push(Entry::Passed(self.now));
+    }
+
+    /// What a choice may wait for happens.
+    pub(crate) fn happen(&mut self, id: &str, task: TaskId, case: usize) {
+        self.log.push(Entry::Happened(task, case));
+        self.see(id, &format!("C{case}"), Json::null());
     }
 
     /// Somebody says so by a signal.
@@ -218,6 +228,11 @@ impl World {
             (_, Answer::Completed(output)) => ("Done", output.clone()),
             (_, _) => ("Refused", Json::null()),
         };
+        self.log.push(Entry::Told(subject, answer));
+        self.see(id, name, value);
+    }
+
+    fn see(&mut self, id: &str, name: &str, value: Json) {
         self.offset += 1;
         let event = DomainEvent {
             name: format!("tell.{id}/{name}"),
@@ -227,7 +242,6 @@ impl World {
             headers: Json::parse(b"{}").unwrap(),
             time: self.now,
         };
-        self.log.push(Entry::Told(subject, answer));
         let workflow = self.id.clone();
         let decision = self.feed(Cause::Input(&Input::Seen { workflow, event }));
         assert!(!matches!(decision, Decision::DeadLetter(_)), "{decision:?}");

@@ -5,7 +5,7 @@ use std::fmt::{self, Write as _};
 use serde_json::{Value, json};
 
 use crate::tree::{
-    Action, AtLeast, InDoubt, Inputs, Join, Kind, Saga, Strategy, Talk, Task, Tree, When,
+    Action, AtLeast, InDoubt, Inputs, Join, Kind, On, Saga, Strategy, Talk, Task, Tree, When,
 };
 
 const HEAD: &str = r#"version: "2.0"
@@ -147,8 +147,19 @@ fn list(out: &mut String, tasks: &[Task], indent: usize) {
                     writeln!(out, "{:indent$}  pick: many", "").unwrap();
                 }
                 writeln!(out, "{:indent$}  choice:", "").unwrap();
-                for case in cases {
+                for (k, case) in cases.iter().enumerate() {
                     let deep = indent + 4;
+                    let on = match case.on {
+                        Some(On::Event) => format!("event: tell.{}/C{k}", task.id),
+                        Some(On::After(seconds)) => format!("after: {seconds}s"),
+                        None => String::new(),
+                    };
+                    if !on.is_empty() {
+                        writeln!(out, "{:deep$}- {on}", "").unwrap();
+                        writeln!(out, "{:deep$}  then:", "").unwrap();
+                        list(out, &case.tasks, deep + 4);
+                        continue;
+                    }
                     match case.when {
                         Some(value) => {
                             writeln!(out, "{:deep$}- when: {}", "", flag(value)).unwrap();
