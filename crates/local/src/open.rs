@@ -232,12 +232,12 @@ fn check_form(dir: &Path, store: &Store, options: &Options) -> Result<(), LocalE
 /// What the storage holds, as the writer needs it.
 fn load(store: Arc<Store>, options: Options) -> Result<Writer, String> {
     let mut described: Vec<(Topic, Described)> = store
-        .all(&store.meta, b"t")?
-        .iter()
-        .map(|(key, value)| {
+        .all(&store.meta, b"t")
+        .map(|pair| {
+            let (key, value) = pair?;
             let name = key.strip_prefix(b"t").and_then(|name| std::str::from_utf8(name).ok());
             name.map(Topic::from)
-                .zip(Described::decode(value))
+                .zip(Described::decode(&value))
                 .ok_or_else(|| format!("the description of topic {} is broken", key.escape_ascii()))
         })
         .collect::<Result<_, _>>()?;

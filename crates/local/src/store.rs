@@ -103,23 +103,16 @@ impl Store {
         }
     }
 
-    /// All pairs whose keys begin with `prefix`, as of one moment.
-    ///
-    /// # Errors
-    /// The reason.
+    /// All pairs whose keys begin with `prefix`, as of one moment; or the reason why there is no next one.
     pub(crate) fn all(
         &self,
         keyspace: &Keyspace,
         prefix: &[u8],
-    ) -> Result<Vec<(Bytes, Bytes)>, String> {
-        let snapshot = self.database.snapshot();
-        snapshot
-            .prefix(keyspace, prefix)
-            .map(|pair| {
-                let (key, value) = pair.into_inner().map_err(|error| self.say(&error))?;
-                Ok((Bytes::copy_from_slice(&key), Bytes::copy_from_slice(&value)))
-            })
-            .collect()
+    ) -> impl Iterator<Item = Result<(Bytes, Bytes), String>> {
+        self.database.snapshot().prefix(keyspace, prefix).map(|pair| {
+            let (key, value) = pair.into_inner().map_err(|error| self.say(&error))?;
+            Ok((Bytes::copy_from_slice(&key), Bytes::copy_from_slice(&value)))
+        })
     }
 
     /// # Errors

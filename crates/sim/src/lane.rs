@@ -6,7 +6,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use events::{Offset, Outgoing, Record};
 use stream::{
-    Entry, Key, LaneId, Log, LogError, Outlet, Settled, Snapshot, Snapshots, Source, Ticket,
+    EachState, Entry, Key, LaneId, Log, LogError, Outlet, Settled, Snapshot, Snapshots, Source,
+    Ticket,
 };
 
 use crate::broker::{CALL_WAIT, SimBroker, after, bytes_of};
@@ -197,9 +198,12 @@ impl SimSnapshots {
 }
 
 impl Snapshots for SimSnapshots {
-    fn load(&mut self) -> Result<Snapshot, LogError> {
+    fn read(&mut self, each: EachState<'_>) -> Result<Option<Bytes>, LogError> {
         let lane = self.lane.0;
-        Ok(self.broker.ask(|inner| inner.store.held(lane).snapshot()))
+        let Snapshot { marker, states } =
+            self.broker.ask(|inner| inner.store.held(lane).snapshot());
+        states.into_iter().for_each(|(key, state)| each(key, Some(state)));
+        Ok(marker)
     }
 
     fn write(&mut self, changed: &[(Key, Option<Bytes>)], marker: &Bytes) -> Result<(), LogError> {

@@ -26,7 +26,7 @@ use crate::semconv;
 use crate::service::{Cause, Service, Verdict};
 use crate::snapshot::{Camera, Writer};
 use crate::states::States;
-use crate::takeover::{End, Won, evolve_all, journal_now};
+use crate::takeover::{End, Won, ended_by, evolve_all, journal_now};
 
 pub(crate) use blame::Blame;
 
@@ -271,7 +271,7 @@ impl<'a, S: Service, L: Log, N: Snapshots + 'static> Lane<'a, S, L, N> {
             return Ok(());
         }
         let verdict = catch_unwind(AssertUnwindSafe(|| self.judge(record, proposal.now())))
-            .map_err(|_| End::Crashed(offset))?;
+            .map_err(|panic| ended_by(&*panic, End::Crashed(offset)))?;
         self.blame.calm = self.blame.calm.saturating_add(1);
         match verdict {
             Judged::Decided(Verdict::Accepted(events)) => {

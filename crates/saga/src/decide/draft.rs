@@ -1,7 +1,6 @@
 //! An overlay of a workflow while a decision is made: the head and the tasks that have changed. What
 //! has not changed is read from the state, so that a decision costs what it touches.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use events::{By, Problem, Timestamp};
@@ -26,7 +25,8 @@ pub(crate) struct Draft<'a> {
     /// Who ordered it, where a person did.
     pub(crate) by: Option<By>,
     base: &'a [Task],
-    changed: BTreeMap<Slot, Box<Task>>,
+    /// By slot.
+    changed: Vec<(Slot, Task)>,
     pub(super) tally: Tally,
     pub(super) concern: Concern,
     touched: Vec<Slot>,
@@ -45,10 +45,18 @@ impl Fold for Draft<'_> {
         &mut self.head
     }
 
+    #[allow(clippy::indexing_slicing, reason = "it was found or put there")]
     fn task(&mut self, slot: Slot) -> Changing<'_> {
-        let base = || Box::new(self.base.get(slot).unwrap_or(&PENDING).clone());
         self.touched.push(slot);
-        Changing::new(self.changed.entry(slot).or_insert_with(base), &mut self.tally, None)
+        let at = match self.changed.binary_search_by_key(&slot, |(slot, _)| *slot) {
+            Ok(at) => at,
+            Err(at) => {
+                let base = self.base.get(slot).unwrap_or(&PENDING);
+                self.changed.insert(at, (slot, base.clone()));
+                at
+            }
+        };
+        Changing::new(&mut self.changed[at].1, &mut self.tally, None)
     }
 
     fn drop_tasks(&mut self) {
@@ -77,7 +85,7 @@ impl<'a> Draft<'a> {
             tally: workflow.tally(),
             concern: Concern::default(),
             touched: Vec::new(),
-            changed: BTreeMap::new(),
+            changed: Vec::new(),
             events: Vec::new(),
             is_forgotten: false,
         };
@@ -108,7 +116,7 @@ impl<'a> Draft<'a> {
             tally: Tally::default(),
             concern: Concern::all(),
             touched: Vec::new(),
-            changed: BTreeMap::new(),
+            changed: Vec::new(),
             events: vec![Event(About::Workflow(Box::new(start)))],
             is_forgotten: false,
         }
@@ -190,8 +198,11 @@ impl<'a> Draft<'a> {
 
     /// A task as it now is.
     pub(crate) fn task(&self, slot: Slot) -> &Task {
-        let changed = self.changed.get(&slot).map(|task| &**task);
-        changed.or_else(|| self.base.get(slot)).unwrap_or(&PENDING)
+        match self.changed.binary_search_by_key(&slot, |(slot, _)| *slot) {
+            Ok(at) => self.changed.get(at).map(|(_, task)| task),
+            Err(_) => self.base.get(slot),
+        }
+        .unwrap_or(&PENDING)
     }
 
     /// A time after now: a wait of nothing would fire in the same decision.

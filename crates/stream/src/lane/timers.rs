@@ -7,7 +7,7 @@ use crate::broker::{Key, Log, Snapshots, Source};
 use crate::journal::Origin;
 use crate::proposal::Proposal;
 use crate::service::{Cause, Service, Verdict};
-use crate::takeover::End;
+use crate::takeover::{End, ended_by};
 
 impl<S: Service, L: Log, N: Snapshots + 'static> Lane<'_, S, L, N> {
     /// Fires what is due.
@@ -45,7 +45,7 @@ impl<S: Service, L: Log, N: Snapshots + 'static> Lane<'_, S, L, N> {
         let verdict = catch_unwind(AssertUnwindSafe(|| {
             given.service.decide(&self.states, Cause::Wake(key), now)
         }))
-        .map_err(|_| End::CrashedTimer(key.clone()))?;
+        .map_err(|panic| ended_by(&*panic, End::CrashedTimer(key.clone())))?;
         let fits = match verdict {
             Verdict::Accepted(events) => {
                 self.accept(Origin::Timer(key.to_string()), events, self.position, proposal)
