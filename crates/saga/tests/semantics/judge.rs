@@ -356,7 +356,11 @@ impl Judge<'_> {
         if !self.is_last(place) || is_fallback || given_up || self.has_lost(place) {
             return;
         }
-        if self.is_loser(place) {
+        // Its fallback has failed as well, and a late success of its own is being undone: that comes first.
+        let back = self.seen(place).back;
+        let is_undone = matches!(back, Back::Running | Back::Retrying | Back::Blocked);
+        let is_covered = self.tree.fallback(place).is_some();
+        if self.is_loser(place) || is_undone && is_covered {
             let reach = self.tree.reach(place);
             self.accepted_perhaps |= reach == Reach::Accepted;
             self.turned_perhaps |= reach == Reach::Run(Strategy::FailFast);
@@ -566,6 +570,13 @@ impl Judge<'_> {
         })
     }
 
+    /// Whether its fallback has done it in its place, and that stands.
+    fn gives_way(&self, place: &Place) -> bool {
+        let fallback = self.tree.fallback(place);
+        let stands = |fallback| matches!(self.seen(&fallback).back, Back::Nothing | Back::GivenUp);
+        self.is_replaced(place) && fallback.is_some_and(stands)
+    }
+
     /// Whether there is no fallback that may still make good its failure.
     pub(crate) fn is_last(&self, place: &Place) -> bool {
         self.tree.fallback(place).is_none_or(|fallback| {
@@ -604,7 +615,7 @@ impl Judge<'_> {
                 if seen.back == Back::Nothing
                     || seen.back == Back::GivenUp
                     || seen.forward == Forward::Skipped
-                    || self.is_replaced(place) =>
+                    || self.gives_way(place) =>
             {
                 seen.output.map_or(Value::Null, |output| output.value())
             }

@@ -88,7 +88,8 @@ impl Judge<'_> {
         match (node.role, &parent) {
             _ if is_root => {}
             (Role::Case(case), Some(parent)) => {
-                assert!(self.is_taken(parent, case), "`{name}`: case {case} is not taken");
+                let is_taken = self.is_taken(parent, case);
+                assert!(is_taken, "`{name}` begins: case {case} is not taken");
             }
             (Role::Fallback(of), _) => {
                 self.may_fall_back(&Place { node: of, at: place.at.clone() });
