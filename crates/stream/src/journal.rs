@@ -251,9 +251,9 @@ impl Writing<'_> {
             Self::Decide(Decide { body: Body::Events(events), .. }) => {
                 events.iter().map(|event| event.len() + 8).sum()
             }
-            Self::Decide(Decide { body: Body::Refused(kept, _) | Body::Forwarded(kept), .. }) => {
-                kept.bytes()
-            }
+            Self::Decide(Decide {
+                body: Body::Refused(kept, _) | Body::Forwarded(kept), ..
+            }) => kept.bytes(),
         };
         BESIDE + body
     }
@@ -313,7 +313,8 @@ pub fn reactions<S: Service>(decide: &Decide, events: &[S::Event], stand: Stand)
     match &decide.body {
         Body::Events(_) => {
             let mut records: Vec<Outgoing> = events.iter().flat_map(S::react).collect();
-            let commands = records.iter_mut().filter(|record| matches!(record.to, Destination::Tasks(_)));
+            let commands =
+                records.iter_mut().filter(|record| matches!(record.to, Destination::Tasks(_)));
             let mut fence = None;
             for command in commands {
                 let fence = fence.get_or_insert_with(|| {
