@@ -144,10 +144,11 @@ impl Graph<'_> {
         }
     }
 
-    /// A fallback begins when its task has failed.
+    /// A fallback begins when its task has failed, or was undone: one in doubt may turn out to be done meanwhile.
     fn stands_in(&mut self, fallback: TaskNo, name: &str, task: &Place) {
         let (number, status) = self.status_at(task);
-        if !matches!(status.forward, Forward::Failed | Forward::InDoubt) {
+        let is_undone = status.forward == Forward::Done && status.is_back();
+        if !matches!(status.forward, Forward::Failed | Forward::InDoubt) && !is_undone {
             let (other, word) = (self.of.name(task), status.word());
             let message = format!("`{name}` begins while `{other}` is {word}");
             self.blame(I::GraphOrder, &about(fallback, number), message);
