@@ -79,10 +79,26 @@ pub(crate) struct Head {
     /// Commands of its parent that are answered when it has ended, beside the one that it began with.
     #[n(20)]
     pub(crate) asked: Vec<String>,
+    /// Runs before this one, of a child that was begun anew: the newest last.
+    #[n(21)]
+    pub(crate) before: Option<Vec<Before>>,
     /// Its time is over, which under `on_failure: pause` only pauses it.
     #[n(19)]
     pub(crate) timed_out: bool,
 }
+
+/// A run of a child that had ended, and was begun anew.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub(crate) struct Before {
+    #[n(0)]
+    pub(crate) run: Run,
+    /// Tasks that may still report a success: nothing undoes it any more.
+    #[n(1)]
+    pub(crate) late: Vec<TaskRef>,
+}
+
+/// So many of them are remembered.
+const BEFORE_MAX: usize = 32;
 
 /// The workflow that has started another as its child.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
@@ -300,6 +316,29 @@ impl Workflow {
     pub(crate) fn of(head: Head, tasks: Vec<Task>) -> Self {
         let (tally, dues) = (Tally::of(&tasks), Dues::of(&tasks));
         Self { head, tasks, tally, dues }
+    }
+
+    /// Whether it is a child that has ended, so that its parent may have it begun anew.
+    pub(crate) fn may_begin_anew(&self) -> bool {
+        self.head.parent.is_some() && matches!(self.head.stage, Stage::Ended { .. })
+    }
+
+    /// What a run that follows this one remembers.
+    pub(crate) fn with_those_before(&self) -> Option<Vec<Before>> {
+        let is_open =
+            |task: &&TaskRef| self.tasks.get(task.index()).is_none_or(|task| task.output.is_none());
+        let late = match &self.head.stage {
+            Stage::Ended { late, .. } => late.iter().filter(is_open).cloned().collect(),
+            Stage::Forward
+            | Stage::Deferred(_)
+            | Stage::Compensating(_)
+            | Stage::Failing(_)
+            | Stage::Closing { .. } => Vec::new(),
+        };
+        let mut before = self.head.before.clone().unwrap_or_default();
+        before.push(Before { run: self.head.run, late });
+        let from = before.len().saturating_sub(BEFORE_MAX);
+        Some(before.split_off(from))
     }
 
     /// Its tasks by slot; those behind the last are pending.

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use coordinator::Coordinator;
 use events::{AgentName, plant};
 use saga::State;
-use stream::{Board, Clock, Host, Limits, Stop};
+use stream::{Board, Clock, Host, Limits, Spill, Stop};
 
 use crate::agents::{self, Mood};
 use crate::book::Book;
@@ -175,8 +175,9 @@ impl Stage {
             journal_kept_for,
             skip_after: Duration::from_secs(10),
             proposal_records_max,
-            // As small, so that states rest and wake all the time.
+            // As small, so that states rest and wake all the time, some of them in a file.
             awake_max: proposal_records_max - 1,
+            spill: Spill::past((proposal_records_max - 1) * 1_000, std::env::temp_dir()),
             ..Limits::default()
         };
         let roles = parts.iter().map(|_| Role::default()).collect();

@@ -6,7 +6,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use events::{Offset, Outgoing, Record};
 use stream::{
-    Entry, Key, LaneId, Log, LogError, Outlet, Settled, Snapshot, Snapshots, Source, Ticket,
+    EachState, Entry, Key, LaneId, Log, LogError, Outlet, Settled, Snapshot, Snapshots, Source,
+    Ticket,
 };
 
 use crate::broker::{CALL_WAIT, SimBroker, after, bytes_of};
@@ -260,13 +261,15 @@ impl SimSnapshots {
 }
 
 impl Snapshots for SimSnapshots {
-    fn load(&mut self) -> Result<Snapshot, LogError> {
+    fn read(&mut self, each: EachState<'_>) -> Result<Option<Bytes>, LogError> {
         let (world, process) = (&self.broker.world, self.broker.process);
         world.call(process, Call::Load);
         let lane = self.lane.0;
-        let snapshot = self.broker.ask(|inner| inner.store.held(lane).snapshot());
+        let Snapshot { marker, states } =
+            self.broker.ask(|inner| inner.store.held(lane).snapshot());
         world.call(process, Call::Load);
-        Ok(snapshot)
+        states.into_iter().for_each(|(key, state)| each(key, Some(state)));
+        Ok(marker)
     }
 
     fn write(&mut self, changed: &[(Key, Option<Bytes>)], marker: &Bytes) -> Result<(), LogError> {

@@ -105,8 +105,9 @@ impl<'a, S: Service, L: Log, N: Snapshots + 'static> Lane<'a, S, L, N> {
             }
             let mut decide = decide.clone();
             decide.epoch += u64::from(planted("sent-again-otherwise"));
-            lane.send(*offset, &decide, events, &restored.acked)?;
+            lane.put(*offset, &decide, events, &restored.acked);
         }
+        lane.hand_over()?;
         Ok(lane)
     }
 
@@ -220,17 +221,14 @@ impl<'a, S: Service, L: Log, N: Snapshots + 'static> Lane<'a, S, L, N> {
     fn accept(
         &mut self,
         origin: Origin,
-        events: &[S::Event],
+        events: Vec<S::Event>,
         position: Offset,
         proposal: &mut Proposal<S::Event>,
     ) -> bool {
         assert!(!events.is_empty(), "one-verdict: an accepted cause has events");
         let bytes_max = self.given.limits.journal_record_bytes_max.min(self.log.entry_bytes_max());
-        let fits = proposal.push(origin, events, position, bytes_max);
-        if fits {
-            evolve_all::<S>(&mut self.states, events);
-        }
-        fits
+        let fold = |events: &[S::Event]| evolve_all::<S>(&mut self.states, events);
+        proposal.push(origin, events, position, bytes_max, fold)
     }
 
     /// Where only ignored inputs, or nothing, came for a while, position and cursor are written down.

@@ -229,13 +229,15 @@ fn capture<S: Service>(states: &mut States<S::State>, context: &Context) -> Capt
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::broker::EachState;
+    use crate::shelf::Spill;
     use crate::testing::tally::{Added, Tally};
 
     struct Nowhere;
 
     impl Snapshots for Nowhere {
-        fn load(&mut self) -> Result<crate::broker::Snapshot, LogError> {
-            Ok(crate::broker::Snapshot::default())
+        fn read(&mut self, _: EachState<'_>) -> Result<Option<Bytes>, LogError> {
+            Ok(None)
         }
         fn write(&mut self, _: &[(Key, Option<Bytes>)], _: &Bytes) -> Result<(), LogError> {
             Ok(())
@@ -252,7 +254,7 @@ mod tests {
         let limits =
             Limits { snapshot_every: std::time::Duration::from_millis(1), ..Limits::default() };
         let mut camera = Camera::new(Writer(Some(jobs)), Nowhere, at(0));
-        let mut states = States::new(1);
+        let mut states = States::new(1, Spill::never());
         let mut tend = |key: Option<&str>, next, now| {
             if let Some(key) = key {
                 let event = Added { key: key.into(), what: "x".to_owned(), n: 0 };

@@ -1,7 +1,8 @@
 //! Taking a lane over: fence, restore, announce, claim. Every act and assignment, and every recovery from
 //! doubt, comes through here.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::any::Any;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
@@ -9,12 +10,13 @@ use bytes::Bytes;
 use events::{Destination, Offset, Record, Timestamp, planted};
 
 use crate::acks::wishes;
-use crate::broker::{Broker, Entry, Key, LaneId, Log, LogError, Snapshot, Snapshots, Source};
+use crate::broker::{Broker, Entry, Key, LaneId, Log, LogError, Snapshots, Source};
 use crate::journal::{Announce, Decide, FORMAT, Origin, Owner, Written};
 use crate::limits::Limits;
 use crate::reader::{Context, ReadError, Ruling};
 use crate::seams::Clock;
 use crate::service::{Journaled, Service, Stored};
+use crate::shelf::Unreadable;
 use crate::snapshot::read_marker;
 use crate::states::States;
 
@@ -105,7 +107,7 @@ pub(crate) fn take_over<S: Service, B: Broker>(
     // `one-epoch`: the fence is taken once, strictly before the announcement, and never again in place.
     let mut holder = broker.fence(lane)?;
     let mut log = broker.open(lane)?;
-    let mut restored = restore::<S, _>(&mut log, &mut holder, lanes, limits.awake_max)?;
+    let mut restored = restore::<S, _>(&mut log, &mut holder, lanes, limits)?;
     let announced_at = clock.now();
     let owner = if planted("announced-by-nobody") && restored.context.epoch > 0 {
         restored.context.owner
@@ -131,11 +133,11 @@ fn restore<S: Service, L: Log>(
     log: &mut L,
     holder: &mut impl Snapshots,
     lanes: u32,
-    awake_max: usize,
+    limits: &Limits,
 ) -> Result<Restored<S>, End> {
-    let mut snapshot = holder.load()?;
+    let mut before = None;
     loop {
-        let mut restored = from_snapshot::<S>(&mut snapshot, lanes, awake_max)?;
+        let (mut restored, marker) = from_snapshot::<S>(holder, lanes, limits)?;
         let wanted = restored.context.next;
         let kept = log.kept(Source::Journal)?;
         if kept.end < wanted {
@@ -150,25 +152,41 @@ fn restore<S: Service, L: Log>(
             return Ok(restored);
         }
         // A rival may have written a snapshot and trimmed the journal since: not an error by itself.
-        let again = holder.load()?;
-        if again.marker == snapshot.marker || planted("loaded-once") {
+        let is_same = before.replace(marker.clone()) == Some(marker);
+        if is_same || planted("loaded-once") {
             return Err(End::Refused(format!(
                 "the journal begins at offset {}, but offset {wanted} is needed: decisions are gone; \
                  restore the topic from a backup",
                 kept.start
             )));
         }
-        snapshot = again;
     }
 }
 
-/// Takes the states out of the snapshot.
+/// Takes the states out of the snapshot; with its marker. The bytes of those that rest are never in memory all
+/// at once, where that is what `limits` say.
 fn from_snapshot<S: Service>(
-    snapshot: &mut Snapshot,
+    holder: &mut impl Snapshots,
     lanes: u32,
-    awake_max: usize,
-) -> Result<Restored<S>, End> {
-    let context = match &snapshot.marker {
+    limits: &Limits,
+) -> Result<(Restored<S>, Option<Bytes>), End> {
+    let mut states = States::new(limits.awake_max, limits.spill.clone());
+    // By key, since a later state may take the place of one that can not be read.
+    let mut broken = BTreeMap::new();
+    let mut left_out = None;
+    let marker = holder.read(&mut |key, bytes| {
+        if planted("state-not-restored") && *left_out.get_or_insert_with(|| key.clone()) == key {
+            return;
+        }
+        broken.remove(&key);
+        states.forget(&key);
+        let Some(bytes) = bytes else { return };
+        match S::State::decode(&bytes) {
+            Ok(state) => states.restore(key, state, &bytes, S::wake_at),
+            Err(error) => drop(broken.insert(key, error)),
+        }
+    })?;
+    let context = match &marker {
         None => Context::empty(lanes),
         Some(marker) => read_marker(marker).map_err(|error| {
             End::Refused(format!("the snapshot's marker can not be read: {error}"))
@@ -184,17 +202,10 @@ fn from_snapshot<S: Service>(
     if context.format > FORMAT {
         return Err(ReadError::Format { at: context.next, format: context.format }.into());
     }
-    let mut states = States::new(awake_max);
-    if planted("state-not-restored") {
-        snapshot.states.pop();
+    if let Some((key, error)) = broken.first_key_value() {
+        return Err(End::Refused(format!("the snapshot of `{key}` can not be read: {error}")));
     }
-    for (key, bytes) in std::mem::take(&mut snapshot.states) {
-        let state = S::State::decode(&bytes).map_err(|error| {
-            End::Refused(format!("the snapshot of `{key}` can not be read: {error}"))
-        })?;
-        states.restore(key, state, &bytes, S::wake_at);
-    }
-    Ok(Restored { context, states, unsent: VecDeque::new(), acked: BTreeSet::new() })
+    Ok((Restored { context, states, unsent: VecDeque::new(), acked: BTreeSet::new() }, marker))
 }
 
 impl<S: Service> Restored<S> {
@@ -225,10 +236,11 @@ impl<S: Service> Restored<S> {
         if let (Ruling::Valid, Written::Decide(decide)) = (ruling, &written) {
             let events = decide.body.events::<S::Event>().map_err(unknown)?;
             catch_unwind(AssertUnwindSafe(|| evolve_all::<S>(&mut self.states, &events))).map_err(
-                |_| {
-                    End::Refused(format!(
+                |panic| {
+                    let crash = End::Refused(format!(
                         "this build panicked while folding the journal record at offset {offset}"
-                    ))
+                    ));
+                    ended_by(&*panic, crash)
                 },
             )?;
             self.note_answered(&decide.source);
@@ -265,6 +277,15 @@ impl<S: Service> Restored<S> {
         let record = usize::try_from(record).ok()?;
         let wish = wishes::<S>(events).into_iter().find(|wish| wish.records.contains(&record))?;
         Some(wish.index)
+    }
+}
+
+/// How a panic while deciding ends the epoch: as `crash` says, but where the reason is that a state at rest can not
+/// be read: then what is remembered is built anew, and nobody is to blame.
+pub(crate) fn ended_by(panic: &(dyn Any + Send), crash: End) -> End {
+    match panic.downcast_ref::<Unreadable>() {
+        Some(Unreadable(why)) => End::Lost(why.clone()),
+        None => crash,
     }
 }
 

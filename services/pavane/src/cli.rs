@@ -9,7 +9,8 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub(crate) use bench::{
-    Bench, BenchParticipants, BenchRestored, BenchSaga, BenchTimers, BenchWaiting,
+    Bench, BenchCore, BenchParticipants, BenchRestore, BenchRestored, BenchSaga, BenchStart,
+    BenchTimers, BenchTopic,
 };
 pub(crate) use check::Check;
 pub(crate) use verify::Verify;

@@ -9,7 +9,8 @@ use std::time::{Duration, Instant};
 use coordinator::Coordinator;
 use deadletter::{Filter, Index};
 use stream::{
-    Board, Broker, Clock, Host, LaneStatus, Limits, Stop, SystemChance, SystemClock, SystemThreads,
+    Board, Broker, Clock, Host, LaneStatus, Limits, Spill, Stop, SystemChance, SystemClock,
+    SystemThreads,
 };
 use telemetry::Metrics;
 use tokio::net::TcpListener;
@@ -34,6 +35,8 @@ pub(crate) struct Parts<'a, B> {
     pub(crate) runtime: &'a Arc<Runtime>,
     /// Whether the gateway serves the product's schemas, which it does where there is no registry.
     pub(crate) serves_schemas: bool,
+    /// Where states at rest lie.
+    pub(crate) spill: &'a Spill,
 }
 
 /// Services that run. Dropped, they are stopped in order.
@@ -94,7 +97,7 @@ impl System {
         let ready = Readiness::of(parts.roles);
         let mut crew = Crew::default();
         if let Some(board) = &ready.coordinator {
-            start_coordinator(&mut crew, parts.broker, board.clone())?;
+            start_coordinator(&mut crew, parts, board.clone())?;
         }
         if let Some(flag) = &ready.intake {
             start_intake(&mut crew, parts.broker, Arc::clone(flag))?;
@@ -153,16 +156,16 @@ impl System {
 
 fn start_coordinator<B: Broker>(
     crew: &mut Crew,
-    broker: &Arc<B>,
+    parts: &Parts<'_, B>,
     board: Board,
 ) -> Result<(), Failure> {
     let host = Host {
         service: Arc::new(Coordinator),
-        broker: Arc::clone(broker),
+        broker: Arc::clone(parts.broker),
         clock: Arc::new(SystemClock),
         chance: Arc::new(SystemChance),
         threads: Arc::new(SystemThreads),
-        limits: Limits::default(),
+        limits: Limits { spill: parts.spill.clone(), ..Limits::default() },
         board,
     };
     crew.start("coordinator", move |stop| host.run(stop).map_err(|error| error.to_string()))

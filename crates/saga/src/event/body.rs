@@ -200,6 +200,7 @@ pub(crate) enum Body {
         #[n(3)]
         by: Option<By>,
     },
+    /// `place`: its number in the public sequence; what was undone is listed in that order.
     #[n(19)]
     UndoCompleted {
         #[n(0)]
@@ -210,6 +211,8 @@ pub(crate) enum Body {
         nothing: bool,
         #[n(3)]
         by: Option<By>,
+        #[n(4)]
+        place: Option<u64>,
     },
     /// No `retry_at`: for good; `dead` then is the command for the dead letters, if one was sent.
     #[n(20)]

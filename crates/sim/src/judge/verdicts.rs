@@ -3,10 +3,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::PathBuf;
 
 use coordinator::{Coordinator, Decided, Remembered};
 use events::{Class, Offset, Record, Refusal, Timestamp, header, partition_of};
-use stream::{Body, Cause, Decide, Journaled, Key, Origin, Service, States, Verdict};
+use stream::{Body, Cause, Decide, Journaled, Key, Origin, Service, Spill, States, Verdict};
 
 use crate::fold::Fold;
 use crate::store::Store;
@@ -36,7 +37,8 @@ pub(crate) fn judge(
     broken: &mut Vec<String>,
 ) {
     let inbox = &store.part(Store::INBOX, lane).records;
-    let states = States::new(usize::MAX);
+    // All of them stay in memory.
+    let states = States::new(usize::MAX, Spill::past(usize::MAX, PathBuf::new()));
     let (time, lanes) = (Timestamp::default(), store.lanes);
     let (past, answered) = (BTreeMap::new(), BTreeSet::new());
     let mut replay =

@@ -165,29 +165,37 @@ impl<S: Service, L: Log, N: Snapshots + 'static> Lane<'_, S, L, N> {
                 Origin::Acked(at, _) => self.outbox.told(at),
                 Origin::Input(_) | Origin::Timer(_) | Origin::Skip => {}
             }
-            self.send(*offset, decide, events, &BTreeSet::new())?;
+            self.put(*offset, decide, events, &BTreeSet::new());
         }
-        Ok(())
+        self.hand_over()
     }
 
-    /// Hands over what follows from a confirmed decision. Of `answered` the service is not told again.
-    pub(super) fn send(
+    /// What follows from a confirmed decision is to be handed over. Of `answered` the service is not told again.
+    pub(super) fn put(
         &mut self,
         offset: Offset,
         decide: &Decide,
         events: &[S::Event],
         answered: &BTreeSet<(Offset, u32)>,
-    ) -> Result<(), End> {
+    ) {
         let Given { lane, lanes, .. } = self.given;
         let records = reactions::<S>(decide, events, Stand { lane, lanes, offset });
         let mut wishes = wishes::<S>(events);
         wishes.retain(|wish| !answered.contains(&(offset, wish.index)));
-        let since = self.given.clock.now().since(self.confirmed_at);
-        if since >= self.given.limits.confirm_fresh_for && !planted("sent-unlooked") {
-            // Somebody paused this process: a rival may have taken over and sent all this long ago.
-            self.look()?;
+        self.outbox.put(offset, records, wishes);
+    }
+
+    /// Hands over all that is to be.
+    pub(super) fn hand_over(&mut self) -> Result<(), End> {
+        while self.outbox.has_waiting() {
+            let since = self.given.clock.now().since(self.confirmed_at);
+            if since >= self.given.limits.confirm_fresh_for && !planted("sent-unlooked") {
+                // Somebody paused this process: a rival may have taken over and sent all this long ago.
+                self.look()?;
+            }
+            self.outbox.hand_over(&mut self.log)?;
         }
-        Ok(self.outbox.send(&mut self.log, offset, records, wishes)?)
+        Ok(())
     }
 
     /// Compares the journal's end with the own next offset: an idle owner would never find out.

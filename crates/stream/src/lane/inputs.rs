@@ -11,7 +11,7 @@ use crate::limits::{BESIDE_KEPT_BYTES_MAX, PLACE_MESSAGE_BYTES_MAX};
 use crate::proposal::Proposal;
 use crate::semconv;
 use crate::service::{Cause, Service, Verdict};
-use crate::takeover::End;
+use crate::takeover::{End, ended_by};
 
 impl<S: Service, L: Log, N: Snapshots + 'static> Lane<'_, S, L, N> {
     pub(super) fn take_inputs(&mut self, proposal: &mut Proposal<S::Event>) -> Result<(), End> {
@@ -57,12 +57,12 @@ impl<S: Service, L: Log, N: Snapshots + 'static> Lane<'_, S, L, N> {
             return Ok(());
         }
         let verdict = catch_unwind(AssertUnwindSafe(|| self.judge(record, proposal.now())))
-            .map_err(|_| End::Crashed(offset))?;
+            .map_err(|panic| ended_by(&*panic, End::Crashed(offset)))?;
         self.blame.calm = self.blame.calm.saturating_add(1);
         match verdict {
             Judged::Decided(Verdict::Accepted(events)) => {
                 count("accepted");
-                if !self.accept(Origin::Input(offset), &events, offset + 1, proposal) {
+                if !self.accept(Origin::Input(offset), events, offset + 1, proposal) {
                     let why =
                         "what follows from this record is larger than a journal record may be";
                     let refusal = Refusal::new(Class::TooLarge, "decision", why);

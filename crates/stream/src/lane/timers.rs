@@ -9,7 +9,7 @@ use crate::broker::{Key, Log, Snapshots, Source};
 use crate::journal::Origin;
 use crate::proposal::Proposal;
 use crate::service::{Cause, Service, Verdict};
-use crate::takeover::End;
+use crate::takeover::{End, ended_by};
 
 impl<S: Service, L: Log, N: Snapshots + 'static> Lane<'_, S, L, N> {
     /// Fires what was due when the inbox was last looked into.
@@ -52,13 +52,13 @@ impl<S: Service, L: Log, N: Snapshots + 'static> Lane<'_, S, L, N> {
         let verdict = catch_unwind(AssertUnwindSafe(|| {
             given.service.decide(&self.states, Cause::Wake(key), now)
         }))
-        .map_err(|_| End::CrashedTimer(key.clone()))?;
+        .map_err(|panic| ended_by(&*panic, End::CrashedTimer(key.clone())))?;
         let fits = match verdict {
             Verdict::Accepted(events) => {
                 let of_last =
                     self.context.position.filter(|_| planted("position-of-the-last-record"));
                 let position = of_last.unwrap_or(self.position);
-                self.accept(Origin::Timer(key.to_string()), &events, position, proposal)
+                self.accept(Origin::Timer(key.to_string()), events, position, proposal)
             }
             // Nothing to do, or nothing that can be done: asked again only once the state has changed.
             Verdict::Ignored(_) | Verdict::DeadLetter(_) => false,

@@ -16,7 +16,6 @@ pub(crate) mod start;
 pub(crate) mod topics;
 pub(crate) mod up;
 pub(crate) mod verify;
-pub(crate) mod waiting;
 pub(crate) mod watch;
 
 use std::path::{Path, PathBuf};
