@@ -1,5 +1,6 @@
 //! One run of one workflow, as it is remembered.
 
+mod before;
 mod early;
 mod tally;
 
@@ -10,6 +11,7 @@ use crate::evolve::Fold;
 use crate::limits::{LATE_UNDO, remembered};
 use crate::phase::{Task, TaskRef};
 
+pub(crate) use before::Before;
 pub use early::Early;
 pub(crate) use early::{Kept, Seen};
 pub(crate) use tally::{Changing, Dues, Tally};
@@ -86,19 +88,6 @@ pub(crate) struct Head {
     #[n(19)]
     pub(crate) timed_out: bool,
 }
-
-/// A run of a child that had ended, and was begun anew.
-#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
-pub(crate) struct Before {
-    #[n(0)]
-    pub(crate) run: Run,
-    /// Tasks that may still report a success: nothing undoes it any more.
-    #[n(1)]
-    pub(crate) late: Vec<TaskRef>,
-}
-
-/// So many of them are remembered.
-const BEFORE_MAX: usize = 32;
 
 /// The workflow that has started another as its child.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
@@ -316,29 +305,6 @@ impl Workflow {
     pub(crate) fn of(head: Head, tasks: Vec<Task>) -> Self {
         let (tally, dues) = (Tally::of(&tasks), Dues::of(&tasks));
         Self { head, tasks, tally, dues }
-    }
-
-    /// Whether it is a child that has ended, so that its parent may have it begun anew.
-    pub(crate) fn may_begin_anew(&self) -> bool {
-        self.head.parent.is_some() && matches!(self.head.stage, Stage::Ended { .. })
-    }
-
-    /// What a run that follows this one remembers.
-    pub(crate) fn with_those_before(&self) -> Option<Vec<Before>> {
-        let is_open =
-            |task: &&TaskRef| self.tasks.get(task.index()).is_none_or(|task| task.output.is_none());
-        let late = match &self.head.stage {
-            Stage::Ended { late, .. } => late.iter().filter(is_open).cloned().collect(),
-            Stage::Forward
-            | Stage::Deferred(_)
-            | Stage::Compensating(_)
-            | Stage::Failing(_)
-            | Stage::Closing { .. } => Vec::new(),
-        };
-        let mut before = self.head.before.clone().unwrap_or_default();
-        before.push(Before { run: self.head.run, late });
-        let from = before.len().saturating_sub(BEFORE_MAX);
-        Some(before.split_off(from))
     }
 
     /// Its tasks by slot; those behind the last are pending.

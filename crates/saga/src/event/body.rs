@@ -281,7 +281,7 @@ pub(crate) enum Body {
     /// The workflow is no longer remembered.
     #[n(28)]
     Forgotten,
-    /// A group, a choice or a wait begins. Public, as TaskStarted.
+    /// A group, a choice or a wait begins; `until`: for all of it. Public, as TaskStarted.
     #[n(29)]
     TaskBegun {
         #[n(0)]
@@ -290,7 +290,6 @@ pub(crate) enum Body {
         inputs: Json,
         #[n(2)]
         begun: Begun,
-        /// For all of it.
         #[n(3)]
         until: Option<Timestamp>,
         #[n(4)]
