@@ -1,10 +1,11 @@
 //! Sending records to any topic.
 
+use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use events::{Outgoing, Payload, Place};
-use stream::{LogError, Outlet, SendError, Settled, Ticket};
+use stream::{LogError, Outlet, SendError, Settled, Ticket, Ticketed};
 
 use crate::codec;
 use crate::limits::UNSETTLED_MAX;
@@ -44,15 +45,23 @@ impl LocalOutlet {
 
 impl Outlet for LocalOutlet {
     fn send(&mut self, ticket: Ticket, records: Vec<Outgoing>) -> Result<(), LogError> {
+        self.send_first(&mut VecDeque::from([(ticket, records)]))
+    }
+
+    /// All of it.
+    fn send_first(&mut self, waiting: &mut VecDeque<Ticketed>) -> Result<(), LogError> {
         let unsettled = lock(&self.tray.settled).len();
         if unsettled > UNSETTLED_MAX {
             return Err(LogError::Lost(format!(
                 "nobody has asked what has become of {unsettled} tickets; call settled"
             )));
         }
-        let records = records.into_iter().map(|record| self.shared.sending(record)).collect();
+        let written = |(ticket, records): Ticketed| {
+            (ticket, records.into_iter().map(|record| self.shared.sending(record)).collect())
+        };
+        let sends = waiting.drain(..).map(written).collect();
         let tray = Arc::clone(&self.tray);
-        self.shared.hand(Request::Send { ticket, records, tray })
+        self.shared.hand(Request::Send { sends, tray })
     }
 
     fn settled(&mut self, wait: Duration) -> Result<Vec<Settled>, LogError> {

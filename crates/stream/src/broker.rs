@@ -4,6 +4,7 @@
 
 mod snapshots;
 
+use std::collections::VecDeque;
 use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
@@ -36,6 +37,9 @@ pub struct Entry(pub Bytes);
 /// One call of [`Outlet::send`], named by the caller; never used twice in the life of an outlet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Ticket(pub u64);
+
+/// What waits for [`Outlet::send_first`].
+pub type Ticketed = (Ticket, Vec<Outgoing>);
 
 /// What became of a ticket.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -236,6 +240,18 @@ pub trait Outlet {
     /// `Lost` where nothing can be sent any more. What becomes of single records is said by
     /// [`Outlet::settled`].
     fn send(&mut self, ticket: Ticket, records: Vec<Outgoing>) -> Result<(), LogError>;
+
+    /// Hands over the first of what waits, and with it as many of the next as go in one step, and removes them: as
+    /// so many calls of [`Outlet::send`], between which nothing can come.
+    ///
+    /// # Errors
+    /// As [`Outlet::send`].
+    fn send_first(&mut self, waiting: &mut VecDeque<Ticketed>) -> Result<(), LogError> {
+        match waiting.pop_front() {
+            Some((ticket, records)) => self.send(ticket, records),
+            None => Ok(()),
+        }
+    }
 
     /// What has become of tickets since the last call, in any order. Waits up to `wait` for the first
     /// where nothing is ready; zero does not wait.

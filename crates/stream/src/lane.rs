@@ -87,7 +87,10 @@ impl<'a, S: Service, L: Log, N: Snapshots + 'static> Lane<'a, S, L, N> {
             let stand = Stand { lane: given.lane, lanes: given.lanes, offset: *offset + moved };
             let mut wishes = wishes::<S>(events);
             wishes.retain(|wish| !restored.acked.contains(&(*offset, wish.index)));
-            outbox.send(&mut log, *offset, reactions::<S>(decide, events, stand), wishes)?;
+            outbox.put(*offset, reactions::<S>(decide, events, stand), wishes);
+        }
+        while outbox.has_waiting() {
+            outbox.hand_over(&mut log)?;
         }
         let mut states = restored.states;
         for key in &blame.silenced {
@@ -244,17 +247,14 @@ impl<'a, S: Service, L: Log, N: Snapshots + 'static> Lane<'a, S, L, N> {
     fn accept(
         &mut self,
         origin: Origin,
-        events: &[S::Event],
+        events: Vec<S::Event>,
         position: Offset,
         proposal: &mut Proposal<S::Event>,
     ) -> bool {
         assert!(!events.is_empty(), "one-verdict: an accepted cause has events");
         let bytes_max = self.given.limits.journal_record_bytes_max.min(self.log.entry_bytes_max());
-        let fits = proposal.push(origin, events, position, bytes_max);
-        if fits {
-            evolve_all::<S>(&mut self.states, events);
-        }
-        fits
+        let fold = |events: &[S::Event]| evolve_all::<S>(&mut self.states, events);
+        proposal.push(origin, events, position, bytes_max, fold)
     }
 
     /// Gives an inbox record its one verdict (`one-verdict`).
@@ -276,7 +276,7 @@ impl<'a, S: Service, L: Log, N: Snapshots + 'static> Lane<'a, S, L, N> {
         match verdict {
             Judged::Decided(Verdict::Accepted(events)) => {
                 count("accepted");
-                if !self.accept(Origin::Input(offset), &events, offset + 1, proposal) {
+                if !self.accept(Origin::Input(offset), events, offset + 1, proposal) {
                     let why =
                         "what follows from this record is larger than a journal record may be";
                     let refusal = Refusal::new(Class::TooLarge, "decision", why);

@@ -35,7 +35,8 @@ impl Draft<'_> {
             Stage::Forward | Stage::Deferred(_) => {
                 let dropped = self.around(slot).find(|group| self.is_reverting(*group));
                 let dropped = dropped.is_some_and(|group| self.task(group).after == After::Drop);
-                !dropped && self.is_reverted(slot)
+                let is_told = self.task(slot).after == After::Fail;
+                if dropped { is_told } else { self.is_reverted(slot) }
             }
             Stage::Failing(_) if self.resolves_doubt() => self.is_reverted(slot),
             Stage::Failing(_) => self.is_undone_once_more(slot),
@@ -361,7 +362,8 @@ impl Draft<'_> {
 
     /// The task is undone.
     pub(super) fn undone(&mut self, slot: Slot, n: u32, nothing: bool, by: Option<By>) {
-        self.push(Body::UndoCompleted { task: self.name(slot), n, nothing, by });
+        let (task, place) = (self.name(slot), Some(self.head.sequence.saturating_add(1)));
+        self.push(Body::UndoCompleted { task, n, nothing, by, place });
     }
 
     /// Whether an operator must choose about an undo.

@@ -6,7 +6,7 @@ use saga::Verb;
 
 use crate::judge;
 use crate::play::Play;
-use crate::tree::{Act, Action, Inputs, Join, Kind, Saga, Strategy, Task, Tree};
+use crate::tree::{Act, Action, Inputs, Join, Kind, Saga, Strategy, Talk, Task, Tree};
 use crate::view::task_of;
 use crate::world::Entry;
 
@@ -20,9 +20,14 @@ fn chain(undoable: usize, acts: &[Act]) -> Saga {
         when: None,
         alone: false,
         for_each: None,
+        talk: Talk::Agent,
         kind: if k < undoable { Kind::Compensatable } else { Kind::ReadOnly },
         in_doubt: None,
         attempts: 1,
+        once: false,
+        declared: false,
+        deadline: None,
+        gives: None,
         optional: false,
         fallback: None,
         strategy: None,

@@ -36,7 +36,9 @@ pub(crate) fn judge(world: &World, yaml: &str, participants: &Participants) -> R
             | Entry::Ordered(_)
             | Entry::Woken(_)
             | Entry::Unsent(..)
-            | Entry::Dead(_) => {}
+            | Entry::Dead(_)
+            | Entry::Passed(_)
+            | Entry::Happened(..) => {}
         }
     }
     outside.judge.finish()

@@ -1,6 +1,8 @@
 //! The rules of beginning and of ending well, of failing and of being passed over.
 
-use events::{Json, Problem};
+use std::time::Duration;
+
+use events::{Json, Problem, Timestamp};
 use saga::Verb;
 use serde_json::{Value, json};
 
@@ -39,6 +41,14 @@ impl Judge<'_> {
         let orders = self.orders.iter().filter(|verb| matches!(verb, Verb::Retry(_))).count();
         // An operator's retry begins to count anew.
         let max = task.attempts as usize * (1 + orders);
+        if let Some(seconds) = task.deadline.filter(|_| orders == 0) {
+            let from = self.told.get(place).and_then(|told| told.ready).unwrap_or(self.now);
+            let over = from.after(Duration::from_secs(seconds));
+            assert!(self.now < over, "`{name}` is sent after its deadline");
+        }
+        let is_unknown = self.told.get(place).is_some_and(|told| !told.open.is_empty());
+        let again = task.once && attempt > 1 && is_unknown && orders == 0;
+        assert!(!again, "`{name}` is sent again, and nobody knows of the last time");
         let bounded = task.kind != Kind::Retriable;
         assert!(!bounded || attempt as usize <= max, "`{name}` is sent {attempt} times");
     }
@@ -108,7 +118,9 @@ impl Judge<'_> {
             return assert!(self.view.compensated, "`{name}` begins before all is undone");
         }
         let failed = self.accepted || self.accepted_perhaps || self.continued();
-        let fast = self.turned.contains(&Strategy::FailFast) || self.turned_perhaps;
+        let fast = self.turned.contains(&Strategy::FailFast)
+            || self.turned_perhaps
+            || self.is_out_of_time();
         assert!(failed || fast, "`{name}` begins, but nothing has failed");
         for node in &self.tree.top {
             let place = Place { node: *node, at: Vec::new() };
@@ -393,10 +405,14 @@ impl Judge<'_> {
             return children.iter().map(|element| self.output(element)).collect();
         }
         let id = |child: &Place| self.tree.nodes[child.node].task.id.clone();
+        if let Some(gives) = &self.tree.nodes[place.node].task.gives {
+            let one = children.iter().find(|child| id(child) == *gives).unwrap();
+            return json!({"gave": self.output(one)});
+        }
         let mut outputs: serde_json::Map<String, Value> =
             children.iter().map(|child| (id(child), self.output(child))).collect();
         if let Action::Choice { many, .. } = &self.tree.nodes[place.node].task.action {
-            let cases = taken(self.tree, place.node);
+            let cases = self.cases(place);
             let case = if *many { json!(cases) } else { json!(cases[0]) };
             outputs.insert("case".to_owned(), case);
         }
@@ -477,7 +493,7 @@ impl Judge<'_> {
         let untaken = line.iter().any(|part| {
             matches!(
                 (self.tree.nodes[part.node].role, self.tree.parent(part)),
-                (Role::Case(case), Some(choice)) if !self.is_taken(&choice, case)
+                (Role::Case(case), Some(choice)) if self.is_passed_over(&choice, case)
             )
         });
         match reason {
@@ -498,6 +514,12 @@ impl Judge<'_> {
         }
     }
 
+    /// Whether the time for the whole run may be over; a pause makes it longer.
+    pub(crate) fn is_out_of_time(&self) -> bool {
+        let over = self.tree.saga.timeout.unwrap_or(24 * 3600);
+        self.now >= Timestamp::default().after(Duration::from_secs(over))
+    }
+
     pub(crate) fn may_cancel(&self, place: &Place) {
         let name = self.tree.name(place);
         let seen = self.seen(place);
@@ -505,7 +527,7 @@ impl Judge<'_> {
         assert!(!is_over, "`{name}` is cancelled while {}", seen.status());
         let fell = self.tree.line(place).iter().any(|around| self.falls(around));
         let turned = self.view.compensating || !self.turned.is_empty() || self.is_short(place);
-        let turned = turned || self.turned_perhaps;
+        let turned = turned || self.turned_perhaps || self.is_out_of_time();
         assert!(turned || fell || self.is_loser(place), "`{name}` is cancelled for no reason");
     }
 
@@ -556,8 +578,7 @@ impl Judge<'_> {
         match (&problem.task, problem.code.as_str()) {
             (None, "cancelled") => assert!(self.orders.contains(&Verb::Cancel), "nobody cancelled"),
             (None, "timeout") => {
-                let over = self.tree.saga.timeout.unwrap_or(24 * 3600);
-                assert!(self.now.as_millis() >= over as i64 * 1000, "there is time");
+                assert!(self.is_out_of_time(), "there is time");
             }
             (None, other) => panic!("compensation begins for `{other}` of no task"),
             (Some(task), _) => {

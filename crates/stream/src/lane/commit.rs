@@ -163,12 +163,15 @@ impl<S: Service, L: Log, N: Snapshots + 'static> Lane<'_, S, L, N> {
             }
             let stand = Stand { lane: self.given.lane, lanes: self.given.lanes, offset: *offset };
             let records = reactions::<S>(decide, events, stand);
+            self.outbox.put(*offset, records, wishes::<S>(events));
+        }
+        while self.outbox.has_waiting() {
             let fresh_for = self.given.limits.confirm_fresh_for;
             if self.given.clock.now().since(self.confirmed_at) >= fresh_for {
                 // Somebody paused this process: a rival may have taken over and sent all this long ago.
                 self.look()?;
             }
-            self.outbox.send(&mut self.log, *offset, records, wishes::<S>(events))?;
+            self.outbox.hand_over(&mut self.log)?;
         }
         Ok(())
     }

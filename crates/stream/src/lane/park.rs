@@ -47,7 +47,7 @@ impl<S: Service, L: Log, N: Snapshots + 'static> Lane<'_, S, L, N> {
             let origin = Origin::Parked(unsent.offset, index);
             let taken = match verdict {
                 Verdict::Accepted(events) => {
-                    self.accept(origin.clone(), &events, self.position, proposal)
+                    self.accept(origin.clone(), events, self.position, proposal)
                 }
                 Verdict::Ignored(_) | Verdict::DeadLetter(_) => false,
             };

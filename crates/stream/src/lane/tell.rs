@@ -49,7 +49,7 @@ impl<S: Service, L: Log, N: Snapshots + 'static> Lane<'_, S, L, N> {
             Verdict::Accepted(events) => {
                 count("acked");
                 let origin = Origin::Acked(*offset, *index);
-                let fits = self.accept(origin, &events, self.position, proposal);
+                let fits = self.accept(origin, events, self.position, proposal);
                 if !fits {
                     tracing::error!(
                         offset,

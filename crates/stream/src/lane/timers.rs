@@ -48,7 +48,7 @@ impl<S: Service, L: Log, N: Snapshots + 'static> Lane<'_, S, L, N> {
         .map_err(|panic| ended_by(&*panic, End::CrashedTimer(key.clone())))?;
         let fits = match verdict {
             Verdict::Accepted(events) => {
-                self.accept(Origin::Timer(key.to_string()), &events, self.position, proposal)
+                self.accept(Origin::Timer(key.to_string()), events, self.position, proposal)
             }
             // Nothing to do, or nothing that can be done: asked again only once the state has changed.
             Verdict::Ignored(_) | Verdict::DeadLetter(_) => false,
