@@ -57,6 +57,8 @@ pub(crate) struct Judge<'a> {
     spared: BTreeSet<Place>,
     /// Failures that end the forward work of the whole run.
     pub(crate) turned: Vec<Strategy>,
+    /// The same, of what failed while the pivot was in flight.
+    turned_meanwhile: Vec<(Place, Strategy)>,
     pub(crate) past_pivot: bool,
     /// It has turned back because somebody said so.
     pub(crate) cancelled: bool,
@@ -92,6 +94,7 @@ pub(crate) fn judge(tree: &Tree<'_>, log: &[Entry], participants: &Participants)
         falling_perhaps: BTreeSet::new(),
         spared: BTreeSet::new(),
         turned: Vec::new(),
+        turned_meanwhile: Vec::new(),
         past_pivot: false,
         cancelled: false,
         accepted: false,
@@ -284,11 +287,11 @@ impl Judge<'_> {
         }
         match what {
             What::TaskStarted { attempt, .. } if self.is_awaited(&place) => {
-                let key = self.key(&place);
+                let (key, given) = (self.key(&place), self.given(&place));
                 let told = self.told.entry(place).or_default();
                 told.sent = *attempt;
                 told.open.insert(*attempt);
-                told.key = Some(key);
+                (told.key, told.given) = (Some(key), Some(given));
             }
             What::TaskStarted { .. } if !self.is_agent(&place) => {
                 let (given, now) = (self.given(&place), self.now);
@@ -387,12 +390,22 @@ impl Judge<'_> {
                 }
             }
             Reach::Run(Strategy::Pause) | Reach::Optional | Reach::Element => {}
-            Reach::Run(strategy) => self.turned.push(strategy),
+            Reach::Run(strategy) => {
+                self.turned.push(strategy);
+                if self.pivot_in_flight() {
+                    self.turned_meanwhile.push((place.clone(), strategy));
+                }
+            }
         }
     }
 
     /// A late success: what fell by its failure alone, while that waited for the pivot, has not fallen.
     fn rose(&mut self, place: &Place) {
+        for (by, strategy) in &self.turned_meanwhile {
+            let found = self.turned.iter().position(|turned| by == place && turned == strategy);
+            found.map(|at| self.turned.remove(at));
+        }
+        self.turned_meanwhile.retain(|(by, _)| by != place);
         for (around, causes) in &mut self.deferred {
             if causes.remove(place) && causes.is_empty() {
                 self.falling.remove(around);

@@ -529,6 +529,12 @@ impl Judge<'_> {
         let fell = self.tree.line(place).iter().any(|around| self.falls(around));
         let turned = self.view.compensating || !self.turned.is_empty() || self.is_short(place);
         let turned = turned || self.turned_perhaps || self.is_out_of_time();
+        // An operator has gone on without what it stands in.
+        let is_over = |around: &Place| {
+            let forward = self.seen(around).forward;
+            matches!(forward, Forward::Failed | Forward::Skipped | Forward::Done)
+        };
+        let turned = turned || self.tree.line(place).iter().skip(1).any(is_over);
         assert!(turned || fell || self.is_loser(place), "`{name}` is cancelled for no reason");
     }
 
