@@ -19,8 +19,8 @@ use local::{
     Durability, Local, LocalFeed, LocalFollow, LocalLog, LocalOutlet, LocalSnapshots, Options,
 };
 use stream::{
-    Broker, Created, Entry, Fed, Feed, Follow, Inventory, Key, LaneId, Log, LogError, Outlet,
-    Purpose, SendError, Settled, Share, Snapshot, Snapshots, Source, Start, SystemClock, Ticket,
+    Broker, Created, EachState, Entry, Fed, Feed, Follow, Inventory, Key, LaneId, Log, LogError,
+    Outlet, Purpose, SendError, Settled, Share, Snapshots, Source, Start, SystemClock, Ticket,
 };
 use tests::contract::{LANES, Stand, checks};
 
@@ -304,8 +304,8 @@ struct Held {
 }
 
 impl Snapshots for With<Held> {
-    fn load(&mut self) -> Result<Snapshot, LogError> {
-        self.inner.inner.load()
+    fn read(&mut self, each: EachState<'_>) -> Result<Option<Bytes>, LogError> {
+        self.inner.inner.read(each)
     }
 
     fn write(&mut self, changed: &[(Key, Option<Bytes>)], marker: &Bytes) -> Result<(), LogError> {

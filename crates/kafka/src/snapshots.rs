@@ -1,7 +1,6 @@
 //! A lane's snapshots: one transaction a write, under a transactional id that is the lane's for all
 //! processes, so that whoever initialised it last fences everybody before.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -13,7 +12,7 @@ use rdkafka::error::{KafkaError as ClientError, RDKafkaErrorCode as Code};
 use rdkafka::message::DeliveryResult;
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _, ProducerContext};
 use std::sync::atomic::{AtomicUsize, Ordering};
-use stream::{Key, LaneId, LogError, Snapshot, Snapshots};
+use stream::{EachState, Key, LaneId, LogError, Snapshots};
 
 use crate::Shared;
 use crate::reader::{Reader, native_partition};
@@ -171,29 +170,24 @@ impl KafkaSnapshots {
 }
 
 impl Snapshots for KafkaSnapshots {
-    fn load(&mut self) -> Result<Snapshot, LogError> {
+    fn read(&mut self, each: EachState<'_>) -> Result<Option<Bytes>, LogError> {
         let LaneId(partition) = self.lane;
         let mut reader = match self.reader.take() {
             Some(reader) => reader,
             None => Self::reader(&self.shared, &self.topic, partition)?,
         };
         reader.warm()?;
-        let mut states = BTreeMap::new();
-        let mut damaged = None;
-        reader.read_all(|record| {
-            match record.key.as_deref().map(std::str::from_utf8) {
-                Some(Ok(key)) => match record.value {
-                    Some(value) => drop(states.insert(Key::from(key), value)),
-                    None => drop(states.remove(key)),
-                },
-                Some(Err(_)) | None => damaged = Some(record.place),
-            };
+        let (mut marker, mut damaged) = (None, None);
+        reader.read_all(|record| match record.key.as_deref().map(std::str::from_utf8) {
+            Some(Ok(MARKER)) => marker = record.value,
+            Some(Ok(CLAIM)) => {}
+            Some(Ok(key)) => each(Key::from(key), record.value),
+            Some(Err(_)) | None => damaged = Some(record.place),
         })?;
         if let Some(place) = damaged {
             return Err(LogError::Lost(format!("{place} is no snapshot record: who wrote it?")));
         }
-        states.remove(CLAIM);
-        Ok(Snapshot { marker: states.remove(MARKER), states: states.into_iter().collect() })
+        Ok(marker)
     }
 
     fn write(&mut self, changed: &[(Key, Option<Bytes>)], marker: &Bytes) -> Result<(), LogError> {

@@ -1,5 +1,6 @@
 //! What is said of a request once its batch is durable, or has failed.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use events::{Offset, Place};
@@ -11,11 +12,36 @@ use crate::request::Reply;
 /// What is said once the batch is durable, or has failed.
 pub(crate) enum Answer {
     Appended(Reply<Vec<Option<Offset>>>, Vec<Option<Offset>>),
-    Sent { tray: Arc<Tray>, ticket: Ticket, stored: Vec<usize>, settled: Vec<Settled> },
+    Sent { tray: Arc<Tray>, sent: Vec<Sent> },
     Put(Reply<Result<Place, SendError>>, Place),
     Fenced(Reply<u64>, u64),
     Written(Reply<()>),
     Made(Reply<Created>, Created),
+}
+
+/// What has become of a ticket, but for the batch.
+pub(crate) struct Sent {
+    pub(crate) ticket: Ticket,
+    /// How many records it has.
+    pub(crate) records: usize,
+    /// Those that can not be stored, by their place.
+    pub(crate) failed: BTreeMap<usize, SendError>,
+}
+
+impl Sent {
+    fn settle(self, committed: &Result<(), String>) -> Vec<Settled> {
+        let Self { ticket, records, mut failed } = self;
+        if let Err(why) = committed {
+            for index in 0..records {
+                failed.entry(index).or_insert_with(|| SendError::InDoubt(why.clone()));
+            }
+        }
+        if failed.is_empty() {
+            return vec![Settled::Sent(ticket)];
+        }
+        let failed = failed.into_iter();
+        failed.map(|(index, error)| Settled::Failed { ticket, index, error }).collect()
+    }
 }
 
 impl Answer {
@@ -27,17 +53,8 @@ impl Answer {
                 let doubt = |why: &String| LogError::InDoubt(why.clone());
                 answer(&reply, committed.as_ref().map(|()| offsets).map_err(doubt));
             }
-            Self::Sent { tray, ticket, stored, mut settled } => {
-                match committed {
-                    Ok(()) if settled.is_empty() => settled.push(Settled::Sent(ticket)),
-                    Ok(()) => {}
-                    Err(why) => settled.extend(stored.into_iter().map(|index| Settled::Failed {
-                        ticket,
-                        index,
-                        error: SendError::InDoubt(why.clone()),
-                    })),
-                }
-                tray.put(settled);
+            Self::Sent { tray, sent } => {
+                tray.put(sent.into_iter().flat_map(|sent| sent.settle(committed)).collect());
             }
             Self::Put(reply, place) => {
                 let doubt = |why: &String| SendError::InDoubt(why.clone());

@@ -1,5 +1,7 @@
 //! How records and keys stand in the storage library.
 
+use std::ops::Range;
+
 use bytes::Bytes;
 use events::{Header, HeaderName, Offset, Partition, Place, Record, Timestamp, Topic};
 
@@ -93,20 +95,52 @@ pub(crate) fn time_of(stored: &[u8]) -> Option<Timestamp> {
     stored.first_chunk::<8>().map(|slot| Timestamp::from_millis(i64::from_be_bytes(*slot)))
 }
 
-/// Reads what [`encode`] wrote; `None` where it is not that.
-pub(crate) fn decode(place: Place, stored: Bytes) -> Option<Record> {
-    let timestamp = time_of(&stored)?;
-    let mut rest = stored.slice(8..);
-    let key = take(&mut rest)?;
-    let value = take(&mut rest)?;
-    let count = number(&mut rest)?;
-    let mut headers = Vec::new();
+/// Reads what [`encode`] wrote, which stands at `at` in `stored`; `None` where it is not that. The parts of the
+/// record share those bytes.
+pub(crate) fn decode(place: Place, stored: &Bytes, at: Range<usize>) -> Option<Record> {
+    let mut rest = Rest { stored, at };
+    let timestamp = time_of(stored.get(rest.take(8)?)?)?;
+    let key = rest.bytes()?;
+    let value = rest.bytes()?;
+    let count = usize::try_from(rest.number()?).ok()?;
+    // Each has two lengths, so that a number that can not be right takes no memory.
+    let mut headers = Vec::with_capacity(count.min(rest.at.len() / 8));
     for _ in 0..count {
-        let name = take(&mut rest)??;
-        let value = take(&mut rest)?;
-        headers.push(Header { name: HeaderName::read(std::str::from_utf8(&name).ok()?), value });
+        let name = std::str::from_utf8(stored.get(rest.place()??)?).ok()?;
+        headers.push(Header { name: HeaderName::read(name), value: rest.bytes()? });
     }
-    rest.is_empty().then_some(Record { place, timestamp, key, value, headers })
+    rest.at.is_empty().then_some(Record { place, timestamp, key, value, headers })
+}
+
+/// What is still to be read of a record.
+struct Rest<'a> {
+    stored: &'a Bytes,
+    at: Range<usize>,
+}
+
+impl Rest<'_> {
+    fn take(&mut self, length: usize) -> Option<Range<usize>> {
+        let begin = self.at.start;
+        let end = begin.checked_add(length).filter(|end| *end <= self.at.end)?;
+        self.at.start = end;
+        Some(begin..end)
+    }
+
+    fn number(&mut self) -> Option<u32> {
+        let at = self.take(4)?;
+        Some(u32::from_be_bytes(self.stored.get(at)?.try_into().ok()?))
+    }
+
+    fn place(&mut self) -> Option<Option<Range<usize>>> {
+        match self.number()? {
+            NULL => Some(None),
+            length => self.take(usize::try_from(length).ok()?).map(Some),
+        }
+    }
+
+    fn bytes(&mut self) -> Option<Option<Bytes>> {
+        Some(self.place()?.map(|at| self.stored.slice(at)))
+    }
 }
 
 fn put(out: &mut Vec<u8>, parts: Option<&[&[u8]]>) {
@@ -121,23 +155,8 @@ fn put(out: &mut Vec<u8>, parts: Option<&[&[u8]]>) {
 }
 
 /// Every length is below the bound on a record, which is checked before a record is stored.
-fn length(bytes: usize) -> u32 {
+pub(crate) fn length(bytes: usize) -> u32 {
     u32::try_from(bytes).unwrap_or(NULL)
-}
-
-fn number(rest: &mut Bytes) -> Option<u32> {
-    let number = u32::from_be_bytes(*rest.first_chunk::<4>()?);
-    let _ = rest.split_to(4);
-    Some(number)
-}
-
-fn take(rest: &mut Bytes) -> Option<Option<Bytes>> {
-    let length = number(rest)?;
-    if length == NULL {
-        return Some(None);
-    }
-    let length = usize::try_from(length).ok().filter(|length| *length <= rest.len())?;
-    Some(Some(rest.split_to(length)))
 }
 
 #[cfg(test)]
@@ -168,10 +187,11 @@ mod tests {
             let timestamp = Timestamp::from_millis(time);
             stamp(&mut stored, timestamp);
             let place = Place { topic: Topic::from("t"), partition: 1, offset: 2 };
-            let cut = Bytes::copy_from_slice(&stored[..cut.index(stored.len())]);
-            prop_assert_eq!(decode(place.clone(), cut), None);
+            let (cut, end) = (cut.index(stored.len()), stored.len());
+            let stored = Bytes::from([b"before", stored.as_slice(), b"behind"].concat());
+            prop_assert_eq!(decode(place.clone(), &stored, 6..6 + cut), None);
             let record = Record { place: place.clone(), timestamp, key, value, headers };
-            prop_assert_eq!(decode(place, Bytes::from(stored)), Some(record));
+            prop_assert_eq!(decode(place, &stored, 6..6 + end), Some(record));
         }
     }
 

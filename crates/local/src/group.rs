@@ -51,7 +51,8 @@ impl Groups {
     /// The groups with what they have committed.
     pub(crate) fn load(store: &Store) -> Result<Self, String> {
         let mut groups = Self::default();
-        for (key, value) in store.all(&store.meta, b"g")? {
+        for pair in store.all(&store.meta, b"g") {
+            let (key, value) = pair?;
             let (name, topic, partition) = codec::read_commit_key(&key)
                 .ok_or_else(|| format!("the commit {} is broken", key.escape_ascii()))?;
             let offset = value.as_ref().try_into().map(Offset::from_be_bytes);

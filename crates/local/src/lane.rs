@@ -1,11 +1,12 @@
 //! A lane's inbox and journal.
 
+use std::collections::VecDeque;
 use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
 use events::{Offset, Outgoing, Record};
-use stream::{Entry, LaneId, Log, LogError, Outlet, Purpose, Settled, Source, Ticket};
+use stream::{Entry, LaneId, Log, LogError, Outlet, Purpose, Settled, Source, Ticket, Ticketed};
 
 use crate::open::Shared;
 use crate::outlet::LocalOutlet;
@@ -83,6 +84,10 @@ impl Log for LocalLog {
 impl Outlet for LocalLog {
     fn send(&mut self, ticket: Ticket, records: Vec<Outgoing>) -> Result<(), LogError> {
         self.outlet.send(ticket, records)
+    }
+
+    fn send_first(&mut self, waiting: &mut VecDeque<Ticketed>) -> Result<(), LogError> {
+        self.outlet.send_first(waiting)
     }
 
     fn settled(&mut self, wait: Duration) -> Result<Vec<Settled>, LogError> {

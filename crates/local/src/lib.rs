@@ -8,6 +8,7 @@
 //! seen, and are woken at once.
 
 mod answer;
+mod block;
 mod codec;
 mod damage;
 mod error;

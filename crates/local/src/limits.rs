@@ -39,6 +39,10 @@ pub(crate) const SYNC_WAIT: Duration = Duration::from_millis(1);
 /// What has become of tickets and nobody has asked for yet.
 pub(crate) const UNSETTLED_MAX: usize = 1_000_000;
 
+/// Of a block, which one record may go beyond: a reader of one record has all of its block in memory.
+pub(crate) const BLOCK_BYTES_MAX: usize = 32 * 1024;
+/// Of the ends of all partitions in memory together.
+pub(crate) const TAILS_BYTES_MAX: usize = 16 * 1024 * 1024;
 /// Of records that one read gives.
 pub(crate) const READ_RECORDS_MAX: usize = 1_000;
 /// Of bytes that one read gives; one record may go beyond it.
@@ -46,7 +50,7 @@ pub(crate) const READ_BYTES_MAX: usize = 4 * 1024 * 1024;
 
 /// Between two looks for what has grown too old.
 pub(crate) const SWEEP_EVERY: Duration = Duration::from_secs(60);
-/// Records looked at and removed in one step; between steps the writer serves whoever waits.
+/// Records looked at, and blocks removed, in one step; between steps the writer serves whoever waits.
 pub(crate) const SWEEP_RECORDS_MAX: usize = 256;
 
 /// The largest record that a topic takes: key, value and headers together.
@@ -86,5 +90,6 @@ mod tests {
             record_bytes_max(Purpose::DeadLetters, of(Purpose::Tasks), inbox) > of(Purpose::Tasks)
         );
         assert!(QUEUE_BYTES_MAX > of(Purpose::Journal));
+        assert!(TAILS_BYTES_MAX > of(Purpose::Tasks) + BLOCK_BYTES_MAX);
     }
 }

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, TryLockError as TryWriter};
 use std::thread::JoinHandle;
 use std::time::Instant;
 
-use events::Topic;
+use events::{Offset, Topic};
 use stream::{Created, LogError, Purpose};
 
 use crate::error::LocalError;
@@ -25,7 +25,9 @@ use crate::writer::Writer;
 use crate::{Options, codec, journal_file, retention, thread, version_file};
 
 /// Of what stands in the folder.
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
+/// The same, but with an entry for each record, which is read as a block of one.
+const FORMAT_WITHOUT_BLOCKS: u32 = 1;
 const FORMAT_KEY: &[u8] = b"format";
 const LANES_KEY: &[u8] = b"lanes";
 
@@ -211,25 +213,31 @@ fn check_form(dir: &Path, store: &Store, options: &Options) -> Result<(), LocalE
         )
     };
     let found = number(FORMAT_KEY)?;
-    if found != FORMAT {
+    if found != FORMAT && found != FORMAT_WITHOUT_BLOCKS {
         return Err(LocalError::Format { folder: dir.to_owned(), found, known: FORMAT });
     }
     let made = number(LANES_KEY)?;
     if made != options.lanes {
         return Err(LocalError::Lanes { folder: dir.to_owned(), made, asked: options.lanes });
     }
-    Ok(())
+    if found == FORMAT {
+        return Ok(());
+    }
+    // Before the first block, so that no build that knows none of them takes it for a record.
+    let mut batch = store.batch();
+    batch.insert(&store.meta, FORMAT_KEY, FORMAT.to_be_bytes());
+    store.write(batch).and_then(|()| store.sync()).map_err(failed)
 }
 
 /// What the storage holds, as the writer needs it.
 fn load(store: Arc<Store>, options: Options) -> Result<Writer, String> {
     let mut described: Vec<(Topic, Described)> = store
-        .all(&store.meta, b"t")?
-        .iter()
-        .map(|(key, value)| {
+        .all(&store.meta, b"t")
+        .map(|pair| {
+            let (key, value) = pair?;
             let name = key.strip_prefix(b"t").and_then(|name| std::str::from_utf8(name).ok());
             name.map(Topic::from)
-                .zip(Described::decode(value))
+                .zip(Described::decode(&value))
                 .ok_or_else(|| format!("the description of topic {} is broken", key.escape_ascii()))
         })
         .collect::<Result<_, _>>()?;
@@ -286,10 +294,11 @@ fn load_tail(store: &Store, topic: u32, partition: u32) -> Result<Tail, String> 
         })?,
     };
     let retention::Floor { swept, first, time } = floor;
-    Ok(match store.last(topic, partition, first)? {
-        None => Tail { swept, first, next: first, time },
-        Some((last, at)) => Tail { swept, first, next: last + 1, time: time.max(at) },
-    })
+    let Some(last) = store.last(topic, partition, Offset::MAX)? else {
+        return Ok(Tail { swept, first, next: first, time });
+    };
+    let at = last.times().last().flatten().ok_or_else(|| store.otherwise())?;
+    Ok(Tail { swept, first, next: last.end.max(first), time: time.max(at) })
 }
 
 fn load_holder(store: &Store, lane: u32) -> Result<u64, String> {

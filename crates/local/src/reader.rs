@@ -5,14 +5,15 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
-use events::{Offset, Partition, Record, Topic};
+use events::{Offset, Partition, Place, Record, Topic};
 use stream::LogError;
 
-use crate::codec::TopicId;
+use crate::block::Block;
+use crate::codec::{self, TopicId};
 use crate::limits::{READ_BYTES_MAX, READ_RECORDS_MAX};
 use crate::open::Shared;
 use crate::store::Span;
-use crate::view::{Bell, deadline};
+use crate::view::{Bell, Seen, deadline};
 
 /// A reader of one partition.
 pub(crate) struct Reader {
@@ -77,16 +78,20 @@ fn read_kept(
     partition: Partition,
     from: Offset,
 ) -> Result<Vec<Record>, LogError> {
-    let kept = shared.view.kept(topic, partition);
+    let Seen { kept, tail } = shared.view.look(topic, partition, from);
     if from < kept.start {
         return Err(LogError::Gone { kept_from: kept.start });
     }
     if from >= kept.end {
         return Ok(Vec::new());
     }
-    let records = shared.store.read(Span { name, topic, partition, from, end: kept.end })?;
-    if !records.is_empty() {
-        return Ok(records);
+    let span = Span { topic, partition, from, end: kept.end };
+    let blocks = match tail.is_empty() {
+        true => shared.store.blocks(span).map_err(LogError::Lost)?,
+        false => tail,
+    };
+    if !blocks.is_empty() {
+        return records(shared, name, span, &blocks);
     }
     // It may have been let go of meanwhile; else it is missing, which must not pass in silence.
     match shared.view.kept(topic, partition).start {
@@ -96,6 +101,31 @@ fn read_kept(
              put its folder back from a copy"
         ))),
     }
+}
+
+/// The records of a span that stand in these blocks, up to the bounds of one read.
+fn records(
+    shared: &Shared,
+    name: &Topic,
+    span: Span,
+    blocks: &[Block],
+) -> Result<Vec<Record>, LogError> {
+    let most = blocks.last().map_or(0, |last| last.end.min(span.end) - span.from);
+    let most = usize::try_from(most).unwrap_or(0).min(READ_RECORDS_MAX);
+    let mut records = Vec::with_capacity(most);
+    let mut bytes = 0;
+    for block in blocks {
+        for (offset, at) in block.places().skip_while(|(offset, _)| *offset < span.from) {
+            if offset >= span.end || records.len() == READ_RECORDS_MAX || bytes > READ_BYTES_MAX {
+                return Ok(records);
+            }
+            bytes += at.as_ref().map_or(0, ExactSizeIterator::len);
+            let place = Place { topic: name.clone(), partition: span.partition, offset };
+            let record = at.and_then(|at| codec::decode(place, &block.bytes, at));
+            records.push(record.ok_or_else(|| LogError::Lost(shared.store.otherwise()))?);
+        }
+    }
+    Ok(records)
 }
 
 /// Where many partitions are read, each in its order, one after the other in turn.
@@ -148,7 +178,10 @@ impl Places {
             *next = last.place.offset + 1;
             self.last = Some(*at);
             bytes += found.iter().map(weight).sum::<usize>();
-            records.append(&mut found);
+            match records.is_empty() {
+                true => records = found,
+                false => records.append(&mut found),
+            }
             if records.len() >= READ_RECORDS_MAX || bytes >= READ_BYTES_MAX {
                 break;
             }

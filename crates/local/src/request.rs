@@ -41,8 +41,7 @@ pub(crate) enum Request {
         reply: Reply<Vec<Option<Offset>>>,
     },
     Send {
-        ticket: Ticket,
-        records: Vec<Sending>,
+        sends: Vec<(Ticket, Vec<Sending>)>,
         tray: Arc<Tray>,
     },
     Put {
@@ -82,8 +81,9 @@ impl Request {
     fn bytes(&self) -> usize {
         match self {
             Self::Append { entries, .. } => entries.iter().map(|entry| entry.stored.len()).sum(),
-            Self::Send { records, .. } => records
+            Self::Send { sends, .. } => sends
                 .iter()
+                .flat_map(|(_, records)| records)
                 .map(|record| record.record.as_ref().map_or(0, |record| record.stored.len()))
                 .sum(),
             Self::Put { record, .. } => {
@@ -122,14 +122,16 @@ impl Request {
         let lost = || LogError::Lost(why.to_owned());
         match self {
             Self::Append { reply, .. } => answer(&reply, Err(lost())),
-            Self::Send { ticket, records, tray } => {
-                let failed = (0..records.len()).map(|index| Settled::Failed {
-                    ticket,
-                    index,
-                    // Not `Never`: it can be sent when the log is open again.
-                    error: SendError::InDoubt(why.to_owned()),
-                });
-                tray.put(failed.collect());
+            Self::Send { sends, tray } => {
+                let failed = |(ticket, records): (Ticket, Vec<Sending>)| {
+                    (0..records.len()).map(move |index| Settled::Failed {
+                        ticket,
+                        index,
+                        // Not `Never`: it can be sent when the log is open again.
+                        error: SendError::InDoubt(why.to_owned()),
+                    })
+                };
+                tray.put(sends.into_iter().flat_map(failed).collect());
             }
             Self::Put { reply, .. } => {
                 answer(&reply, Ok(Err(SendError::InDoubt(why.to_owned()))));
@@ -159,6 +161,9 @@ struct Waiting {
     bytes: usize,
     /// Whether the writer's thread is to look.
     called: bool,
+    /// Whether it waits, and how many wait for room: waking costs a call of the system even where nobody does.
+    awaits_work: bool,
+    await_room: usize,
     /// No more requests, and why.
     closed: Option<String>,
 }
@@ -174,7 +179,9 @@ impl Queue {
             && (waiting.bytes > QUEUE_BYTES_MAX || waiting.requests.len() >= QUEUE_REQUESTS_MAX)
         {
             self.call_thread(&mut waiting);
+            waiting.await_room += 1;
             waiting = self.room.wait(waiting).unwrap_or_else(PoisonError::into_inner);
+            waiting.await_room -= 1;
         }
         if let Some(why) = &waiting.closed {
             return Err(LogError::Lost(why.clone()));
@@ -199,7 +206,9 @@ impl Queue {
 
     fn call_thread(&self, waiting: &mut Waiting) {
         waiting.called = true;
-        self.work.notify_one();
+        if waiting.awaits_work {
+            self.work.notify_one();
+        }
     }
 
     /// Takes no more requests; what is in is still done.
@@ -232,8 +241,10 @@ impl Queue {
             if waiting.closed.is_some() {
                 return !waiting.requests.is_empty();
             }
+            waiting.awaits_work = true;
             waiting =
                 self.work.wait_timeout(waiting, left).unwrap_or_else(PoisonError::into_inner).0;
+            waiting.awaits_work = false;
         }
     }
 
@@ -250,7 +261,9 @@ impl Queue {
             requests.push(request);
         }
         waiting.bytes = waiting.bytes.saturating_sub(bytes);
-        self.room.notify_all();
+        if waiting.await_room > 0 {
+            self.room.notify_all();
+        }
         requests
     }
 }

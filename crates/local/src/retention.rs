@@ -5,6 +5,7 @@ use minicbor::{Decode, Encode};
 
 use crate::codec::{self, TopicId};
 use crate::limits::{self, SWEEP_RECORDS_MAX};
+use crate::store::Span;
 use crate::tail::Tail;
 use crate::writer::{Group, Writer};
 
@@ -81,27 +82,63 @@ fn expire(
     };
     let end = next.min(first.saturating_add(step()));
     let too_old = |time: Timestamp| time.after(retention) <= now;
-    let old = writer.store.count_old(topic, partition, first..end, too_old)?;
+    let old = count_old(writer, Span { topic, partition, from: first, end }, too_old)?;
     writer.let_go(topic, partition, first + old, group);
     Ok(old == step())
 }
 
-/// Removes some of what was let go of; says whether there is more.
+/// How many of a span's first records are too old.
+fn count_old(
+    writer: &Writer,
+    span: Span,
+    too_old: impl Fn(Timestamp) -> bool,
+) -> Result<Offset, String> {
+    let mut old = 0;
+    if span.from >= span.end {
+        return Ok(old);
+    }
+    for block in writer.store.blocks(span)? {
+        for (offset, time) in (block.first..span.end).zip(block.times()) {
+            let is_old = too_old(time.ok_or_else(|| writer.store.otherwise())?);
+            match (is_old, offset < span.from) {
+                (_, true) => {}
+                (true, false) => old += 1,
+                (false, false) => return Ok(old),
+            }
+        }
+    }
+    Ok(old)
+}
+
+/// Removes some of what was let go of; says whether there is more. A block goes once all of it was let go of.
 fn remove(
     writer: &mut Writer,
     topic: TopicId,
     partition: Partition,
     group: &mut Group,
 ) -> Result<bool, String> {
-    let Some(tail) = writer.tail_mut(topic, partition) else { return Ok(false) };
-    if tail.swept == tail.first {
+    let Some(Tail { swept, first, next, .. }) = writer.tail(topic, partition).copied() else {
+        return Ok(false);
+    };
+    if swept == first {
         return Ok(false);
     }
-    let from = tail.swept;
-    tail.swept = tail.first.min(from.saturating_add(step()));
-    let (swept, more) = (tail.swept, tail.swept < tail.first);
-    for offset in from..swept {
-        group.batch.remove(&writer.store.records, codec::record_key(topic, partition, offset));
+    let span = Span { topic, partition, from: swept, end: first };
+    let begins = writer.store.begins(span, SWEEP_RECORDS_MAX)?;
+    let more = begins.len() > SWEEP_RECORDS_MAX;
+    // Where the last one ends is known only by the next.
+    let end = if first == next && !more { Some(next) } else { None };
+    let mut gone = begins.iter().zip(begins.iter().skip(1).chain(&end)).peekable();
+    if gone.peek().is_none() {
+        return Ok(false);
+    }
+    let mut swept = swept;
+    for (begin, end) in gone {
+        group.batch.remove(&writer.store.records, codec::record_key(topic, partition, *begin));
+        swept = *end;
+    }
+    if let Some(tail) = writer.tail_mut(topic, partition) {
+        tail.swept = swept;
     }
     writer.put_floor(topic, partition, group);
     Ok(more)

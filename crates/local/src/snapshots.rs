@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use stream::{Key, LaneId, LogError, Snapshot, Snapshots};
+use stream::{EachState, Key, LaneId, LogError, Snapshots};
 
 use crate::limits::{STATE_KEY_BYTES_MAX, record_bytes_max};
 use crate::open::Shared;
@@ -38,22 +38,23 @@ impl LocalSnapshots {
 }
 
 impl Snapshots for LocalSnapshots {
-    fn load(&mut self) -> Result<Snapshot, LogError> {
+    fn read(&mut self, each: EachState<'_>) -> Result<Option<Bytes>, LogError> {
         let store = &self.shared.store;
-        let mut snapshot = Snapshot::default();
+        let mut marker = None;
         let lane = self.lane.0.to_be_bytes();
-        for (key, value) in store.all(&store.snapshots, &lane).map_err(LogError::Lost)? {
+        for pair in store.all(&store.snapshots, &lane) {
+            let (key, value) = pair.map_err(LogError::Lost)?;
             match key.get(lane.len()..).and_then(<[u8]>::split_first) {
-                Some((&MARKER, _)) => snapshot.marker = Some(value),
+                Some((&MARKER, _)) => marker = Some(value),
                 Some((&STATE, state)) => {
                     let state = std::str::from_utf8(state).map_err(|_| self.broken(&key))?;
-                    snapshot.states.push((Key::from(state), value));
+                    each(Key::from(state), Some(value));
                 }
                 Some((&OWNER, _)) => {}
                 _ => return Err(self.broken(&key)),
             }
         }
-        Ok(snapshot)
+        Ok(marker)
     }
 
     fn write(&mut self, changed: &[(Key, Option<Bytes>)], marker: &Bytes) -> Result<(), LogError> {

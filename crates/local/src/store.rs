@@ -6,14 +6,13 @@
 //! nothing is acknowledged before a sync behind it; its error for a damaged table does not name
 //! the file, so we look for it.
 
-use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
-use events::{Offset, Partition, Place, Record, Timestamp, Topic};
+use events::{Offset, Partition};
 use fjall::{Database, Keyspace, KeyspaceCreateOptions, OwnedWriteBatch, PersistMode, Readable};
-use stream::LogError;
 
+use crate::block::Block;
 use crate::codec::{self, TopicId};
 use crate::error::LocalError;
 use crate::limits::{READ_BYTES_MAX, READ_RECORDS_MAX};
@@ -32,10 +31,9 @@ pub(crate) struct Store {
     _lock: Option<Hold>,
 }
 
-/// One partition's records to read.
+/// One partition's records from an offset up to another.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Span<'a> {
-    pub(crate) name: &'a Topic,
+pub(crate) struct Span {
     pub(crate) topic: TopicId,
     pub(crate) partition: Partition,
     pub(crate) from: Offset,
@@ -105,23 +103,16 @@ impl Store {
         }
     }
 
-    /// All pairs whose keys begin with `prefix`, as of one moment.
-    ///
-    /// # Errors
-    /// The reason.
+    /// All pairs whose keys begin with `prefix`, as of one moment; or the reason why there is no next one.
     pub(crate) fn all(
         &self,
         keyspace: &Keyspace,
         prefix: &[u8],
-    ) -> Result<Vec<(Bytes, Bytes)>, String> {
-        let snapshot = self.database.snapshot();
-        snapshot
-            .prefix(keyspace, prefix)
-            .map(|pair| {
-                let (key, value) = pair.into_inner().map_err(|error| self.say(&error))?;
-                Ok((Bytes::copy_from_slice(&key), Bytes::copy_from_slice(&value)))
-            })
-            .collect()
+    ) -> impl Iterator<Item = Result<(Bytes, Bytes), String>> {
+        self.database.snapshot().prefix(keyspace, prefix).map(|pair| {
+            let (key, value) = pair.into_inner().map_err(|error| self.say(&error))?;
+            Ok((Bytes::copy_from_slice(&key), Bytes::copy_from_slice(&value)))
+        })
     }
 
     /// # Errors
@@ -131,59 +122,36 @@ impl Store {
         Ok(value.map(|value| Bytes::copy_from_slice(&value)))
     }
 
-    /// The records of a span, in order, up to the bounds of one read. Ends before a missing offset.
+    /// The blocks that hold a span's records, in order, up to the bounds of one read. Ends before a missing offset.
     ///
     /// # Errors
-    /// `Lost` where the disk gives something else than was written.
-    pub(crate) fn read(&self, span: Span<'_>) -> Result<Vec<Record>, LogError> {
-        let Span { name, topic, partition, from, end } = span;
-        let keys =
-            codec::record_key(topic, partition, from)..codec::record_key(topic, partition, end);
-        let mut records = Vec::new();
-        let mut bytes = 0;
-        for (pair, offset) in self.records.range(keys).zip(from..end) {
-            let (key, value) =
-                pair.into_inner().map_err(|error| LogError::Lost(self.say(&error)))?;
-            if codec::offset_of(&key) != Some(offset) {
-                break;
-            }
-            bytes += value.len();
-            if records.len() == READ_RECORDS_MAX || (bytes > READ_BYTES_MAX && !records.is_empty())
-            {
-                break;
-            }
-            let place = Place { topic: name.clone(), partition, offset };
-            let record = codec::decode(place.clone(), Bytes::copy_from_slice(&value));
-            records.push(record.ok_or_else(|| {
-                LogError::Lost(format!("record {place} in {} is not as it was written", self.at()))
-            })?);
-        }
-        Ok(records)
-    }
-
-    /// How many of a span's first records are at least as old as `oldest`.
-    ///
-    /// # Errors
-    /// The reason.
-    pub(crate) fn count_old(
-        &self,
-        topic: TopicId,
-        partition: Partition,
-        range: Range<Offset>,
-        oldest: impl Fn(Timestamp) -> bool,
-    ) -> Result<Offset, String> {
+    /// The reason, where the disk gives something else than was written.
+    pub(crate) fn blocks(&self, span: Span) -> Result<Vec<Block>, String> {
+        let Span { topic, partition, from, end } = span;
         let key = |offset| codec::record_key(topic, partition, offset);
-        let mut old = 0;
-        for pair in self.records.range(key(range.start)..key(range.end)) {
-            if !oldest(self.time(pair)?.1) {
+        let Some(first) = self.last(topic, partition, from)?.filter(|block| from < block.end)
+        else {
+            return Ok(Vec::new());
+        };
+        let last = from + Offset::try_from(READ_RECORDS_MAX).unwrap_or(Offset::MAX);
+        let (mut next, mut bytes) = (first.end, first.bytes.len());
+        let mut blocks = vec![first];
+        for pair in self.records.range(key(next)..key(end.max(next))) {
+            if bytes > READ_BYTES_MAX || next > last {
                 break;
             }
-            old += 1;
+            let block = self.block(pair)?;
+            if block.first != next {
+                break;
+            }
+            next = block.end;
+            bytes += block.bytes.len();
+            blocks.push(block);
         }
-        Ok(old)
+        Ok(blocks)
     }
 
-    /// The last record of a partition.
+    /// The last block of a partition that begins at an offset or before it.
     ///
     /// # Errors
     /// The reason.
@@ -191,22 +159,41 @@ impl Store {
         &self,
         topic: TopicId,
         partition: Partition,
-        from: Offset,
-    ) -> Result<Option<(Offset, Timestamp)>, String> {
+        at: Offset,
+    ) -> Result<Option<Block>, String> {
         let key = |offset| codec::record_key(topic, partition, offset);
-        let last = self.records.range(key(from)..=key(Offset::MAX)).next_back();
-        last.map(|pair| self.time(pair)).transpose()
+        self.records.range(key(0)..=key(at)).next_back().map(|pair| self.block(pair)).transpose()
     }
 
-    fn time(&self, pair: fjall::Guard) -> Result<(Offset, Timestamp), String> {
+    /// Where the blocks of a span begin, so many at most, and where the next one behind them does.
+    ///
+    /// # Errors
+    /// The reason.
+    pub(crate) fn begins(&self, span: Span, most: usize) -> Result<Vec<Offset>, String> {
+        let Span { topic, partition, from, end } = span;
+        let key = |offset| codec::record_key(topic, partition, offset);
+        let pairs = self.records.range(key(from)..=key(end)).take(most + 1);
+        pairs
+            .map(|pair| {
+                let key = pair.key().map_err(|error| self.say(&error))?;
+                codec::offset_of(&key).ok_or_else(|| self.otherwise())
+            })
+            .collect()
+    }
+
+    fn block(&self, pair: fjall::Guard) -> Result<Block, String> {
         let (key, value) = pair.into_inner().map_err(|error| self.say(&error))?;
         codec::offset_of(&key)
-            .zip(codec::time_of(&value))
-            .ok_or_else(|| format!("a record in {} is not as it was written", self.at()))
+            .and_then(|first| Block::read(first, Bytes::copy_from_slice(&value)))
+            .ok_or_else(|| self.otherwise())
     }
 
-    fn at(&self) -> String {
-        self.folder.display().to_string()
+    /// That what is read is not what was written.
+    pub(crate) fn otherwise(&self) -> String {
+        format!(
+            "records in {} are not as they were written; put the folder back from a copy",
+            self.folder.display()
+        )
     }
 
     /// What happened, where, and what to do.

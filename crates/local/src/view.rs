@@ -1,6 +1,6 @@
 //! What may be seen: which topics there are and how far each partition reaches. Readers wait here.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::ops::Range;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Instant;
@@ -8,7 +8,9 @@ use std::time::Instant;
 use events::{Offset, Partition, Topic};
 use stream::LogError;
 
+use crate::block::Block;
 use crate::codec::TopicId;
+use crate::limits::{READ_BYTES_MAX, READ_RECORDS_MAX, TAILS_BYTES_MAX};
 
 /// Locks; what is guarded here is changed in single steps, so a panic elsewhere leaves it whole.
 pub(crate) fn lock<T>(guarded: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -18,28 +20,40 @@ pub(crate) fn lock<T>(guarded: &Mutex<T>) -> MutexGuard<'_, T> {
 /// Wakes one waiter. A ring that nobody waited for is remembered.
 #[derive(Debug, Default)]
 pub(crate) struct Bell {
-    rung: Mutex<bool>,
+    state: Mutex<Ringing>,
     heard: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct Ringing {
+    rung: bool,
+    /// Whether somebody waits: waking costs a call of the system even where nobody does.
+    awaited: bool,
 }
 
 impl Bell {
     pub(crate) fn ring(&self) {
-        *lock(&self.rung) = true;
-        self.heard.notify_all();
+        let mut state = lock(&self.state);
+        state.rung = true;
+        if state.awaited {
+            self.heard.notify_all();
+        }
     }
 
     /// Waits for a ring until `deadline`; says whether there was one.
     pub(crate) fn wait_until(&self, deadline: Instant) -> bool {
-        let mut rung = lock(&self.rung);
+        let mut state = lock(&self.state);
         loop {
-            if std::mem::take(&mut *rung) {
+            if std::mem::take(&mut state.rung) {
                 return true;
             }
             let left = deadline.saturating_duration_since(Instant::now());
             if left.is_zero() {
                 return false;
             }
-            rung = self.heard.wait_timeout(rung, left).unwrap_or_else(PoisonError::into_inner).0;
+            state.awaited = true;
+            state = self.heard.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
+            state.awaited = false;
         }
     }
 }
@@ -60,6 +74,9 @@ struct Inner {
     by_name: HashMap<Topic, TopicId>,
     /// Rung when a topic is made.
     made: Vec<Weak<Bell>>,
+    /// Of which partition each block in a tail is, the oldest first.
+    tails: VecDeque<(TopicId, Partition)>,
+    tails_bytes: usize,
     /// Why nothing can be written any more.
     stopped: Option<String>,
 }
@@ -73,7 +90,17 @@ struct TopicView {
 #[derive(Debug, Default)]
 struct PartitionView {
     kept: Range<Offset>,
+    /// The last blocks, without a hole: most readers are close behind the writer.
+    tail: VecDeque<Block>,
     bells: Vec<Weak<Bell>>,
+}
+
+/// What a reader finds from its offset on.
+#[derive(Debug)]
+pub(crate) struct Seen {
+    pub(crate) kept: Range<Offset>,
+    /// From the block with the offset on; none where it is not in memory.
+    pub(crate) tail: Vec<Block>,
 }
 
 /// A topic, as far as a reader needs it.
@@ -89,6 +116,8 @@ pub(crate) struct Published {
     /// Topics that were made, in the order of their ids.
     pub(crate) made: Vec<(Topic, u32)>,
     pub(crate) kept: Vec<(TopicId, Partition, Range<Offset>)>,
+    /// What was written and will be read soon.
+    pub(crate) blocks: Vec<(TopicId, Partition, Block)>,
 }
 
 impl View {
@@ -97,7 +126,7 @@ impl View {
         let mut inner = lock(&self.0);
         let mut bells = Vec::new();
         if !published.made.is_empty() {
-            bells.append(&mut alive(&mut inner.made));
+            collect(&mut inner.made, &mut bells);
         }
         for (name, partitions) in published.made {
             let id = TopicId::try_from(inner.topics.len()).unwrap_or(TopicId::MAX);
@@ -108,9 +137,10 @@ impl View {
         for (topic, partition, kept) in published.kept {
             if let Some(view) = inner.partition(topic, partition) {
                 view.kept = kept;
-                bells.append(&mut alive(&mut view.bells));
+                collect(&mut view.bells, &mut bells);
             }
         }
+        inner.extend_tails(published.blocks);
         drop(inner);
         bells.iter().for_each(|bell| bell.ring());
     }
@@ -119,9 +149,10 @@ impl View {
     pub(crate) fn stop(&self, why: &str) {
         let mut inner = lock(&self.0);
         inner.stopped.get_or_insert_with(|| why.to_owned());
-        let mut bells = alive(&mut inner.made);
+        let mut bells = Vec::new();
+        collect(&mut inner.made, &mut bells);
         for partition in inner.topics.iter_mut().flat_map(|topic| &mut topic.partitions) {
-            bells.append(&mut alive(&mut partition.bells));
+            collect(&mut partition.bells, &mut bells);
         }
         drop(inner);
         bells.iter().for_each(|bell| bell.ring());
@@ -167,10 +198,32 @@ impl View {
         lock(&self.0).partition(topic, partition).map_or(0..0, |view| view.kept.clone())
     }
 
+    /// What may be seen of a partition, and what is in memory of it from an offset on, up to the bounds of one read.
+    pub(crate) fn look(&self, topic: TopicId, partition: Partition, from: Offset) -> Seen {
+        let mut inner = lock(&self.0);
+        let Some(view) = inner.partition(topic, partition) else {
+            return Seen { kept: 0..0, tail: Vec::new() };
+        };
+        let kept = view.kept.clone();
+        if !kept.contains(&from) {
+            return Seen { kept, tail: Vec::new() };
+        }
+        let begin = view.tail.partition_point(|block| block.end <= from);
+        let last = from + Offset::try_from(READ_RECORDS_MAX).unwrap_or(Offset::MAX);
+        let (mut bytes, mut next) = (0, from);
+        let within = view.tail.range(begin..).take_while(|block| {
+            // A hole would pass in silence.
+            let more = bytes <= READ_BYTES_MAX && block.first <= next && next < last;
+            (bytes, next) = (bytes + block.bytes.len(), block.end);
+            more
+        });
+        Seen { tail: within.cloned().collect(), kept }
+    }
+
     /// Has `bell` rung whenever something changes in the partition.
     pub(crate) fn watch(&self, topic: TopicId, partition: Partition, bell: &Arc<Bell>) {
         if let Some(view) = lock(&self.0).partition(topic, partition) {
-            alive(&mut view.bells);
+            view.bells.retain(|other| other.strong_count() > 0);
             view.bells.push(Arc::downgrade(bell));
         }
     }
@@ -184,21 +237,37 @@ impl View {
     /// Has `bell` rung whenever a topic is made.
     pub(crate) fn watch_topics(&self, bell: &Arc<Bell>) {
         let mut inner = lock(&self.0);
-        alive(&mut inner.made);
+        inner.made.retain(|other| other.strong_count() > 0);
         inner.made.push(Arc::downgrade(bell));
     }
 }
 
 impl Inner {
+    fn extend_tails(&mut self, blocks: Vec<(TopicId, Partition, Block)>) {
+        for (topic, partition, block) in blocks {
+            let bytes = block.bytes.len();
+            if let Some(view) = self.partition(topic, partition) {
+                view.tail.push_back(block);
+                self.tails.push_back((topic, partition));
+                self.tails_bytes += bytes;
+            }
+        }
+        while self.tails_bytes > TAILS_BYTES_MAX
+            && let Some((topic, partition)) = self.tails.pop_front()
+        {
+            let oldest = self.partition(topic, partition).and_then(|view| view.tail.pop_front());
+            self.tails_bytes -= oldest.map_or(0, |block| block.bytes.len());
+        }
+    }
+
     fn partition(&mut self, topic: TopicId, partition: Partition) -> Option<&mut PartitionView> {
         let topic = self.topics.get_mut(usize::try_from(topic).ok()?)?;
         topic.partitions.get_mut(usize::try_from(partition).ok()?)
     }
 }
 
-/// The bells that somebody still holds; forgets the others.
-fn alive(bells: &mut Vec<Weak<Bell>>) -> Vec<Arc<Bell>> {
-    let mut living = Vec::with_capacity(bells.len());
+/// Adds the bells that somebody still holds to the living; forgets the others.
+fn collect(bells: &mut Vec<Weak<Bell>>, living: &mut Vec<Arc<Bell>>) {
     bells.retain(|bell| match bell.upgrade() {
         None => false,
         Some(bell) => {
@@ -206,5 +275,4 @@ fn alive(bells: &mut Vec<Weak<Bell>>) -> Vec<Arc<Bell>> {
             true
         }
     });
-    living
 }

@@ -3,19 +3,19 @@
 //! journal first, which syncs all that was written before; what is lost with the machine is sent again. So what
 //! is only sent waits for such a sync, for a moment.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Instant;
 
 use bytes::Bytes;
 use events::{Offset, Partition, Place, Topic, partition_of};
 use fjall::OwnedWriteBatch;
-use stream::{Created, LogError, Purpose, SendError, Settled, Ticket};
+use stream::{Created, LogError, Purpose, SendError, Ticket};
 
-use crate::answer::{Answer, answer};
+use crate::answer::{Answer, Sent, answer};
+use crate::block::Making;
 use crate::codec::{self, TopicId};
 use crate::limits::{COMMITS_WAIT, SWEEP_EVERY, SYNC_WAIT, TOPICS_MAX};
-use crate::outlet::Tray;
 use crate::request::{Queue, Reply, Request, Sending};
 use crate::store::Store;
 use crate::tail::{Tail, TopicTail};
@@ -45,7 +45,8 @@ pub(crate) struct Writer {
 /// A batch in the making.
 pub(crate) struct Group {
     pub(crate) batch: OwnedWriteBatch,
-    touched: BTreeSet<(TopicId, Partition)>,
+    /// The partitions that it changes, with the records that it adds to them.
+    touched: BTreeMap<(TopicId, Partition), Vec<Making>>,
     made: Vec<(Topic, u32)>,
     /// Whether what groups have done must be in it.
     flush: bool,
@@ -91,7 +92,7 @@ impl Writer {
     pub(crate) fn group(&self) -> Group {
         Group {
             batch: self.store.batch(),
-            touched: BTreeSet::new(),
+            touched: BTreeMap::new(),
             made: Vec::new(),
             flush: false,
             sync: true,
@@ -104,6 +105,18 @@ impl Writer {
     pub(crate) fn finish(&mut self, group: Group) -> Result<(), String> {
         let Group { mut batch, touched, made, answers, flush, sync } = group;
         let begun = Instant::now();
+        let mut published = Published { made, ..Published::default() };
+        for ((topic, partition), blocks) in touched {
+            let tail = self.tail(topic, partition).copied().unwrap_or_default();
+            published.kept.push((topic, partition, tail.first..tail.next));
+            // A journal is read when a lane is taken over, and not before.
+            let is_read = self.topic(topic).is_some_and(|topic| topic.purpose != Purpose::Journal);
+            for block in blocks.into_iter().map(Making::finish) {
+                let key = codec::record_key(topic, partition, block.first);
+                batch.insert(&self.store.records, key, &*block.bytes);
+                published.blocks.extend(is_read.then_some((topic, partition, block)));
+            }
+        }
         let due = self.commits_since.is_some_and(|since| since + COMMITS_WAIT <= begun);
         if flush || due || !batch.is_empty() {
             self.commits_since = None;
@@ -116,11 +129,7 @@ impl Writer {
             false => self.unsynced.write(&self.store, batch),
         };
         if written.is_ok() {
-            let kept = touched.into_iter().map(|(topic, partition)| {
-                let tail = self.tail(topic, partition).copied().unwrap_or_default();
-                (topic, partition, tail.first..tail.next)
-            });
-            self.view.publish(Published { made, kept: kept.collect() });
+            self.view.publish(published);
         }
         self.unsynced.answers.extend(answers);
         let may_wait = written.is_ok() && !sync && self.store.syncs();
@@ -149,7 +158,13 @@ impl Writer {
                     .collect();
                 group.answers.push(Answer::Appended(reply, offsets));
             }
-            Request::Send { ticket, records, tray } => self.send(ticket, records, tray, group),
+            Request::Send { sends, tray } => {
+                let sent = sends
+                    .into_iter()
+                    .map(|(ticket, records)| self.send(ticket, records, group))
+                    .collect();
+                group.answers.push(Answer::Sent { tray, sent });
+            }
             Request::Put { record, reply } => match self.send_one(record, group) {
                 Ok(place) => group.answers.push(Answer::Put(reply, place)),
                 Err(error) => answer(&reply, Ok(Err(error))),
@@ -205,16 +220,14 @@ impl Writer {
         self.holders.get(usize::try_from(lane).ok()?).copied()
     }
 
-    fn send(&mut self, ticket: Ticket, records: Vec<Sending>, tray: Arc<Tray>, group: &mut Group) {
-        let mut stored = Vec::new();
-        let mut settled = Vec::new();
+    fn send(&mut self, ticket: Ticket, records: Vec<Sending>, group: &mut Group) -> Sent {
+        let mut sent = Sent { ticket, records: records.len(), failed: BTreeMap::new() };
         for (index, sending) in records.into_iter().enumerate() {
-            match self.send_one(sending, group) {
-                Ok(_) => stored.push(index),
-                Err(error) => settled.push(Settled::Failed { ticket, index, error }),
+            if let Err(error) = self.send_one(sending, group) {
+                sent.failed.insert(index, error);
             }
         }
-        group.answers.push(Answer::Sent { tray, ticket, stored, settled });
+        sent
     }
 
     fn send_one(&mut self, sending: Sending, group: &mut Group) -> Result<Place, SendError> {
@@ -282,12 +295,11 @@ impl Writer {
         // Never falling within a partition, even where the clock is set back.
         tail.time = tail.time.max(now);
         codec::stamp(&mut stored, tail.time);
-        group.batch.insert(
-            &self.store.records,
-            codec::record_key(topic, partition, offset),
-            stored,
-        );
-        group.touched.insert((topic, partition));
+        let blocks = group.touched.entry((topic, partition)).or_default();
+        if !blocks.last().is_some_and(|block| block.has_room(stored.len())) {
+            blocks.push(Making::at(offset));
+        }
+        blocks.last_mut()?.add(stored);
         Some(offset)
     }
 
@@ -343,7 +355,7 @@ impl Writer {
             return;
         }
         tail.first = below.min(tail.next);
-        group.touched.insert((topic, partition));
+        group.touched.entry((topic, partition)).or_default();
         self.put_floor(topic, partition, group);
     }
 

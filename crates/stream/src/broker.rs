@@ -2,12 +2,17 @@
 //! makes a log a journal stands above this line, once, and the contract suite in `tests/` holds every
 //! broker to one list.
 
+mod snapshots;
+
+use std::collections::VecDeque;
 use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use events::{Offset, Outgoing, Partition, Place, Record, Topic, Topics};
+
+pub use snapshots::{EachState, Snapshot, Snapshots};
 
 /// A lane: partition n of inbox, journal and snapshots.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -32,6 +37,9 @@ pub struct Entry(pub Bytes);
 /// One call of [`Outlet::send`], named by the caller; never used twice in the life of an outlet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Ticket(pub u64);
+
+/// What waits for [`Outlet::send_first`].
+pub type Ticketed = (Ticket, Vec<Outgoing>);
 
 /// What became of a ticket.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -233,6 +241,18 @@ pub trait Outlet {
     /// [`Outlet::settled`].
     fn send(&mut self, ticket: Ticket, records: Vec<Outgoing>) -> Result<(), LogError>;
 
+    /// Hands over the first of what waits, and with it as many of the next as go in one step, and removes them: as
+    /// so many calls of [`Outlet::send`], between which nothing can come.
+    ///
+    /// # Errors
+    /// As [`Outlet::send`].
+    fn send_first(&mut self, waiting: &mut VecDeque<Ticketed>) -> Result<(), LogError> {
+        match waiting.pop_front() {
+            Some((ticket, records)) => self.send(ticket, records),
+            None => Ok(()),
+        }
+    }
+
     /// What has become of tickets since the last call, in any order. Waits up to `wait` for the first
     /// where nothing is ready; zero does not wait.
     ///
@@ -277,39 +297,6 @@ pub trait Log: Outlet {
     /// # Errors
     /// `Lost`.
     fn trim(&mut self, below: Offset) -> Result<(), LogError>;
-}
-
-/// A lane's snapshots, held by one holder.
-pub trait Snapshots: Send {
-    /// All states, and the newest marker; reads to the end as it is while reading. Works for an opened
-    /// holder only, before its first write.
-    ///
-    /// # Errors
-    /// `Lost`.
-    fn load(&mut self) -> Result<Snapshot, LogError>;
-
-    /// Writes changed states (`None`: no longer there) and the marker, visible whole or not at all.
-    ///
-    /// # Errors
-    /// `Fenced`; anything else leaves it unknown whether it was written. After any error this holder is
-    /// dropped and never used again.
-    fn write(&mut self, changed: &[(Key, Option<Bytes>)], marker: &Bytes) -> Result<(), LogError>;
-
-    /// Writes who is active now: the last act of a takeover, which proves that the fence was still held
-    /// after the journal was won.
-    ///
-    /// # Errors
-    /// As [`Snapshots::write`].
-    fn claim(&mut self, owner: &Bytes) -> Result<(), LogError>;
-}
-
-/// What was loaded.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Snapshot {
-    /// The newest marker, as it was written; `None` where there was never one.
-    pub marker: Option<Bytes>,
-    /// The states.
-    pub states: Vec<(Key, Bytes)>,
 }
 
 /// What members of a group share.

@@ -242,8 +242,24 @@ impl Decide {
 }
 
 impl Writing<'_> {
+    /// About how many bytes it takes.
+    fn bytes(&self) -> usize {
+        /// Of all fields but the body's.
+        const BESIDE: usize = 96;
+        let body = match self {
+            Self::Announce(_) | Self::Decide(Decide { body: Body::Nothing, .. }) => 0,
+            Self::Decide(Decide { body: Body::Events(events), .. }) => {
+                events.iter().map(|event| event.len() + 8).sum()
+            }
+            Self::Decide(Decide {
+                body: Body::Refused(kept, _) | Body::Forwarded(kept), ..
+            }) => kept.bytes(),
+        };
+        BESIDE + body
+    }
+
     fn encode(&self) -> Bytes {
-        let mut out = Vec::new();
+        let mut out = Vec::with_capacity(self.bytes());
         // Writing to a vector can not fail; a field that could not be encoded would be our own bug, and
         // the empty record that it leaves is refused by every reader.
         if minicbor::encode(self, &mut out).is_err() {
@@ -257,10 +273,12 @@ impl Body {
     /// Of these events.
     #[must_use]
     pub fn of<E: Journaled>(events: &[E]) -> Self {
+        // One buffer that has grown already, and for each event what it takes.
+        let mut out = Vec::new();
         let encoded = events.iter().map(|event| {
-            let mut out = Vec::new();
+            out.clear();
             event.encode(&mut out);
-            ByteVec::from(out)
+            ByteVec::from(out.as_slice().to_vec())
         });
         Self::Events(encoded.collect())
     }
@@ -294,12 +312,15 @@ pub struct Stand {
 pub fn reactions<S: Service>(decide: &Decide, events: &[S::Event], stand: Stand) -> Vec<Outgoing> {
     match &decide.body {
         Body::Events(_) => {
-            let fence = format!("{}/{}/{}", stand.lane.0, decide.epoch, stand.offset);
             let mut records: Vec<Outgoing> = events.iter().flat_map(S::react).collect();
-            for record in &mut records {
-                if matches!(record.to, Destination::Tasks(_)) {
-                    record.headers.push(Header::text(header::FENCE, fence.as_str()));
-                }
+            let commands =
+                records.iter_mut().filter(|record| matches!(record.to, Destination::Tasks(_)));
+            let mut fence = None;
+            for command in commands {
+                let fence = fence.get_or_insert_with(|| {
+                    Bytes::from(format!("{}/{}/{}", stand.lane.0, decide.epoch, stand.offset))
+                });
+                command.headers.push(Header::of(header::FENCE, fence.clone()));
             }
             records
         }

@@ -17,6 +17,7 @@ mod reader;
 mod seams;
 pub mod semconv;
 mod service;
+mod shelf;
 mod snapshot;
 mod states;
 mod stop;
@@ -26,8 +27,8 @@ mod testing;
 mod threads;
 
 pub use broker::{
-    Broker, Created, Entry, Fed, Feed, Follow, Key, LaneId, Log, LogError, Outlet, Purpose,
-    SendError, Settled, Share, Snapshot, Snapshots, Source, Start, Ticket,
+    Broker, Created, EachState, Entry, Fed, Feed, Follow, Key, LaneId, Log, LogError, Outlet,
+    Purpose, SendError, Settled, Share, Snapshot, Snapshots, Source, Start, Ticket, Ticketed,
 };
 pub use host::{Board, Host, LaneStatus};
 pub use inventory::Inventory;
@@ -36,6 +37,7 @@ pub use limits::Limits;
 pub use reader::{Context, ReadError, Ruling};
 pub use seams::{Chance, Clock};
 pub use service::{Cause, Journaled, Parked, Service, Stale, Stored, Verdict};
+pub use shelf::Spill;
 pub use states::States;
 pub use stop::{Stop, SystemChance, SystemClock};
 pub use threads::{SystemThreads, Thread, Threads};

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::shelf::Spill;
+
 /// What a journal record has beside the inbox record that it keeps: why it is refused, above all.
 pub(crate) const BESIDE_KEPT_BYTES_MAX: usize = 16 * 1024;
 /// Of a reason, where the record is left out.
@@ -34,6 +36,8 @@ pub struct Limits {
     pub announce_wait: Duration,
     /// States of a lane that are kept decoded; the others are at rest, as their bytes.
     pub awake_max: usize,
+    /// What those may take of memory, all lanes of a process together, and where the others lie.
+    pub spill: Spill,
     /// How often changed states are captured.
     pub snapshot_every: Duration,
     /// Journal records below a snapshot are kept this long, for audit.
@@ -71,6 +75,7 @@ impl Default for Limits {
             confirm_fresh_for: Duration::from_secs(5),
             announce_wait: Duration::from_secs(10),
             awake_max: 10_000,
+            spill: Spill::never(),
             snapshot_every: Duration::from_secs(5),
             journal_kept_for: Duration::from_secs(24 * 3600),
             skip_after_offsets: 10_000,

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, VecDeque};
 use events::{Offset, Outgoing, planted};
 
 use crate::acks::{Acked, Wish};
-use crate::broker::{LogError, Outlet, SendError, Settled, Ticket};
+use crate::broker::{LogError, Outlet, SendError, Settled, Ticket, Ticketed};
 
 /// A record that could not be sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,6 +24,8 @@ pub(crate) struct Outbox<E> {
     open: BTreeMap<Offset, Wait<E>>,
     /// Of those that are open: everything is acknowledged, and the service is not yet told.
     acked: VecDeque<Acked<E>>,
+    /// Of those that are open: not handed over yet.
+    waiting: VecDeque<Ticketed>,
     records: usize,
     wishes: usize,
 }
@@ -42,25 +44,17 @@ struct Wait<E> {
 
 impl<E> Default for Outbox<E> {
     fn default() -> Self {
-        Self { open: BTreeMap::new(), acked: VecDeque::new(), records: 0, wishes: 0 }
+        let (acked, waiting) = (VecDeque::new(), VecDeque::new());
+        Self { open: BTreeMap::new(), acked, waiting, records: 0, wishes: 0 }
     }
 }
 
 impl<E> Outbox<E> {
-    /// Hands over what follows from the decision at `offset`. Called in offset order (`acts-after-ack`:
+    /// Takes in what follows from the decision at `offset`. Called in offset order (`acts-after-ack`:
     /// only with confirmed decisions).
-    ///
-    /// # Errors
-    /// Of the outlet.
-    pub(crate) fn send(
-        &mut self,
-        outlet: &mut impl Outlet,
-        offset: Offset,
-        records: Vec<Outgoing>,
-        wishes: Vec<Wish<E>>,
-    ) -> Result<(), LogError> {
+    pub(crate) fn put(&mut self, offset: Offset, records: Vec<Outgoing>, wishes: Vec<Wish<E>>) {
         if records.is_empty() && wishes.is_empty() {
-            return Ok(());
+            return;
         }
         self.records += records.len();
         self.wishes += wishes.len();
@@ -70,10 +64,22 @@ impl<E> Outbox<E> {
             // There is nothing to wait for.
             self.acknowledge(offset);
         }
-        if records.is_empty() {
-            return Ok(());
+        if !records.is_empty() {
+            self.waiting.push_back((ticket_of(offset), records));
         }
-        outlet.send(ticket_of(offset), records)
+    }
+
+    /// Whether something is to be handed over.
+    pub(crate) fn has_waiting(&self) -> bool {
+        !self.waiting.is_empty()
+    }
+
+    /// Hands over the first of what waits, and what goes with it in one step.
+    ///
+    /// # Errors
+    /// Of the outlet.
+    pub(crate) fn hand_over(&mut self, outlet: &mut impl Outlet) -> Result<(), LogError> {
+        outlet.send_first(&mut self.waiting)
     }
 
     /// Takes in what became of tickets; gives back what could not be sent.
@@ -87,7 +93,7 @@ impl<E> Outbox<E> {
                     if planted("unsent-taken-for-sent") {
                         self.acknowledge(offset);
                     } else if let Some(wait) = self.open.get_mut(&offset) {
-                        wait.unparked += 1;
+                        wait.unparked += usize::from(!planted("cursor-passes-the-failed"));
                         let wished = wait.wishes.len();
                         wait.wishes.retain(|wish| !wish.records.contains(&index));
                         self.wishes -= wished - wait.wishes.len();

@@ -55,18 +55,21 @@ impl<E: Journaled> Proposal<E> {
             || self.bytes >= limits.proposal_bytes_max
     }
 
-    /// Adds the record of these events if it has `bytes_max` at most; says whether it has.
+    /// Adds the record of these events if it has `bytes_max` at most; says whether it has. `fold` is then
+    /// given them.
     pub(crate) fn push(
         &mut self,
         source: Origin,
-        events: &[E],
+        events: Vec<E>,
         position: Offset,
         bytes_max: usize,
+        fold: impl FnOnce(&[E]),
     ) -> bool {
-        let (decide, bytes) = self.record(source, Body::of(events), position);
+        let (decide, bytes) = self.record(source, Body::of(&events), position);
         let fits = bytes.len() <= bytes_max;
         if fits {
-            self.add(decide, events.to_vec(), bytes);
+            fold(&events);
+            self.add(decide, events, bytes);
         }
         fits
     }

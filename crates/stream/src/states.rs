@@ -1,16 +1,18 @@
 //! The states that a lane holds, with their wake index and what changed since the last snapshot.
 //!
 //! Most workflows wait, and those that wait are many. So a state that nothing has touched for a while is at
-//! rest: its bytes, as a snapshot has them, and nothing else. It is decoded when it is asked for.
+//! rest: its bytes, as a snapshot has them, and nothing else. It is decoded when it is asked for. Beyond what such
+//! bytes may take of memory they lie in a file.
 
 use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
 
 use bytes::Bytes;
-use events::Timestamp;
+use events::{Timestamp, planted};
 
 use crate::broker::Key;
 use crate::service::Stored;
+use crate::shelf::{Resting, Shelf, Spill};
 
 /// States by key. Looked up by key, walked only in the order of time.
 #[derive(Debug)]
@@ -21,14 +23,15 @@ pub struct States<S> {
     /// Each key once whose state is decoded and may come to rest; the next to be looked at comes first.
     awake: RefCell<VecDeque<Key>>,
     awake_max: usize,
+    shelf: Shelf,
 }
 
 #[derive(Debug)]
 struct Held<S> {
     /// Empty where the state is at rest. Between calls never a cell with `None` in it.
     decoded: OnceCell<Box<Option<S>>>,
-    /// Where nothing is decoded: the bytes. Else empty.
-    resting: Box<[u8]>,
+    /// The bytes, where nothing is decoded or what is has not changed since.
+    resting: Resting,
     wake_at: Option<Timestamp>,
     /// It was asked for since it was last looked at.
     touched: Cell<bool>,
@@ -38,7 +41,7 @@ impl<S> Held<S> {
     fn new() -> Self {
         Self {
             decoded: OnceCell::from(Box::new(None)),
-            resting: Box::default(),
+            resting: Resting::default(),
             wake_at: None,
             touched: Cell::new(true),
         }
@@ -50,15 +53,16 @@ impl<S> Held<S> {
 }
 
 impl<S> States<S> {
-    /// None, and at most so many of those that may rest are to be decoded.
+    /// None, and at most so many of those that may rest are to be decoded; the others lie where `spill` says.
     #[must_use]
-    pub fn new(awake_max: usize) -> Self {
+    pub fn new(awake_max: usize, spill: Spill) -> Self {
         Self {
             held: HashMap::new(),
             wakes: BTreeSet::new(),
             changed: HashSet::new(),
             awake: RefCell::default(),
             awake_max,
+            shelf: Shelf::new(spill),
         }
     }
 
@@ -112,7 +116,7 @@ impl<S: Stored> States<S> {
         held.touched.set(true);
         let state = held.decoded.get_or_init(|| {
             self.awake.borrow_mut().push_back(key.clone());
-            Box::new(Some(decoded(key, &held.resting)))
+            Box::new(Some(decoded(key, &self.shelf.bytes(&held.resting))))
         });
         state.as_ref().as_ref()
     }
@@ -132,9 +136,11 @@ impl<S: Stored> States<S> {
             None => self.held.entry(key.clone()).or_insert_with(Held::new),
         };
         let was_awake = held.state().is_some();
-        let resting = std::mem::take(&mut held.resting);
-        let mut state =
-            held.decoded.take().unwrap_or_else(|| Box::new(Some(decoded(key, &resting))));
+        let mut state = match held.decoded.take() {
+            Some(state) => state,
+            None => Box::new(Some(decoded(key, &self.shelf.bytes(&held.resting)))),
+        };
+        self.shelf.drop_bytes(std::mem::take(&mut held.resting));
         fold(&mut state);
         let wakes_at = state.as_ref().as_ref().and_then(wake_at);
         if held.wake_at != wakes_at {
@@ -161,7 +167,16 @@ impl<S: Stored> States<S> {
         self.settle();
     }
 
-    /// Takes a state from a snapshot, with its bytes there.
+    /// Drops the state of a key.
+    pub(crate) fn forget(&mut self, key: &Key) {
+        let Some(held) = self.held.remove(key) else { return };
+        self.shelf.drop_bytes(held.resting);
+        if let Some(at) = held.wake_at {
+            self.wakes.remove(&(at, key.clone()));
+        }
+    }
+
+    /// Takes a state from a snapshot, with its bytes there; nothing is held under its key.
     pub(crate) fn restore(
         &mut self,
         key: Key,
@@ -169,13 +184,13 @@ impl<S: Stored> States<S> {
         bytes: &[u8],
         wake_at: impl FnOnce(&S) -> Option<Timestamp>,
     ) {
-        let wake_at = wake_at(&state);
+        let wake_at = wake_at(&state).filter(|_| !planted("wake-not-restored"));
         if let Some(at) = wake_at {
             self.wakes.insert((at, key.clone()));
         }
         let (decoded, resting) = match state.may_rest() {
-            true => (OnceCell::new(), bytes.into()),
-            false => (OnceCell::from(Box::new(Some(state))), Box::default()),
+            true => (OnceCell::new(), self.shelf.put(bytes.into())),
+            false => (OnceCell::from(Box::new(Some(state))), Resting::default()),
         };
         self.held.insert(key, Held { decoded, resting, wake_at, touched: Cell::new(false) });
     }
@@ -189,8 +204,10 @@ impl<S: Stored> States<S> {
             let Some(held) = self.held.get_mut(&key) else { continue };
             if held.touched.replace(false) {
                 self.awake.get_mut().push_back(key);
-            } else if let Some(state) = held.decoded.take().and_then(|state| *state) {
-                held.resting = state.encode().into();
+            } else if let Some(state) = held.decoded.take().and_then(|state| *state)
+                && held.resting.is_nothing()
+            {
+                held.resting = self.shelf.put(state.encode());
             }
         }
     }
@@ -200,7 +217,7 @@ impl<S: Stored> States<S> {
     pub(crate) fn take_changed(&mut self) -> BTreeMap<Key, Option<Bytes>> {
         let bytes = |held: &Held<S>| match held.state() {
             Some(state) => Bytes::from(state.encode()),
-            None => Bytes::copy_from_slice(&held.resting),
+            None => Bytes::from(self.shelf.bytes(&held.resting).into_owned()),
         };
         let keys: Vec<Key> = self.changed.drain().collect();
         keys.into_iter().map(|key| (key.clone(), self.held.get(&key).map(bytes))).collect()
@@ -222,7 +239,7 @@ mod tests {
 
     #[test]
     fn what_nothing_asks_for_comes_to_rest_and_is_the_same_when_it_is_asked_for() {
-        let mut states = States::new(2);
+        let mut states = States::new(2, Spill::never());
         let keys: Vec<Key> = (0..5).map(|n| Key::from(format!("key{n}"))).collect();
         let add = |states: &mut States<_>, key: &Key, what: &str| {
             let event = Added { key: key.clone(), what: what.to_owned(), n: 0 };
@@ -243,5 +260,7 @@ mod tests {
         assert_eq!(states.get(&keys[0]).unwrap().all, ["x", "y"]);
         assert_eq!(states.take_changed().len(), 5);
         assert_eq!(states.len(), 5);
+        states.change(&keys[1], |state| *state = None, Tally::wake_at);
+        assert_eq!(states.take_changed(), BTreeMap::from([(keys[1].clone(), None)]), "it is gone");
     }
 }

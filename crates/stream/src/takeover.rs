@@ -1,7 +1,8 @@
 //! Taking a lane over: fence, restore, announce, claim. Every act and assignment, and every recovery from
 //! doubt, comes through here.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::any::Any;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
@@ -9,12 +10,13 @@ use bytes::Bytes;
 use events::{Destination, Offset, Record, Timestamp, planted};
 
 use crate::acks::wishes;
-use crate::broker::{Broker, Entry, Key, LaneId, Log, LogError, Snapshot, Snapshots, Source};
+use crate::broker::{Broker, Entry, Key, LaneId, Log, LogError, Snapshots, Source};
 use crate::journal::{Announce, Decide, FORMAT, Origin, Owner, Written};
 use crate::limits::Limits;
 use crate::reader::{Context, ReadError, Ruling};
 use crate::seams::Clock;
 use crate::service::{Journaled, Service, Stored};
+use crate::shelf::Unreadable;
 use crate::snapshot::read_marker;
 use crate::states::States;
 
@@ -89,6 +91,8 @@ pub(crate) struct Won<S: Service, L, N> {
     pub(crate) holder: N,
     pub(crate) restored: Restored<S>,
     pub(crate) owner: Owner,
+    /// When the announcement was made: so fresh is what is known of the journal.
+    pub(crate) announced_at: Timestamp,
 }
 
 /// Takes a lane over.
@@ -103,26 +107,37 @@ pub(crate) fn take_over<S: Service, B: Broker>(
     // `one-epoch`: the fence is taken once, strictly before the announcement, and never again in place.
     let mut holder = broker.fence(lane)?;
     let mut log = broker.open(lane)?;
-    let mut restored = restore::<S, _>(&mut log, &mut holder, lanes, limits.awake_max)?;
-    announce(&mut log, &mut restored, owner, clock, limits)?;
+    let mut restored = restore::<S, _>(&mut log, &mut holder, lanes, limits)?;
+    let announced_at = clock.now();
+    let owner = if planted("announced-by-nobody") && restored.context.epoch > 0 {
+        restored.context.owner
+    } else {
+        announce(&mut log, &mut restored, owner, clock, limits)?;
+        owner
+    };
+    if planted("fenced-after-announcing") {
+        holder = broker.fence(lane)?;
+    }
     // Only now: whoever claims held the fence after winning the journal.
-    holder.claim(&Bytes::copy_from_slice(&owner.0))?;
+    if !planted("claim-left-out") {
+        holder.claim(&Bytes::copy_from_slice(&owner.0))?;
+    }
     check_inbox(&mut log, &mut restored.context)?;
     if planted("position-past-the-backlog") {
         restored.context.position = Some(log.kept(Source::Inbox)?.end);
     }
-    Ok(Won { log, holder, restored, owner })
+    Ok(Won { log, holder, restored, owner, announced_at })
 }
 
 fn restore<S: Service, L: Log>(
     log: &mut L,
     holder: &mut impl Snapshots,
     lanes: u32,
-    awake_max: usize,
+    limits: &Limits,
 ) -> Result<Restored<S>, End> {
-    let mut snapshot = holder.load()?;
+    let mut before = None;
     loop {
-        let mut restored = from_snapshot::<S>(&mut snapshot, lanes, awake_max)?;
+        let (mut restored, marker) = from_snapshot::<S>(holder, lanes, limits)?;
         let wanted = restored.context.next;
         let kept = log.kept(Source::Journal)?;
         if kept.end < wanted {
@@ -137,25 +152,41 @@ fn restore<S: Service, L: Log>(
             return Ok(restored);
         }
         // A rival may have written a snapshot and trimmed the journal since: not an error by itself.
-        let again = holder.load()?;
-        if again.marker == snapshot.marker {
+        let is_same = before.replace(marker.clone()) == Some(marker);
+        if is_same || planted("loaded-once") {
             return Err(End::Refused(format!(
                 "the journal begins at offset {}, but offset {wanted} is needed: decisions are gone; \
                  restore the topic from a backup",
                 kept.start
             )));
         }
-        snapshot = again;
     }
 }
 
-/// Takes the states out of the snapshot.
+/// Takes the states out of the snapshot; with its marker. The bytes of those that rest are never in memory all
+/// at once, where that is what `limits` say.
 fn from_snapshot<S: Service>(
-    snapshot: &mut Snapshot,
+    holder: &mut impl Snapshots,
     lanes: u32,
-    awake_max: usize,
-) -> Result<Restored<S>, End> {
-    let context = match &snapshot.marker {
+    limits: &Limits,
+) -> Result<(Restored<S>, Option<Bytes>), End> {
+    let mut states = States::new(limits.awake_max, limits.spill.clone());
+    // By key, since a later state may take the place of one that can not be read.
+    let mut broken = BTreeMap::new();
+    let mut left_out = None;
+    let marker = holder.read(&mut |key, bytes| {
+        if planted("state-not-restored") && *left_out.get_or_insert_with(|| key.clone()) == key {
+            return;
+        }
+        broken.remove(&key);
+        states.forget(&key);
+        let Some(bytes) = bytes else { return };
+        match S::State::decode(&bytes) {
+            Ok(state) => states.restore(key, state, &bytes, S::wake_at),
+            Err(error) => drop(broken.insert(key, error)),
+        }
+    })?;
+    let context = match &marker {
         None => Context::empty(lanes),
         Some(marker) => read_marker(marker).map_err(|error| {
             End::Refused(format!("the snapshot's marker can not be read: {error}"))
@@ -171,17 +202,10 @@ fn from_snapshot<S: Service>(
     if context.format > FORMAT {
         return Err(ReadError::Format { at: context.next, format: context.format }.into());
     }
-    let mut states = States::new(awake_max);
-    if planted("state-not-restored") {
-        snapshot.states.pop();
+    if let Some((key, error)) = broken.first_key_value() {
+        return Err(End::Refused(format!("the snapshot of `{key}` can not be read: {error}")));
     }
-    for (key, bytes) in std::mem::take(&mut snapshot.states) {
-        let state = S::State::decode(&bytes).map_err(|error| {
-            End::Refused(format!("the snapshot of `{key}` can not be read: {error}"))
-        })?;
-        states.restore(key, state, &bytes, S::wake_at);
-    }
-    Ok(Restored { context, states, unsent: VecDeque::new(), acked: BTreeSet::new() })
+    Ok((Restored { context, states, unsent: VecDeque::new(), acked: BTreeSet::new() }, marker))
 }
 
 impl<S: Service> Restored<S> {
@@ -212,10 +236,11 @@ impl<S: Service> Restored<S> {
         if let (Ruling::Valid, Written::Decide(decide)) = (ruling, &written) {
             let events = decide.body.events::<S::Event>().map_err(unknown)?;
             catch_unwind(AssertUnwindSafe(|| evolve_all::<S>(&mut self.states, &events))).map_err(
-                |_| {
-                    End::Refused(format!(
+                |panic| {
+                    let crash = End::Refused(format!(
                         "this build panicked while folding the journal record at offset {offset}"
-                    ))
+                    ));
+                    ended_by(&*panic, crash)
                 },
             )?;
             self.note_answered(&decide.source);
@@ -255,11 +280,22 @@ impl<S: Service> Restored<S> {
     }
 }
 
+/// How a panic while deciding ends the epoch: as `crash` says, but where the reason is that a state at rest can not
+/// be read: then what is remembered is built anew, and nobody is to blame.
+pub(crate) fn ended_by(panic: &(dyn Any + Send), crash: End) -> End {
+    match panic.downcast_ref::<Unreadable>() {
+        Some(Unreadable(why)) => End::Lost(why.clone()),
+        None => crash,
+    }
+}
+
 /// Reads the journal on while taking over. A rival that trims it meanwhile makes this attempt fail, not the
 /// lane: the next attempt begins at the rival's snapshot.
 fn read_on(log: &mut impl Log, context: &Context, wait: Duration) -> Result<Vec<Record>, End> {
     match log.read(Source::Journal, context.next, wait) {
-        Err(error @ LogError::Gone { .. }) => Err(End::Lost(error.to_string())),
+        Err(error @ LogError::Gone { .. }) if !planted("gone-for-good") => {
+            Err(End::Lost(error.to_string()))
+        }
         read => Ok(read?),
     }
 }
@@ -283,6 +319,12 @@ fn announce<S: Service>(
     let written = Written::Announce(Announce { epoch, owner, format: FORMAT });
     match log.append(&[Entry(written.encode())]) {
         // Found by owner, never by offset: a rival may have announced the same number.
+        Ok(places) if planted("folded-to-the-end-before") => {
+            let context = &mut restored.context;
+            context.next = places.first().copied().flatten().map_or(context.next, |at| at + 1);
+            (context.epoch, context.owner, context.seq) = (epoch, owner, 0);
+            return Ok(());
+        }
         Ok(_) | Err(LogError::InDoubt(_)) => {}
         Err(error) => return Err(error.into()),
     }
@@ -293,7 +335,7 @@ fn announce<S: Service>(
             let bytes = record.value.as_deref().unwrap_or_default();
             let (written, ruling) = restored.fold(record.place.offset, bytes)?;
             if let Written::Announce(announce) = written
-                && announce.owner == owner
+                && (announce.owner == owner || announce.epoch == epoch && planted("found-by-epoch"))
             {
                 return match ruling {
                     Ruling::Announced => Ok(()),
@@ -314,7 +356,8 @@ fn check_inbox(log: &mut impl Log, context: &mut Context) -> Result<(), End> {
     let kept = log.kept(Source::Inbox)?;
     let Some(position) = context.position else {
         // Nothing was ever decided here, so nothing can have been missed.
-        context.position = Some(kept.start);
+        let first = if planted("begun-at-the-end") { kept.end } else { kept.start };
+        context.position = Some(first);
         return Ok(());
     };
     if position < kept.start {

@@ -4,6 +4,7 @@ pub mod checks;
 pub mod count;
 pub mod docker;
 mod faults;
+pub mod flame;
 mod host;
 pub mod kafka;
 pub mod measure;

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use anyhow::Result;
 use clap::{Parser, Subcommand};
 use xtask::count::{Then, count};
-use xtask::{checks, docker, kafka, measure, say, suite};
+use xtask::{checks, docker, flame, kafka, measure, say, suite};
 
 /// Tasks of this repository.
 #[derive(Parser)]
@@ -46,6 +46,8 @@ enum Task {
         #[arg(long)]
         keep: bool,
     },
+    /// Flame graphs of the benches' four paths, by perf, in target/flame.
+    Flame,
     /// A real Kafka for trying things out.
     #[command(subcommand)]
     Kafka(Broker),
@@ -94,6 +96,7 @@ fn run(task: Task) -> Result<()> {
         Task::Count { check: true, .. } => count(Then::Check),
         Task::Count { keep: true, .. } => count(Then::Keep),
         Task::Count { .. } => count(Then::Print),
+        Task::Flame => flame::flames(),
         Task::Kafka(Broker::Start { brokers }) => {
             let address = kafka::start_kept(brokers)?;
             Ok(writeln!(std::io::stdout(), "{address}")?)

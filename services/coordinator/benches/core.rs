@@ -5,20 +5,16 @@
 
 #![allow(clippy::expect_used, reason = "it runs what stands in it, and nothing else")]
 
+mod chain;
+
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
-use std::collections::BTreeMap;
 use std::hint::black_box;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-use events::{
-    CommandKind, Json, Lifecycle, Outgoing, Run, SagaName, Subject, Timestamp, Version, WorkflowId,
-};
-use saga::{
-    Answer, Cause, Decision, Definition, Event, Held, Input, Start, State, decide, definition_key,
-    evolve, react, wake_at,
-};
+use chain::Lane;
+use events::{Lifecycle, Outgoing, Timestamp};
+use saga::{Cause, Decision, Event, Input, State, decide, evolve, react, wake_at};
 
 /// Counts what is asked of the allocator.
 struct Counting;
@@ -76,30 +72,18 @@ impl Counter {
     }
 }
 
-#[derive(Default)]
-struct Lane(BTreeMap<String, State>);
-
-impl Held for Lane {
-    fn state(&self, key: &str) -> Option<&State> {
-        self.0.get(key)
-    }
-}
-
-impl Lane {
-    /// Decides, folds, formats.
-    fn feed(&mut self, counter: &mut Counter, key: &str, input: &Input, now: Timestamp) {
-        let decision = counter.run("decide", || decide(self, Cause::Input(input), now));
-        let Decision::Accepted(events) = decision else { panic!("{input:?} is not accepted") };
-        let mut slot = self.0.remove(key);
-        counter.run("evolve", || events.iter().for_each(|event| evolve(&mut slot, event)));
-        counter.run("wake", || black_box(slot.as_ref().and_then(wake_at)));
-        let records: Vec<Vec<Outgoing>> =
-            counter.run("react", || events.iter().map(react).collect());
-        codec(counter, &events);
-        counter.times += events.len() as u64;
-        counter.run("free", || drop((events, records)));
-        self.0.extend(slot.map(|state| (key.to_owned(), state)));
-    }
+/// Decides, folds, formats.
+fn feed(lane: &mut Lane, counter: &mut Counter, key: &str, input: &Input, now: Timestamp) {
+    let decision = counter.run("decide", || decide(lane, Cause::Input(input), now));
+    let Decision::Accepted(events) = decision else { panic!("{input:?} is not accepted") };
+    let mut slot = lane.states.remove(key);
+    counter.run("evolve", || events.iter().for_each(|event| evolve(&mut slot, event)));
+    counter.run("wake", || black_box(slot.as_ref().and_then(wake_at)));
+    let records: Vec<Vec<Outgoing>> = counter.run("react", || events.iter().map(react).collect());
+    codec(counter, &events);
+    counter.times += events.len() as u64;
+    counter.run("free", || drop((events, records)));
+    lane.states.extend(slot.map(|state| (key.to_owned(), state)));
 }
 
 /// Journal bytes and public bytes of the same events.
@@ -125,48 +109,13 @@ fn codec(counter: &Counter, events: &[Event]) {
     }
 }
 
-/// `chain`: one task behind the other. `fan`: all at once.
-fn saga(shape: &str, tasks: u64) -> String {
-    let mut text = "version: \"2.0\"\nname: counted\nmax_parallel: 1000\ninputs: [{name: order, type: string}]\ntasks:\n"
-        .to_owned();
-    for task in 1..=tasks {
-        let after = match shape {
-            "chain" if task > 1 => format!(", depends_on: [t{}]", task - 1),
-            _ => String::new(),
-        };
-        text.push_str(&format!(
-            "  - {{id: t{task}, agent: a, inputs: [order], compensate: undo{after}}}\n"
-        ));
-    }
-    text
-}
-
 /// One run from its start to its end, which is asserted.
-fn workflow(lane: &mut Lane, counter: &mut Counter, saga: (&SagaName, &Version), of: (i64, u64)) {
-    let ((name, version), (number, tasks)) = (saga, of);
-    let output = br#"{"done":true,"reference":"r-17","amount":129.5,"lines":["a-1","b-22","c-3"]}"#;
-    let output = Json::parse(output).expect("JSON");
-    let workflow = WorkflowId::of(name, &format!("o-{number}"));
-    let now = Timestamp::from_millis(1_700_000_000_000 + number);
-    let start = Start {
-        workflow: workflow.clone(),
-        saga: name.clone(),
-        version: Some(version.clone()),
-        inputs: Json::parse(br#"{"order":"o-1"}"#).expect("JSON"),
-        start_id: "s".to_owned(),
-        offset: number,
-        trace: None,
-        parent: None,
-    };
-    lane.feed(counter, workflow.as_str(), &Input::Start(start), now);
-    for task in 1..=tasks {
-        let task = format!("t{task}").into();
-        let (workflow, run, kind) = (workflow.clone(), Run(number), CommandKind::Do);
-        let subject = Subject { workflow: workflow.clone(), task, run, kind, n: 1 };
-        let answer = Answer::Completed(output.clone());
-        lane.feed(counter, workflow.as_str(), &Input::Answer { subject, answer }, now);
+fn workflow(lane: &mut Lane, counter: &mut Counter, number: i64) {
+    let (workflow, now, inputs) = lane.run(number);
+    for input in &inputs {
+        feed(lane, counter, workflow.as_str(), input, now);
     }
-    let ended = lane.0.remove(workflow.as_str());
+    let ended = lane.states.remove(workflow.as_str());
     let Some(State::Workflow(ended)) = ended else { panic!("{workflow} is not there") };
     assert_eq!(ended.status(), "completed");
 }
@@ -178,18 +127,13 @@ fn main() {
     };
     let number = |text: &String| text.parse::<u64>().expect("a number");
     let (tasks, workflows) = (number(tasks), number(workflows));
-    let plan = saga::check(&saga(shape, tasks)).plan.expect("the saga is sound");
-    let (name, version) = (plan.name.clone(), plan.version.clone());
-    let mut lane = Lane::default();
-    let key = definition_key(&name, &version).to_string();
-    lane.0.insert(key, State::Definition(Definition::of(Arc::new(plan))));
+    let mut lane = Lane::with(shape, tasks);
     let mut counter =
         Counter { chosen: part.clone(), warm: false, times: 0, allocations: Cell::new(0) };
     for run in 0..=workflows {
         // The first one alone pays for what is made once.
         counter.warm = run > 0;
-        let run = i64::try_from(run).expect("fewer");
-        workflow(&mut lane, &mut counter, (&name, &version), (run, tasks));
+        workflow(&mut lane, &mut counter, i64::try_from(run).expect("fewer"));
     }
     #[allow(clippy::print_stdout, reason = "what it is for")]
     {

@@ -122,8 +122,10 @@ impl View {
             notify.notify_waiters();
         }
         drop(held);
-        // Nobody listening is no error.
-        let _listeners = self.stream.send(Arc::new(event));
+        if self.stream.receiver_count() > 0 {
+            // Nobody listening any more is no error.
+            let _listeners = self.stream.send(Arc::new(event));
+        }
     }
 
     /// All events from now on.

@@ -20,7 +20,7 @@ use std::process::ExitCode;
 use clap::Parser;
 
 use crate::api::Api;
-use crate::cli::{Bench, BenchRestored, BenchWaiting, Cli, Place, Topics, Verb};
+use crate::cli::{Bench, BenchRestore, BenchRestored, BenchTopic, Cli, Place, Topics, Verb};
 use crate::config::{Config, Flag, Layers};
 use crate::failure::{Failure, Kind};
 use crate::output::Output;
@@ -77,19 +77,7 @@ fn run(cli: &Cli) -> Result<(), Failure> {
         }
         Verb::Up(place) => verbs::up::up(&config, place.data.is_some(), output),
         Verb::Run(run) => verbs::up::run(run, &config, output),
-        Verb::Bench(Bench::Saga(given)) => {
-            verbs::bench::saga(given, &config, filter_or("warn"), output)
-        }
-        Verb::Bench(Bench::Waiting(given)) => {
-            verbs::waiting::waiting(given, &config, filter_or("warn"), output)
-        }
-        Verb::Bench(Bench::Timers(given)) => {
-            verbs::waiting::timers(given, &config, filter_or("warn"), output)
-        }
-        Verb::Bench(Bench::Restored(given)) => {
-            verbs::waiting::restored(given, &config, filter_or("warn"), output)
-        }
-        Verb::Bench(Bench::Participants(given)) => verbs::bench::participants(given, &config),
+        Verb::Bench(given) => verbs::bench::run(given, &config, filter_or("warn"), output),
     }
 }
 
@@ -119,7 +107,8 @@ fn flags(cli: &Cli) -> Vec<Flag> {
             add("local.data", "--data", bench.data.as_ref().map(|data| data.display().to_string()));
         }
         Verb::Bench(
-            Bench::Waiting(BenchWaiting { kafka, data, .. })
+            Bench::Topic(BenchTopic { kafka, data, .. })
+            | Bench::Restore(BenchRestore { kafka, data, .. })
             | Bench::Restored(BenchRestored { kafka, data }),
         ) => {
             add("kafka.bootstrap", "--kafka", kafka.clone());
@@ -142,7 +131,7 @@ fn flags(cli: &Cli) -> Vec<Flag> {
         | Verb::History(_)
         | Verb::Watch(_)
         | Verb::Signal(_)
-        | Verb::Bench(Bench::Timers(_))
+        | Verb::Bench(Bench::Timers(_) | Bench::Core(_) | Bench::Start(_))
         | Verb::Cancel(_)
         | Verb::Continue(_)
         | Verb::Retry(_)

@@ -284,13 +284,37 @@ fn the_bench_prints_its_figures() {
 }
 
 #[test]
+fn the_benches_of_parts_print_their_figures() {
+    let arguments = ["bench", "topic", "--count", "60", "--concurrency", "4", "--rate", "500"];
+    let place = Place::new();
+    let said =
+        place.run(&[&arguments[..], &["--bytes", "1000", "--json"]].concat()).exits(0).json();
+    assert_eq!((&said["count"], &said["bytes"]), (&60.into(), &1000.into()));
+    assert_eq!(said["open"]["count"], 60);
+    assert!(said["p50_ms"].as_f64().unwrap() > 0.0, "{said}");
+    let said = place.run(&["bench", "core", "--count", "20", "--json"]).exits(0).json();
+    // A start, two events for each of three tasks, and an end; a record for each, and a command a task.
+    assert_eq!((&said["events"], &said["records"]), (&160.into(), &220.into()));
+    assert!(said["nanoseconds_each"].as_u64().unwrap() > 0, "{said}");
+    let said = place.run(&["bench", "start", "--count", "1", "--json"]).exits(0).json();
+    for figure in [&said["fresh"]["p50_ms"], &said["used"]["p99_ms"], &said["idle_bytes"]] {
+        assert!(figure.as_f64().unwrap() > 0.0, "{said}");
+    }
+}
+
+#[test]
 fn the_benches_of_what_waits_print_their_figures() {
-    let arguments = ["bench", "waiting", "--count", "40", "--json"];
+    let arguments = ["bench", "restore", "--count", "40", "--json"];
     let said = Place::new().run(&arguments).exits(0).json();
     assert_eq!((&said["count"], &said["on"]), (&40.into(), &"embedded log".into()));
     for field in ["started_per_second", "restored_seconds", "bytes_before", "bytes_after"] {
         assert!(said[field].as_f64().unwrap() > 0.0, "{field}: {said}");
     }
+    assert_eq!(said["bytes_spilled"], 0);
+    let tight = Place::new();
+    tight.write("pavane.toml", "[state]\nmemory_mib = 0\n");
+    let said = tight.run(&arguments).exits(0).json();
+    assert!(said["bytes_spilled"].as_f64().unwrap() > 40.0 * 64.0, "{said}");
     let arguments = ["bench", "timers", "--count", "30", "--waiting", "40", "--json"];
     let said = Place::new().run(&arguments).exits(0).json();
     let waiting: Vec<_> = said.as_array().unwrap().iter().map(|run| &run["waiting"]).collect();

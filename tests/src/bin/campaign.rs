@@ -68,6 +68,9 @@ fn tell(plan: &Plan, outcome: &Outcome, json: bool) -> Result<()> {
     writeln!(out, "{kind}, seed {seed}: {} workflows in {seconds} s", outcome.workflows)?;
     writeln!(out, "  ends: {}", list(&outcome.ends))?;
     writeln!(out, "  faults: {}", list(&outcome.faults))?;
+    for (role, most) in &outcome.memory {
+        writeln!(out, "  memory: {role} {} MiB at most", most.div_ceil(1 << 20))?;
+    }
     writeln!(out, "  violations: {}", outcome.wrong.len())?;
     for wrong in &outcome.wrong {
         writeln!(out, "    {wrong}")?;

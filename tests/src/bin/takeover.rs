@@ -1,5 +1,7 @@
 //! `cargo xtask takeover`: how long a lane stands still when its coordinator is killed, or asked to stop.
 
+#![allow(clippy::indexing_slicing, reason = "what was measured has all kinds and all figures")]
+
 use std::io::Write as _;
 use std::path::Path;
 

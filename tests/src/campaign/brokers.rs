@@ -6,53 +6,55 @@ use stream::Broker as _;
 use xtask::kafka::{Cluster, Doors};
 
 use super::on_kafka::Ground;
-use super::{Kind, Outcome, Plan};
+use super::{Outcome, Plan};
 use crate::fleet::{Proxy, Weather};
 
 /// How long three brokers are left alone between two faults: until all copies are in step again.
 const CALM: Duration = Duration::from_secs(12);
 
-pub(super) fn run(plan: &Plan) -> Result<Outcome, String> {
-    let said = |error: xtask::Error| format!("{error:#}");
-    let folder = plan.folder.join("kafka");
-    let count = if plan.kind == Kind::BrokerKilled { 1 } else { 3 };
-    let proxies: Vec<Proxy> = match plan.kind {
-        Kind::BrokersCutOff => (0..count).map(|_| Proxy::open()).collect(),
-        Kind::CoordinatorsKilled
-        | Kind::CoordinatorsPaused
-        | Kind::MembersStorm
-        | Kind::RollingRestarts
-        | Kind::BrokerKilled
-        | Kind::BrokersKilled
-        | Kind::EmbeddedKilled
-        | Kind::EmbeddedDamaged
-        | Kind::EmbeddedFull => Vec::new(),
-    };
-    let doors = if proxies.is_empty() {
-        Doors::Plain
-    } else {
-        Doors::Behind(proxies.iter().map(Proxy::port).collect())
-    };
-    let mut cluster = Cluster::start(&folder, count, doors).map_err(said)?;
+/// Does `fault` to so many brokers, again and again.
+pub(super) fn run(
+    plan: &Plan,
+    count: usize,
+    fault: fn(&mut Ground, &mut Cluster) -> Result<(), xtask::Error>,
+) -> Result<Outcome, String> {
+    let cluster = Cluster::start(&plan.folder.join("kafka"), count, Doors::Plain);
+    let cluster = cluster.map_err(|error| format!("{error:#}"))?;
+    go_on(plan, cluster, fault).map_err(|error| format!("{error:#}"))
+}
+
+/// Three brokers, the ways to which are bad.
+pub(super) fn cut_off(plan: &Plan) -> Result<Outcome, String> {
+    let proxies: Vec<Proxy> = (0..3).map(|_| Proxy::open()).collect();
+    let doors = Doors::Behind(proxies.iter().map(Proxy::port).collect());
+    let cluster = Cluster::start(&plan.folder.join("kafka"), proxies.len(), doors);
+    let cluster = cluster.map_err(|error| format!("{error:#}"))?;
     for (proxy, port) in proxies.iter().zip(cluster.ports()) {
         proxy.pass_to(port);
     }
-    cluster.wait().map_err(said)?;
+    let fault = |ground: &mut Ground, _: &mut Cluster| {
+        weather(ground, &proxies);
+        Ok(())
+    };
+    go_on(plan, cluster, fault).map_err(|error| format!("{error:#}"))
+}
+
+fn go_on(
+    plan: &Plan,
+    mut cluster: Cluster,
+    mut fault: impl FnMut(&mut Ground, &mut Cluster) -> Result<(), xtask::Error>,
+) -> Result<Outcome, xtask::Error> {
+    cluster.wait()?;
     let mut ground = Ground::begin(plan, cluster.bootstrap());
     while ground.goes_on() {
-        if !proxies.is_empty() {
-            weather(&mut ground, &proxies);
-        } else if count == 1 {
-            one(&mut ground, &mut cluster).map_err(said)?;
-        } else {
-            three(&mut ground, &mut cluster).map_err(said)?;
-        }
+        fault(&mut ground, &mut cluster)?;
     }
-    cluster.wait().map_err(said)?;
+    cluster.wait()?;
     Ok(ground.end())
 }
 
-fn one(ground: &mut Ground, cluster: &mut Cluster) -> Result<(), xtask::Error> {
+/// Killed, and started again.
+pub(super) fn one(ground: &mut Ground, cluster: &mut Cluster) -> Result<(), xtask::Error> {
     ground.pass(Duration::from_secs(8));
     cluster.kill(0)?;
     let down = 500 + u64::try_from(ground.chance.below(4_000)).unwrap_or_default();
@@ -62,8 +64,19 @@ fn one(ground: &mut Ground, cluster: &mut Cluster) -> Result<(), xtask::Error> {
     until_back(ground, cluster)
 }
 
+/// Nothing is answered and no connection is closed: whoever asks must wait, and keep within its memory.
+pub(super) fn stands_still(ground: &mut Ground, cluster: &mut Cluster) -> Result<(), xtask::Error> {
+    ground.pass(Duration::from_secs(5));
+    cluster.pause(0)?;
+    let still = 5_000 + u64::try_from(ground.chance.below(40_000)).unwrap_or_default();
+    ground.pass(Duration::from_millis(still));
+    cluster.go_on(0)?;
+    ground.note("broker stood still");
+    until_back(ground, cluster)
+}
+
 /// One at a time: with two gone there is nobody left to agree with.
-fn three(ground: &mut Ground, cluster: &mut Cluster) -> Result<(), xtask::Error> {
+pub(super) fn three(ground: &mut Ground, cluster: &mut Cluster) -> Result<(), xtask::Error> {
     ground.pass(CALM);
     let (what, place) = whom(ground, cluster)?;
     let down = 1_000 + u64::try_from(ground.chance.below(12_000)).unwrap_or_default();

@@ -9,7 +9,7 @@ use events::AgentName;
 use stream::Stop;
 
 use super::work::{ORDERS, Work};
-use super::{Kind, Outcome, Plan, judge};
+use super::{Outcome, Plan, judge};
 use crate::fleet::{Answers, Process, Serving, Signal, binary, pavane, serve_over_http};
 use crate::outside::drawn::AGENTS;
 use crate::outside::{Books, Chance, drawn_output};
@@ -19,7 +19,7 @@ const FULL: &str = "see that the disk has room";
 /// What it says when it finds damage that no crash can have left.
 const DAMAGED: &str = "put the folder back from a copy";
 
-struct Ground<'a> {
+pub(super) struct Ground<'a> {
     plan: &'a Plan,
     address: String,
     up: Process,
@@ -33,32 +33,25 @@ struct Ground<'a> {
     pause: Stop,
 }
 
-pub(super) fn run(plan: &Plan) -> Outcome {
+/// Does `fault` to it, again and again.
+pub(super) fn run(plan: &Plan, fault: fn(&mut Ground<'_>)) -> Outcome {
     let mut ground = Ground::begin(plan);
     while ground.began.elapsed() < plan.lasts {
         let wait = 700 + u64::try_from(ground.chance.below(1_500)).unwrap();
         ground.pass(Duration::from_millis(wait));
-        match plan.kind {
-            Kind::EmbeddedDamaged => ground.damage(),
-            Kind::EmbeddedFull => ground.fill(),
-            Kind::EmbeddedKilled
-            | Kind::CoordinatorsKilled
-            | Kind::CoordinatorsPaused
-            | Kind::MembersStorm
-            | Kind::RollingRestarts
-            | Kind::BrokerKilled
-            | Kind::BrokersKilled
-            | Kind::BrokersCutOff => {
-                ground.up.kill();
-                ground.note("`pavane up` killed");
-                ground.go_on();
-            }
-        }
+        fault(&mut ground);
     }
     ground.end()
 }
 
 impl<'a> Ground<'a> {
+    /// `kill -9`, and started again.
+    pub(super) fn kill(&mut self) {
+        self.up.kill();
+        self.note("`pavane up` killed");
+        self.go_on();
+    }
+
     fn begin(plan: &'a Plan) -> Self {
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let address = format!("127.0.0.1:{port}");
@@ -110,7 +103,7 @@ impl<'a> Ground<'a> {
     }
 
     /// Kills it, does to a copy of its files what no crash does, and to its own what one may do.
-    fn damage(&mut self) {
+    pub(super) fn damage(&mut self) {
         self.up.kill();
         self.note("`pavane up` killed");
         let (journal, bytes) = newest_journal(&data(self.plan));
@@ -173,7 +166,7 @@ impl<'a> Ground<'a> {
     }
 
     /// Starts it again with files that may not grow much, lets it run full, and gives it room again.
-    fn fill(&mut self) {
+    pub(super) fn fill(&mut self) {
         self.up.kill();
         let largest = largest(&data(self.plan));
         let more = 64 * 1024 + u64::try_from(self.chance.below(512 * 1024)).unwrap();

@@ -5,30 +5,20 @@ use std::time::Duration;
 use xtask::kafka::{Cluster, Doors};
 
 use super::on_kafka::{BY_ITSELF, Ground, SESSION};
-use super::{Kind, Outcome, Plan};
+use super::{Outcome, Plan};
 use crate::fleet::Signal;
 
 /// Members of a storm beside those that stay.
 const STORM_MAX: usize = 4;
 
-pub(super) fn run(plan: &Plan) -> Result<Outcome, String> {
+/// Does `fault` to them, again and again; it is told how often it was done.
+pub(super) fn run(plan: &Plan, fault: fn(&mut Ground, usize)) -> Result<Outcome, String> {
     let started = Cluster::start(&plan.folder.join("kafka"), 1, Doors::Plain);
     let cluster = started.map_err(|error| format!("{error:#}"))?;
     let mut ground = Ground::begin(plan, cluster.bootstrap());
     let mut turn = 0;
     while ground.goes_on() {
-        match plan.kind {
-            Kind::CoordinatorsPaused => paused(&mut ground),
-            Kind::MembersStorm => storm(&mut ground, turn),
-            Kind::RollingRestarts => rolling(&mut ground, turn),
-            Kind::CoordinatorsKilled
-            | Kind::BrokerKilled
-            | Kind::BrokersKilled
-            | Kind::BrokersCutOff
-            | Kind::EmbeddedKilled
-            | Kind::EmbeddedDamaged
-            | Kind::EmbeddedFull => killed(&mut ground),
-        }
+        fault(&mut ground, turn);
         turn += 1;
     }
     let mut outcome = ground.end();
@@ -40,14 +30,14 @@ pub(super) fn run(plan: &Plan) -> Result<Outcome, String> {
     Ok(outcome)
 }
 
-fn killed(ground: &mut Ground) {
+pub(super) fn killed(ground: &mut Ground, _: usize) {
     ground.pass(Duration::from_secs(1));
     let name = ground.any("coordinator");
     ground.kill(&name);
     ground.note("coordinator killed");
 }
 
-fn paused(ground: &mut Ground) {
+pub(super) fn paused(ground: &mut Ground, _: usize) {
     let name = ground.any("coordinator");
     ground.signal(&name, Signal::Stop);
     let times = 1 + u32::try_from(ground.chance.below(5)).unwrap_or_default();
@@ -59,7 +49,7 @@ fn paused(ground: &mut Ground) {
     ground.pass(calm);
 }
 
-fn storm(ground: &mut Ground, turn: usize) {
+pub(super) fn storm(ground: &mut Ground, turn: usize) {
     let name = format!("coordinator-storm-{}", turn % STORM_MAX);
     match ground.chance.below(3) {
         0 => {
@@ -80,7 +70,7 @@ fn storm(ground: &mut Ground, turn: usize) {
     ground.pass(Duration::from_millis(wait));
 }
 
-fn rolling(ground: &mut Ground, turn: usize) {
+pub(super) fn rolling(ground: &mut Ground, turn: usize) {
     let names = ground.all();
     let name = &names[turn % names.len()];
     ground.restart(name);

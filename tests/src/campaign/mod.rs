@@ -31,6 +31,8 @@ pub enum Kind {
     RollingRestarts,
     /// One broker, `kill -9` and started again.
     BrokerKilled,
+    /// One broker, which stands still for longer than anybody waits, and goes on.
+    BrokerPaused,
     /// Three brokers; the leader of a partition, the controller or a group's coordinator is killed or paused.
     BrokersKilled,
     /// Three brokers; the way to one of them is slow, silent or cut off.
@@ -45,12 +47,13 @@ pub enum Kind {
 
 impl Kind {
     /// All.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::CoordinatorsKilled,
         Self::CoordinatorsPaused,
         Self::MembersStorm,
         Self::RollingRestarts,
         Self::BrokerKilled,
+        Self::BrokerPaused,
         Self::BrokersKilled,
         Self::BrokersCutOff,
         Self::EmbeddedKilled,
@@ -67,6 +70,7 @@ impl Kind {
             Self::MembersStorm => "members-storm",
             Self::RollingRestarts => "rolling-restarts",
             Self::BrokerKilled => "broker-killed",
+            Self::BrokerPaused => "broker-paused",
             Self::BrokersKilled => "brokers-killed",
             Self::BrokersCutOff => "brokers-cut-off",
             Self::EmbeddedKilled => "embedded-killed",
@@ -120,6 +124,8 @@ pub struct Outcome {
     pub judged: Value,
     /// What does not hold, in words: none is wanted.
     pub wrong: Vec<String>,
+    /// The most memory that a process of each role had, bytes.
+    pub memory: BTreeMap<&'static str, u64>,
     /// How long all of it took.
     pub took: Duration,
 }
@@ -131,7 +137,7 @@ impl Outcome {
         json!({
             "kind": plan.kind.as_str(), "seed": plan.seed, "workflows": self.workflows, "ends": self.ends, "faults": self.faults,
             "judged": self.judged, "violations": self.wrong.len(), "wrong": self.wrong,
-            "seconds": self.took.as_secs(),
+            "memory": self.memory, "seconds": self.took.as_secs(),
         })
     }
 }
@@ -143,22 +149,32 @@ impl Outcome {
 pub fn run(plan: &Plan) -> Result<Outcome, String> {
     std::fs::create_dir_all(&plan.folder).map_err(|error| format!("{:?}: {error}", plan.folder))?;
     match plan.kind {
-        Kind::EmbeddedKilled | Kind::EmbeddedDamaged | Kind::EmbeddedFull => {
-            Ok(embedded::run(plan))
-        }
+        Kind::EmbeddedKilled => Ok(embedded::run(plan, |ground| ground.kill())),
+        Kind::EmbeddedDamaged => Ok(embedded::run(plan, |ground| ground.damage())),
+        Kind::EmbeddedFull => Ok(embedded::run(plan, |ground| ground.fill())),
         #[cfg(feature = "real-kafka")]
-        Kind::CoordinatorsKilled
-        | Kind::CoordinatorsPaused
-        | Kind::MembersStorm
-        | Kind::RollingRestarts => members::run(plan),
+        Kind::CoordinatorsKilled => members::run(plan, members::killed),
         #[cfg(feature = "real-kafka")]
-        Kind::BrokerKilled | Kind::BrokersKilled | Kind::BrokersCutOff => brokers::run(plan),
+        Kind::CoordinatorsPaused => members::run(plan, members::paused),
+        #[cfg(feature = "real-kafka")]
+        Kind::MembersStorm => members::run(plan, members::storm),
+        #[cfg(feature = "real-kafka")]
+        Kind::RollingRestarts => members::run(plan, members::rolling),
+        #[cfg(feature = "real-kafka")]
+        Kind::BrokerKilled => brokers::run(plan, 1, brokers::one),
+        #[cfg(feature = "real-kafka")]
+        Kind::BrokerPaused => brokers::run(plan, 1, brokers::stands_still),
+        #[cfg(feature = "real-kafka")]
+        Kind::BrokersKilled => brokers::run(plan, 3, brokers::three),
+        #[cfg(feature = "real-kafka")]
+        Kind::BrokersCutOff => brokers::cut_off(plan),
         #[cfg(not(feature = "real-kafka"))]
         Kind::CoordinatorsKilled
         | Kind::CoordinatorsPaused
         | Kind::MembersStorm
         | Kind::RollingRestarts
         | Kind::BrokerKilled
+        | Kind::BrokerPaused
         | Kind::BrokersKilled
         | Kind::BrokersCutOff => Err(format!("{} needs the feature `real-kafka`", plan.kind)),
     }

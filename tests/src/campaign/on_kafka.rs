@@ -21,6 +21,9 @@ use crate::outside::{Books, Chance, drawn_output};
 pub(super) const SESSION: Duration = Duration::from_secs(1);
 /// Of faults: nobody has done anything to it, but perhaps to what it stands on.
 pub(super) const BY_ITSELF: &str = "ended by itself, and started again";
+/// What a process may take of memory, whatever happens to the brokers: with few workflows most of it is what clients
+/// hold back to be sent, which is bounded.
+const MEMORY_MAX: u64 = 512 << 20;
 /// How long a system may take until it answers.
 const PATIENCE: Duration = Duration::from_secs(120);
 
@@ -216,6 +219,10 @@ impl Ground {
             self.note(BY_ITSELF);
             self.start_again(&name);
         }
+        for member in self.members.values() {
+            let most = self.outcome.memory.entry(member.role).or_default();
+            *most = member.process.resident().unwrap_or_default().max(*most);
+        }
     }
 
     /// Waits for rest, stops everything, and asks the judge.
@@ -242,6 +249,10 @@ impl Ground {
         let mut verify = pavane(&["verify", "--kafka", &self.kafka]);
         verify.env("PAVANE_KAFKA__PREFIX", &self.prefix);
         judge::judge(verify, &self.books, &self.folder, &mut tended);
+        let large = tended.memory.iter().filter(|(_, most)| **most > MEMORY_MAX);
+        let large: Vec<String> =
+            large.map(|(role, most)| format!("a {role} has had {most} bytes of memory")).collect();
+        tended.wrong.extend(large);
         tended.workflows = self.work.started;
         tended.took = self.began.elapsed();
         tended

@@ -97,6 +97,15 @@ impl Process {
         text.lines().find_map(|line| line.strip_prefix(name)?.trim().parse().ok())
     }
 
+    /// How much memory it has, bytes, as Linux counts it; `None` where it has ended.
+    #[must_use]
+    pub fn resident(&self) -> Option<u64> {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).ok()?;
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+        let kibibytes: u64 = line.split_whitespace().next()?.parse().ok()?;
+        kibibytes.checked_mul(1024)
+    }
+
     /// `kill -9`; waits until it is gone.
     ///
     /// # Panics

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 use coordinator::{Coordinator, Decided, Remembered};
 use events::{Header, Outgoing, Place, Record, Timestamp, Topic};
-use stream::{Cause, Journaled, Service, States, Verdict};
+use stream::{Cause, Journaled, Service, Spill, States, Verdict};
 
 use crate::corpus::{Target, turn};
 
@@ -43,7 +43,8 @@ pub(crate) struct Held {
 impl Held {
     /// A saga that is deployed, and a workflow of it that has begun; with all events.
     pub(crate) fn with_a_workflow() -> (Self, Vec<Decided>) {
-        let mut held = Self { states: States::new(0), copies: BTreeMap::new(), offset: 0 };
+        let mut held =
+            Self { states: States::new(0, Spill::never()), copies: BTreeMap::new(), offset: 0 };
         let mut events = held.take(&record(
             None,
             &headers(&[

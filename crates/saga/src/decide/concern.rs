@@ -4,7 +4,6 @@
 //! In any other case, and wherever nothing is left in flight, everything is looked at. A debug build looks at
 //! everything each time, and holds that nothing was overlooked.
 
-use std::collections::BTreeSet;
 use std::ops::Range;
 
 use super::Draft;
@@ -18,9 +17,32 @@ pub(super) struct Concern {
     /// Every task: what follows are no plain steps forward, or those before were not.
     all: bool,
     /// Those that may start, or need not run.
-    pending: BTreeSet<Slot>,
+    pending: Slots,
     /// Groups that may be over.
-    open: BTreeSet<Slot>,
+    open: Slots,
+}
+
+/// Slots in their order, each once. Few, most of the time.
+#[derive(Debug, Default)]
+struct Slots(Vec<Slot>);
+
+impl Slots {
+    fn insert(&mut self, slot: Slot) {
+        if let Err(at) = self.0.binary_search(&slot) {
+            self.0.insert(at, slot);
+        }
+    }
+
+    fn take_first(&mut self, of: Range<Slot>) -> Option<Slot> {
+        let at = self.0.partition_point(|slot| *slot < of.start);
+        let is_in = self.0.get(at).is_some_and(|slot| *slot < of.end);
+        is_in.then(|| self.0.remove(at))
+    }
+
+    fn take_last_before(&mut self, end: Slot) -> Option<Slot> {
+        let at = self.0.partition_point(|slot| *slot < end).checked_sub(1)?;
+        Some(self.0.remove(at))
+    }
 }
 
 impl Concern {
@@ -122,9 +144,7 @@ impl Draft<'_> {
         if self.concern.all {
             return of.find(|slot| self.task(*slot).phase == Phase::Pending);
         }
-        let next = self.concern.pending.range(of).next().copied()?;
-        self.concern.pending.remove(&next);
-        Some(next)
+        self.concern.pending.take_first(of)
     }
 
     /// The next group before `end` that may be over.
@@ -132,13 +152,11 @@ impl Draft<'_> {
         if self.concern.all {
             return end.checked_sub(1);
         }
-        let next = self.concern.open.range(..end).next_back().copied()?;
-        self.concern.open.remove(&next);
-        Some(next)
+        self.concern.open.take_last_before(end)
     }
 
     /// Whether something may start that a round before has passed.
     pub(super) fn has_pending(&self) -> bool {
-        !self.concern.all && !self.concern.pending.is_empty()
+        !self.concern.all && !self.concern.pending.0.is_empty()
     }
 }

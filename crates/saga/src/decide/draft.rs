@@ -1,7 +1,6 @@
 //! An overlay of a workflow while a decision is made: the head and the tasks that have changed. What
 //! has not changed is read from the state, so that a decision costs what it touches.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use events::{By, Problem, Timestamp};
@@ -10,7 +9,7 @@ use crate::event::{About, Body, Event, Reply, WorkflowEvent};
 use crate::evolve::{Fold, begin, fold};
 use crate::phase::{Task, TaskError};
 use crate::plan::{Index, Plan, Slot};
-use crate::workflow::{Changing, Head, Kept, Stage, Tally, Workflow};
+use crate::workflow::{Changing, Head, Stage, Tally, Workflow};
 
 use super::Held;
 use super::concern::Concern;
@@ -26,7 +25,8 @@ pub(crate) struct Draft<'a> {
     /// Who ordered it, where a person did.
     pub(crate) by: Option<By>,
     base: &'a [Task],
-    changed: BTreeMap<Slot, Box<Task>>,
+    /// By slot.
+    changed: Vec<(Slot, Task)>,
     pub(super) tally: Tally,
     pub(super) concern: Concern,
     touched: Vec<Slot>,
@@ -45,10 +45,18 @@ impl Fold for Draft<'_> {
         &mut self.head
     }
 
+    #[allow(clippy::indexing_slicing, reason = "it was found or put there")]
     fn task(&mut self, slot: Slot) -> Changing<'_> {
-        let base = || Box::new(self.base.get(slot).unwrap_or(&PENDING).clone());
         self.touched.push(slot);
-        Changing::new(self.changed.entry(slot).or_insert_with(base), &mut self.tally, None)
+        let at = match self.changed.binary_search_by_key(&slot, |(slot, _)| *slot) {
+            Ok(at) => at,
+            Err(at) => {
+                let base = self.base.get(slot).unwrap_or(&PENDING);
+                self.changed.insert(at, (slot, base.clone()));
+                at
+            }
+        };
+        Changing::new(&mut self.changed[at].1, &mut self.tally, None)
     }
 
     fn drop_tasks(&mut self) {
@@ -77,7 +85,7 @@ impl<'a> Draft<'a> {
             tally: workflow.tally(),
             concern: Concern::default(),
             touched: Vec::new(),
-            changed: BTreeMap::new(),
+            changed: Vec::new(),
             events: Vec::new(),
             is_forgotten: false,
         };
@@ -85,18 +93,13 @@ impl<'a> Draft<'a> {
         this
     }
 
-    /// A draft of a workflow that begins with this event. `early`: what came before it.
+    /// A draft of a workflow that begins with this event.
     pub(crate) fn start(
         held: &'a dyn Held,
         start: WorkflowEvent,
-        early: Option<&crate::workflow::Early>,
         (plan, index): (&'a Plan, &'a Index),
     ) -> Self {
-        let mut head = begin(&start);
-        if let Some(early) = early {
-            head.early.clone_from(&early.kept);
-            head.seen.clone_from(&early.seen);
-        }
+        let head = begin(&start, held.state(start.workflow.as_str()));
         Self {
             held,
             plan,
@@ -108,7 +111,7 @@ impl<'a> Draft<'a> {
             tally: Tally::default(),
             concern: Concern::all(),
             touched: Vec::new(),
-            changed: BTreeMap::new(),
+            changed: Vec::new(),
             events: vec![Event(About::Workflow(Box::new(start)))],
             is_forgotten: false,
         }
@@ -190,8 +193,11 @@ impl<'a> Draft<'a> {
 
     /// A task as it now is.
     pub(crate) fn task(&self, slot: Slot) -> &Task {
-        let changed = self.changed.get(&slot).map(|task| &**task);
-        changed.or_else(|| self.base.get(slot)).unwrap_or(&PENDING)
+        match self.changed.binary_search_by_key(&slot, |(slot, _)| *slot) {
+            Ok(at) => self.changed.get(at).map(|(_, task)| task),
+            Err(_) => self.base.get(slot),
+        }
+        .unwrap_or(&PENDING)
     }
 
     /// A time after now: a wait of nothing would fire in the same decision.
@@ -202,11 +208,6 @@ impl<'a> Draft<'a> {
     /// Whether doing goes on: nothing has turned it.
     pub(crate) fn is_forward(&self) -> bool {
         matches!(self.head.stage, Stage::Forward | Stage::Deferred(_))
-    }
-
-    /// What was kept for a task that was not there yet, the first that `fits`.
-    pub(crate) fn kept(&self, fits: impl Fn(&Kept) -> bool) -> Option<Kept> {
-        self.head.early.iter().find(|kept| fits(kept)).cloned()
     }
 
     /// The task's last error as the workflow's problem.

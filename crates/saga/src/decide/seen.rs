@@ -10,7 +10,7 @@ use crate::limits::EARLY_MAX;
 use crate::phase::{Phase, TaskError};
 use crate::plan::{Action, AwaitPlan, Plan, RaceOn, Slot};
 use crate::state::{State, definition_key, newest_key};
-use crate::workflow::{Kept, Stage};
+use crate::workflow::{Early, Kept, Stage};
 
 /// What an event does.
 enum Hit {
@@ -353,10 +353,9 @@ impl Draft<'_> {
 }
 
 /// What came early for a workflow that has not begun is nobody's any longer.
-pub(super) fn left_over(held: &dyn Held, key: &str, now: Timestamp) -> Result<Vec<Event>, Stop> {
-    let Some(State::Early(early)) = held.state(key) else { return Err(Stop::Ignored("not_due")) };
+pub(super) fn left_over(early: &Early, key: &str, now: Timestamp) -> Vec<Event> {
     let left = early.kept.iter().filter(|kept| kept.until <= now).map(|kept| {
         Event(About::Unmatched { workflow: key.into(), kept: kept.clone(), time: now })
     });
-    Ok(left.collect())
+    left.collect()
 }

@@ -64,7 +64,7 @@ impl Draft<'_> {
         let why = error(&failure.code, failure.message.as_str());
         let repeats = failure.retryable
             && plan.retry.allows(&failure.code)
-            && (failure.effects == Effects::None || self.may_repeat_in_doubt(slot));
+            && (failure.effects == Effects::None || self.may_repeat_unknown(slot));
         match self.next_attempt(slot).filter(|_| repeats) {
             Some(retry_at) => self.retry(slot, why, retry_at, !known),
             None if known => self.fail(slot, why),
@@ -79,7 +79,7 @@ impl Draft<'_> {
         let plan = self.task_plan(slot);
         let doubt = self.may_be_in_doubt(slot);
         let repeats = (plan.kind == Kind::Retriable || plan.retry.allows(&why.code))
-            && self.may_repeat_in_doubt(slot);
+            && self.may_repeat_unknown(slot);
         match self.next_attempt(slot).filter(|_| repeats) {
             Some(retry_at) => self.retry(slot, why, retry_at, doubt),
             None if !doubt => self.fail(slot, why),
@@ -87,8 +87,8 @@ impl Draft<'_> {
         }
     }
 
-    /// Whether an attempt may follow one whose outcome is unknown.
-    fn may_repeat_in_doubt(&self, slot: Slot) -> bool {
+    /// Whether an attempt may follow one whose outcome is unknown, even if that changes nothing.
+    fn may_repeat_unknown(&self, slot: Slot) -> bool {
         !matches!(self.task_plan(slot).idempotency, Idempotency::Never)
     }
 

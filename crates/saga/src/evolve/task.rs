@@ -52,6 +52,12 @@ pub(super) fn fold(into: &mut impl Fold, event: &WorkflowEvent) {
                 task.error.clone_from(error);
             }
         }
+        Body::TaskTimedOut { task, .. } => {
+            // A group whose time is over while the outcome of a pivot in it is still to come: that decides.
+            if let Phase::Open { due } = &mut into.task(task.index()).phase {
+                *due = None;
+            }
+        }
         Body::TaskRetried { task, error, retry_at, doubt, by, .. } => {
             let phase = Phase::Retrying { at: *retry_at, doubt: *doubt };
             let is_undone = was_undone(into.task(task.index()).phase);

@@ -141,7 +141,7 @@ impl ForEach {
     pub(crate) fn needs(self) -> usize {
         match self.at_least {
             AtLeast::All => self.count,
-            AtLeast::Count(n) => n.min(self.count),
+            AtLeast::Count(n) => n,
             AtLeast::Percent(share) => (self.count * share).div_ceil(100),
         }
     }

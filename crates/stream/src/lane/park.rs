@@ -10,7 +10,7 @@ use crate::journal::{Body, Origin, Stand, Written, reactions};
 use crate::outbox::Unsent;
 use crate::proposal::Proposal;
 use crate::service::{Cause, Journaled, Parked, Service, Verdict};
-use crate::takeover::End;
+use crate::takeover::{End, ended_by};
 
 /// Where a record can fail for good by what users do: a topic that is not there, say. What goes to our own
 /// topics waits until those are well.
@@ -42,12 +42,12 @@ impl<S: Service, L: Log, N: Snapshots + 'static> Lane<'_, S, L, N> {
             let verdict = catch_unwind(AssertUnwindSafe(|| {
                 self.given.service.decide(&self.states, Cause::Parked(&parked), now)
             }))
-            .map_err(|_| End::CrashedTimer(parked.key.clone()))?;
+            .map_err(|panic| ended_by(&*panic, End::CrashedTimer(parked.key.clone())))?;
             let index = u32::try_from(unsent.index).unwrap_or(u32::MAX);
             let origin = Origin::Parked(unsent.offset, index);
             let taken = match verdict {
                 Verdict::Accepted(events) => {
-                    self.accept(origin.clone(), &events, self.position, proposal)
+                    self.accept(origin.clone(), events, self.position, proposal)
                 }
                 Verdict::Ignored(_) | Verdict::DeadLetter(_) => false,
             };

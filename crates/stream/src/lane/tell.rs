@@ -4,13 +4,14 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use super::{Lane, count};
+use super::Lane;
+use super::inputs::count;
 use crate::acks::Acked;
 use crate::broker::{Log, Snapshots};
 use crate::journal::Origin;
 use crate::proposal::Proposal;
 use crate::service::{Cause, Service, Verdict};
-use crate::takeover::End;
+use crate::takeover::{End, ended_by};
 
 impl<S: Service, L: Log, N: Snapshots + 'static> Lane<'_, S, L, N> {
     /// Tells of what is acknowledged, before anything else is proposed.
@@ -44,12 +45,12 @@ impl<S: Service, L: Log, N: Snapshots + 'static> Lane<'_, S, L, N> {
         let verdict = catch_unwind(AssertUnwindSafe(|| {
             self.given.service.decide(&self.states, Cause::Sent(event), now)
         }))
-        .map_err(|_| End::CrashedAck { offset: *offset, index: *index })?;
+        .map_err(|panic| ended_by(&*panic, End::CrashedAck { offset: *offset, index: *index }))?;
         match verdict {
             Verdict::Accepted(events) => {
                 count("acked");
                 let origin = Origin::Acked(*offset, *index);
-                let fits = self.accept(origin, &events, self.position, proposal);
+                let fits = self.accept(origin, events, self.position, proposal);
                 if !fits {
                     tracing::error!(
                         offset,

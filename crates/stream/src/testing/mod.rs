@@ -290,10 +290,10 @@ pub(crate) struct MemorySnapshots {
 }
 
 impl Snapshots for MemorySnapshots {
-    fn load(&mut self) -> Result<Snapshot, LogError> {
+    fn read(&mut self, each: EachState<'_>) -> Result<Option<Bytes>, LogError> {
         let world = self.memory.world();
-        let states = world.states.iter().map(|(key, state)| (key.clone(), state.clone())).collect();
-        Ok(Snapshot { marker: world.marker.clone(), states })
+        world.states.iter().for_each(|(key, state)| each(key.clone(), Some(state.clone())));
+        Ok(world.marker.clone())
     }
 
     fn write(&mut self, changed: &[(Key, Option<Bytes>)], marker: &Bytes) -> Result<(), LogError> {

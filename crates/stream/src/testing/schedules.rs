@@ -13,6 +13,7 @@ use crate::lane::{Blame, Given, Lane};
 use crate::limits::Limits;
 use crate::reader::{Context, Ruling};
 use crate::seams::Clock;
+use crate::shelf::Spill;
 use crate::snapshot::Writer;
 use crate::takeover::{End, take_over};
 
@@ -69,6 +70,7 @@ fn limits() -> Limits {
         journal_kept_for: std::time::Duration::ZERO,
         proposal_records_max: 2,
         awake_max: 1,
+        spill: Spill::past(0, std::env::temp_dir()),
         ..Limits::default()
     }
 }

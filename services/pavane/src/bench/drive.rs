@@ -17,6 +17,12 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// One wait for ends; bounds how soon a wish to stop is heard.
 const WAIT: Duration = Duration::from_millis(100);
 
+/// For latencies in microseconds.
+pub(crate) fn micros() -> Result<Histogram<u64>, Failure> {
+    Histogram::new_with_bounds(1, MICROS_MAX, 3)
+        .map_err(|error| Failure::from_error("no histogram", &error))
+}
+
 /// A way from a start to an end.
 pub(crate) trait Road {
     /// Sends the start of what is called `key`.
@@ -62,8 +68,7 @@ impl<'a> Driver<'a> {
         count: u32,
         pace: Pace,
     ) -> Result<Measured, Failure> {
-        let latencies = Histogram::new_with_bounds(1, MICROS_MAX, 3)
-            .map_err(|error| Failure::from_error("no histogram", &error))?;
+        let latencies = micros()?;
         let (cpu, begun) = ((self.cpu)(), Instant::now());
         let mut run = Run { pace, count, begun, started: 0, under_way: HashMap::new(), latencies };
         let mut progress = begun;

@@ -1,4 +1,4 @@
-//! `pavane bench saga`: how long a chain of tasks takes, from the start sent to its completion read.
+//! What the benches are made of: loads, what is measured, and what it is measured on.
 
 mod cpu;
 mod disk;
@@ -14,11 +14,11 @@ use events::AgentName;
 
 pub(crate) use cpu::spent;
 pub(crate) use disk::sync_times;
-pub(crate) use drive::{Driver, Pace, Road};
-pub(crate) use memory::resident;
+pub(crate) use drive::{Driver, Pace, Road, micros};
+pub(crate) use memory::{resident, resident_of};
 pub(crate) use participants::{Participants, READY, serve, stop_when_orphaned};
 pub(crate) use report::{Measured, Pair, rounded, text};
-pub(crate) use roads::{FloorRoad, SagaRoad};
+pub(crate) use roads::{FloorRoad, SagaRoad, TopicRoad};
 
 /// The saga that is measured.
 pub(crate) fn saga_name(steps: u8) -> String {

@@ -27,7 +27,7 @@ impl Measured {
         self
     }
 
-    fn quantile_ms(&self, quantile: f64) -> f64 {
+    pub(crate) fn quantile_ms(&self, quantile: f64) -> f64 {
         Duration::from_micros(self.latencies.value_at_quantile(quantile)).as_secs_f64() * 1_000.0
     }
 

@@ -1,11 +1,11 @@
-//! The two roads: a saga through pavane, and the floor, which has the same hops without it.
+//! The roads: a saga through pavane, the floor, which has the same hops without it, and one hop alone.
 
 use std::time::Duration;
 
 use bytes::Bytes;
-use events::{Destination, Header, Outgoing, Payload, ce_type, header};
+use events::{Destination, Header, Outgoing, Payload, Topic, ce_type, header};
 use kafka::floor::{Floor, FloorReader, FloorSender};
-use stream::{Broker, Follow, LogError, Outlet, Settled, Start, Ticket};
+use stream::{Broker, Follow, LogError, Outlet, Purpose, Settled, Start, Ticket};
 
 use super::drive::Road;
 use crate::crew::Crew;
@@ -67,15 +67,7 @@ impl<B: Broker> Road for SagaRoad<B> {
     }
 
     fn ended(&mut self, wait: Duration) -> Result<Vec<Bytes>, Failure> {
-        let settled = self.outlet.settled(Duration::ZERO);
-        for settled in settled.map_err(|error| lost("a start can not be sent", &error))? {
-            match settled {
-                Settled::Sent(_) => {}
-                Settled::Failed { error, .. } => {
-                    return Err(Failure::from_error("a start was not stored", &error));
-                }
-            }
-        }
+        all_stored(&mut self.outlet)?;
         let records = self.events.next(wait);
         let records = records.map_err(|error| lost("the events can not be read", &error))?;
         let mut ended = Vec::new();
@@ -95,6 +87,67 @@ impl<B: Broker> Road for SagaRoad<B> {
             ended.push(key);
         }
         Ok(ended)
+    }
+}
+
+/// That nothing that was sent is lost.
+fn all_stored(outlet: &mut impl Outlet) -> Result<(), Failure> {
+    let settled = outlet.settled(Duration::ZERO);
+    for settled in settled.map_err(|error| lost("nothing can be sent", &error))? {
+        match settled {
+            Settled::Sent(_) => {}
+            Settled::Failed { error, .. } => {
+                return Err(Failure::from_error("a record was not stored", &error));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// From a record sent to a topic of its own to the same record read from it.
+pub(crate) struct TopicRoad<B: Broker> {
+    topic: Topic,
+    value: Bytes,
+    outlet: B::Outlet,
+    read: B::Follow,
+    sent: u64,
+}
+
+impl<B: Broker> TopicRoad<B> {
+    pub(crate) fn new(broker: &B, bytes: usize) -> Result<Self, Failure> {
+        let failed = |error: LogError| lost("the topic can not be used", &error);
+        let topic = Topic::from("bench.topic");
+        broker.create(&topic, Purpose::Tasks).map_err(failed)?;
+        Ok(Self {
+            value: Bytes::from(vec![b'.'; bytes]),
+            outlet: broker.outlet().map_err(failed)?,
+            read: broker.follow(vec![(topic.clone(), Start::End)]).map_err(failed)?,
+            topic,
+            sent: 0,
+        })
+    }
+}
+
+impl<B: Broker> Road for TopicRoad<B> {
+    fn start(&mut self, key: &Bytes) -> Result<(), Failure> {
+        let record = Outgoing {
+            to: Destination::Named(self.topic.clone()),
+            partition: None,
+            key: Some(key.clone()),
+            value: Payload::Bytes(self.value.clone()),
+            headers: Vec::new(),
+        };
+        let ticket = Ticket(self.sent);
+        self.sent += 1;
+        let sent = self.outlet.send(ticket, vec![record]);
+        sent.map_err(|error| lost("a record can not be sent", &error))
+    }
+
+    fn ended(&mut self, wait: Duration) -> Result<Vec<Bytes>, Failure> {
+        all_stored(&mut self.outlet)?;
+        let records = self.read.next(wait);
+        let records = records.map_err(|error| lost("the topic can not be read", &error))?;
+        Ok(records.into_iter().filter_map(|record| record.key).collect())
     }
 }
 

@@ -30,15 +30,25 @@ pub(crate) enum Bench {
     /// Run many workflows of a chain of tasks, and measure from start sent to completion read
     #[command(after_help = FLOORS)]
     Saga(BenchSaga),
+    /// Send records to a topic and read them, and nothing in between: what one hop takes
+    #[command(after_help = "Example:\n  pavane bench topic --count 100000 --concurrency 64")]
+    Topic(BenchTopic),
+    /// Run workflows through the pure core alone, on one thread: nothing is stored or sent
+    #[command(after_help = "Example:\n  pavane bench core --count 100000")]
+    Core(BenchCore),
     /// Start many workflows that wait for a month; measure what each takes in memory, and how long a coordinator
     /// that starts anew needs until it has all of them
-    #[command(after_help = "Example:\n  pavane bench waiting --count 1000000")]
-    Waiting(BenchWaiting),
+    #[command(after_help = "Example:\n  pavane bench restore --count 1000000")]
+    Restore(BenchRestore),
     /// Fire timers, each with a workflow of its own, first alone and then beside many that are not due; measure
     /// what each costs
     #[command(after_help = "Example:\n  pavane bench timers --count 20000 --waiting 1000000")]
     Timers(BenchTimers),
-    /// The coordinator of `bench waiting` that starts anew, in a process of its own
+    /// Start `pavane up` again and again on the embedded log: how soon it is ready, and its memory while nobody asks
+    /// for anything
+    #[command(after_help = "Example:\n  pavane bench start --count 20")]
+    Start(BenchStart),
+    /// The coordinator of `bench restore` that starts anew, in a process of its own
     #[command(hide = true)]
     Restored(BenchRestored),
     /// The participants of `bench saga`, in a process of their own
@@ -72,9 +82,51 @@ pub(crate) struct BenchSaga {
     pub(crate) data: Option<PathBuf>,
 }
 
-/// `bench waiting`
+/// `bench topic`
 #[derive(Clone, Debug, Args)]
-pub(crate) struct BenchWaiting {
+pub(crate) struct BenchTopic {
+    /// Records that are measured; a tenth more are sent before to warm up
+    #[arg(long, default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(1..=100_000_000))]
+    pub(crate) count: u32,
+    /// Records under way at once
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pub(crate) concurrency: u32,
+    /// Of a record's value
+    #[arg(long, default_value_t = 256, value_parser = clap::value_parser!(u32).range(0..=524_288))]
+    pub(crate) bytes: u32,
+    /// Afterwards an open loop, with so many sent a second
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..=10_000_000))]
+    pub(crate) rate: Option<u32>,
+    /// Brokers of a Kafka, or PAVANE_KAFKA
+    #[arg(long, value_name = "HOST:PORT,...")]
+    pub(crate) kafka: Option<String>,
+    /// Folder of the embedded log [default: a fresh one, removed afterwards]
+    #[arg(long, value_name = "DIR", conflicts_with = "kafka")]
+    pub(crate) data: Option<PathBuf>,
+}
+
+/// `bench core`
+#[derive(Clone, Debug, Args)]
+pub(crate) struct BenchCore {
+    /// Tasks in the chain
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u8).range(1..=64))]
+    pub(crate) steps: u8,
+    /// Workflows that are measured; a tenth more are run before to warm up
+    #[arg(long, default_value_t = 100_000, value_parser = clap::value_parser!(u32).range(1..=10_000_000))]
+    pub(crate) count: u32,
+}
+
+/// `bench start`
+#[derive(Clone, Debug, Args)]
+pub(crate) struct BenchStart {
+    /// How often, on a fresh folder and on one that was used before
+    #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=1_000))]
+    pub(crate) count: u32,
+}
+
+/// `bench restore`
+#[derive(Clone, Debug, Args)]
+pub(crate) struct BenchRestore {
     /// Workflows that wait
     #[arg(long, default_value_t = 100_000, value_parser = clap::value_parser!(u32).range(1..=100_000_000))]
     pub(crate) count: u32,

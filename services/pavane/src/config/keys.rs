@@ -203,6 +203,20 @@ pub(crate) const KEYS: &[Key] = &[
         "partitions of inbox, journal and snapshots there; fixed when the folder is made",
     ),
     key(
+        "state.memory_mib",
+        Form::Count,
+        Some("1024"),
+        "what the states of workflows that wait may take of a process's memory, in MiB; beyond it they lie in a file \
+         without a name, which is gone with the process",
+    ),
+    key(
+        "state.folder",
+        Form::Text,
+        None,
+        "where that file is made. Not set: the system's folder for temporary files, which should not be one in \
+         memory",
+    ),
+    key(
         "gateway.listen",
         Form::Address,
         Some("127.0.0.1:7070"),

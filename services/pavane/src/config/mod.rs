@@ -9,6 +9,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use serde::Deserialize;
+use stream::Spill;
 
 pub(crate) use keys::{KEYS, Secrecy, shown};
 pub(crate) use layers::{Flag, Layers};
@@ -22,6 +23,7 @@ use crate::failure::Failure;
 pub(crate) struct Config {
     pub(crate) kafka: Kafka,
     pub(crate) local: Local,
+    pub(crate) state: State,
     pub(crate) gateway: Gateway,
     pub(crate) schema_registry: SchemaRegistry,
     pub(crate) client: Client,
@@ -57,6 +59,23 @@ pub(crate) struct Local {
     pub(crate) data: PathBuf,
     pub(crate) durability: Durability,
     pub(crate) lanes: u32,
+}
+
+/// `[state]`
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct State {
+    pub(crate) memory_mib: u32,
+    pub(crate) folder: Option<PathBuf>,
+}
+
+impl State {
+    /// Where states at rest lie.
+    pub(crate) fn spill(&self) -> Spill {
+        let memory_max =
+            usize::try_from(self.memory_mib).unwrap_or(usize::MAX).saturating_mul(1 << 20);
+        Spill::past(memory_max, self.folder.clone().unwrap_or_else(std::env::temp_dir))
+    }
 }
 
 /// When an append on the embedded log counts as stored.

@@ -48,12 +48,13 @@ fn perform<B: Broker>(
     books: &Path,
     output: Output,
 ) -> Result<(), Failure> {
-    let Process { runtime, metrics, wish } = process;
+    let Process { runtime, metrics, wish, spill } = process;
     let listen = match given.place.listen {
         Some(_) => config.gateway.listen,
         None => SocketAddr::from(([127, 0, 0, 1], 0)),
     };
-    let parts = Parts { broker, roles: &ALL, listen, metrics, runtime, serves_schemas: true };
+    let parts =
+        Parts { broker, roles: &ALL, listen, metrics, runtime, spill, serves_schemas: true };
     let mut system = System::start(&parts)?;
     system.await_ready(wish)?;
     system.serve(&parts)?;

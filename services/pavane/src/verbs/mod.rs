@@ -8,6 +8,7 @@ pub(crate) mod demo;
 pub(crate) mod deploy;
 pub(crate) mod dlq;
 mod explore;
+mod fate;
 mod live;
 pub(crate) mod operate;
 pub(crate) mod publish;
@@ -16,7 +17,6 @@ pub(crate) mod start;
 pub(crate) mod topics;
 pub(crate) mod up;
 pub(crate) mod verify;
-pub(crate) mod waiting;
 pub(crate) mod watch;
 
 use std::path::{Path, PathBuf};

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use kafka::topics::create_all;
 use serde_json::json;
-use stream::{Broker, Stop};
+use stream::{Broker, Spill, Stop};
 use telemetry::{Format, Metrics};
 use tokio::runtime::Runtime;
 
@@ -34,6 +34,7 @@ pub(crate) struct Process {
     pub(crate) runtime: Arc<Runtime>,
     pub(crate) metrics: Metrics,
     pub(crate) wish: Stop,
+    pub(crate) spill: Spill,
 }
 
 impl Process {
@@ -55,7 +56,8 @@ impl Process {
             .map_err(|error| Failure::from_error("no runtime", &error))?;
         let wish = Stop::default();
         on_signal(&runtime, &wish)?;
-        Ok(Self { runtime: Arc::new(runtime), metrics, wish })
+        let spill = config.state.spill();
+        Ok(Self { runtime: Arc::new(runtime), metrics, wish, spill })
     }
 }
 
@@ -102,13 +104,14 @@ fn keep<B: Broker>(
     on: &str,
     output: Output,
 ) -> Result<(), Failure> {
-    let Process { runtime, metrics, wish } = process;
+    let Process { runtime, metrics, wish, spill } = process;
     let parts = Parts {
         broker,
         roles,
         listen: config.gateway.listen,
         metrics,
         runtime,
+        spill,
         serves_schemas: config.schema_registry.url.is_none(),
     };
     let mut system = System::start(&parts)?;

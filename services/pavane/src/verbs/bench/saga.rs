@@ -130,9 +130,10 @@ pub(super) fn begin<B: Broker>(
     broker: &Arc<B>,
     process: &Process,
 ) -> Result<(System, Api), Failure> {
-    let Process { runtime, metrics, wish } = process;
+    let Process { runtime, metrics, wish, spill } = process;
     let listen = SocketAddr::from(([127, 0, 0, 1], 0));
-    let parts = Parts { broker, roles: &ALL, listen, metrics, runtime, serves_schemas: true };
+    let parts =
+        Parts { broker, roles: &ALL, listen, metrics, runtime, spill, serves_schemas: true };
     let mut system = System::start(&parts)?;
     system.await_ready(wish)?;
     system.serve(&parts)?;

@@ -1,4 +1,4 @@
-//! `pavane bench waiting` and `bench timers`: many workflows that wait. What each takes in memory, how long a
+//! `pavane bench restore` and `bench timers`: many workflows that wait. What each takes in memory, how long a
 //! coordinator that starts anew needs for them, and what a timer costs beside them.
 
 use std::net::SocketAddr;
@@ -16,21 +16,21 @@ use crate::bench::{
     Driver, Measured, Pace, SagaRoad, TIMER, WAITING, resident, rounded, spent, timer_file,
     waiting_file,
 };
-use crate::cli::{BenchRestored, BenchTimers, BenchWaiting, Role};
+use crate::cli::{BenchRestore, BenchRestored, BenchTimers, Role};
 use crate::config::Config;
 use crate::failure::Failure;
 use crate::output::{Output, table};
 use crate::settings::{connect, lost, open};
 use crate::system::{Parts, System};
-use crate::verbs::bench::begin;
+use crate::verbs::bench::saga::begin;
 use crate::verbs::up::Process;
 
 /// Starts under way at once.
 const AT_ONCE: u32 = 1_000;
 
-/// `bench waiting`
+/// `bench restore`
 pub(crate) fn waiting(
-    given: &BenchWaiting,
+    given: &BenchRestore,
     config: &Config,
     filter: &str,
     output: Output,
@@ -60,16 +60,25 @@ pub(crate) fn waiting(
         "bytes_before": restored.get("bytes_before"),
         "bytes_after": restored.get("bytes_after"),
         "bytes_each": rounded(each),
+        "bytes_spilled": restored.get("bytes_spilled"),
     });
     output.either(&value, || {
         table(
-            ["WAITING ON", "COUNT", "STARTED PER SECOND", "RESTORED IN SECONDS", "BYTES EACH"],
+            [
+                "WAITING ON",
+                "COUNT",
+                "STARTED PER SECOND",
+                "RESTORED IN SECONDS",
+                "BYTES EACH",
+                "SPILLED",
+            ],
             [[
                 on.to_owned(),
                 given.count.to_string(),
                 format!("{:.0}", filled.per_second()),
                 format!("{:.2}", figure("seconds")),
                 format!("{each:.0}"),
+                format!("{:.0}", figure("bytes_spilled") / f64::from(given.count)),
             ]],
         )
     })
@@ -162,7 +171,7 @@ fn restored_by_another(place: &[String; 2]) -> Result<Value, Failure> {
     })
 }
 
-/// `bench restored`: the other process of `bench waiting`.
+/// `bench restored`: the other process of `bench restore`.
 pub(crate) fn restored(
     given: &BenchRestored,
     config: &Config,
@@ -177,10 +186,10 @@ pub(crate) fn restored(
 }
 
 fn restore<B: Broker>(broker: &Arc<B>, process: &Process, output: Output) -> Result<(), Failure> {
-    let Process { runtime, metrics, wish } = process;
+    let Process { runtime, metrics, wish, spill } = process;
     let listen = SocketAddr::from(([127, 0, 0, 1], 0));
     let roles = &[Role::Coordinator];
-    let parts = Parts { broker, roles, listen, metrics, runtime, serves_schemas: false };
+    let parts = Parts { broker, roles, listen, metrics, runtime, spill, serves_schemas: false };
     let (before, begun) = (resident()?, Instant::now());
     let mut system = System::start(&parts)?;
     system.await_ready(wish)?;
@@ -189,6 +198,7 @@ fn restore<B: Broker>(broker: &Arc<B>, process: &Process, output: Output) -> Res
         "seconds": rounded(took.as_secs_f64()),
         "bytes_before": before,
         "bytes_after": resident()?,
+        "bytes_spilled": spill.bytes().1,
     });
     output.value(&value)?;
     system.crew.stop()
