@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use events::{CommandKind, Json, Outgoing, Subject, Timestamp, What, ce_type, header};
+use events::{CommandKind, Json, Outgoing, Subject, TaskId, Timestamp, What, ce_type, header};
 use saga::{Answer, Effects, Known, Outcome, Unsent, Verb};
 use serde_json::{Value, json};
 
@@ -74,7 +74,10 @@ pub(crate) struct Judge<'a> {
     raced: BTreeMap<Place, usize>,
     /// When it was last woken.
     pub(crate) now: Timestamp,
-    /// What was said last is a success of what was undone before its task began anew.
+    /// What the end has left in doubt.
+    left: Vec<TaskId>,
+    /// What was said last is a success of what the end has left in doubt, or of what was undone before its task
+    /// began anew.
     may_be_dead: bool,
     /// The command that must follow the event.
     due: Option<(String, Json)>,
@@ -104,6 +107,7 @@ pub(crate) fn judge(tree: &Tree<'_>, log: &[Entry], participants: &Participants)
         orders: Vec::new(),
         raced: BTreeMap::new(),
         now: Timestamp::default(),
+        left: Vec::new(),
         may_be_dead: false,
         due: None,
     };
@@ -251,6 +255,7 @@ impl Judge<'_> {
             What::WorkflowCompleted { outputs } => self.completed(&outputs.value()),
             What::WorkflowFailed { how, problem, stands, undone, in_doubt, .. } => {
                 self.failed(*how, problem);
+                self.left.clone_from(in_doubt);
                 self.lists(stands, undone, in_doubt);
             }
             What::WorkflowCancelled { stands, undone, in_doubt, .. } => {
@@ -356,7 +361,9 @@ impl Judge<'_> {
         // What stands in something that is being given up can fail as it likes.
         let line = self.tree.line(place);
         let given_up = line.iter().skip(1).any(|around| self.falling.contains(around));
-        if !self.is_last(place) || is_fallback || given_up || self.has_lost(place) {
+        // What an operator has tried again is wanted once more.
+        let has_lost = self.has_lost(place) && !self.seen(place).ordered;
+        if !self.is_last(place) || is_fallback || given_up || has_lost {
             return;
         }
         // Its fallback has failed as well, and a late success of its own is being undone: that comes first.
@@ -530,8 +537,9 @@ impl Judge<'_> {
             CommandKind::Query => subject.n <= told.undone.1,
             CommandKind::Undo => false,
         };
-        self.may_be_dead = of_earlier
-            && matches!(answer, Answer::Completed(_) | Answer::Status { status: Known::Done, .. });
+        let is_success =
+            matches!(answer, Answer::Completed(_) | Answer::Status { status: Known::Done, .. });
+        self.may_be_dead = is_success && (of_earlier || self.left.contains(&subject.task));
         if of_earlier {
             return;
         }
@@ -623,6 +631,13 @@ impl Judge<'_> {
     /// The output that others see.
     pub(crate) fn output(&self, place: &Place) -> Value {
         let seen = self.seen(place);
+        // Its undo was given up: it stands, with the output that was told.
+        let told = self.told.get(place).and_then(|told| told.outputs.first());
+        if let (Back::GivenUp, Forward::Failed | Forward::InDoubt, Some(told)) =
+            (seen.back, seen.forward, told)
+        {
+            return told.value();
+        }
         match seen.forward {
             Forward::Done | Forward::Skipped
                 if seen.back == Back::Nothing

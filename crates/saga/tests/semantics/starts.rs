@@ -200,7 +200,8 @@ impl Judge<'_> {
         let done = |k: &usize| self.counts_as_done(&deps[*k]);
         let failed = |k: &usize| {
             let dep = &deps[*k];
-            self.has_failed(dep) && !self.is_forgiven(dep) && !(forgiving && self.is_loser(dep))
+            let counts = self.has_failed(dep) && !by_hand(*k);
+            counts && !self.is_forgiven(dep) && !(forgiving && self.is_loser(dep))
         };
         if all.clone().all(|k| skipped(&k)) {
             return Verdict::Skipped;

@@ -148,7 +148,10 @@ impl Judge<'_> {
                 _ => part.node,
             };
             let mut behind: Vec<usize> = self.tree.behind(base).into_iter().collect();
-            behind.extend(self.tree.nodes[part.node].fallback);
+            // It has no need of what it stands in for, which may be done late.
+            if part != *place {
+                behind.extend(self.tree.nodes[part.node].fallback);
+            }
             let more: Vec<usize> =
                 behind.iter().filter_map(|node| self.tree.nodes[*node].fallback).collect();
             behind.extend(more);
