@@ -234,6 +234,8 @@ impl<'b, C> Decode<'b, C> for Json {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -273,6 +275,16 @@ mod tests {
     }
 
     #[test]
+    fn a_number_passes_as_it_came() {
+        // Read with less care than these need, each is the one beside it.
+        for text in ["31.245270191439438", "2.2250738585072014e-308", "-90071992547.40993"] {
+            let read = Json::parse(text.as_bytes()).unwrap();
+            assert_eq!(read.as_str(), text);
+            assert_eq!(Json::from_value(&read.value()), read);
+        }
+    }
+
+    #[test]
     fn a_member_is_found_in_the_text() {
         let json = Json::parse(
             r#"{"a":{"b":[1,{"c":"}\\","d":"\""}],"bb":-1.5e9},"é":null,"q\"":1,"z":"a,\"}"}"#
@@ -295,6 +307,61 @@ mod tests {
         }
         assert_eq!(Json::from_trusted(r#"{ "a": 1 }"#).at(&["a".into()]), None);
         assert_eq!(Json::from_trusted(r#"{"a": 1}"#).at(&["a".into()]), None);
+    }
+
+    /// JSON as others write it: with spaces, escapes, numbers in all spellings, and keys that come twice.
+    fn written() -> impl Strategy<Value = String> {
+        let char = prop_oneof![
+            "[ -!#-\\[\\]-~]",
+            r#"\\["\\/bfnrt]"#,
+            r"\\u00[0-7][0-9a-fA-F]",
+            Just(r"\ud83d\uDE00".to_owned()),
+            any::<char>()
+                .prop_filter("escaped", |it| *it >= ' ' && !matches!(it, '"' | '\\'))
+                .prop_map(String::from),
+        ];
+        let string =
+            prop::collection::vec(char, 0..6).prop_map(|it| format!("\"{}\"", it.concat()));
+        let number = "-?(0|[1-9][0-9]{0,20})(\\.[0-9]{1,20})?([eE][+-]?[0-9]{1,2})?";
+        let leaf = prop_oneof!["null|true|false", number, string];
+        let key = r#""(a|b|a,b|:|\}|é|\\u0061|q\\"|\\\\|)""#;
+        leaf.prop_recursive(5, 40, 5, move |inner| {
+            let spaced = ("[ \t\r\n]{0,2}", inner, "[ \n]?").prop_map(|(a, b, c)| a + &b + &c);
+            let member = (key, "[ \t]?", spaced.clone()).prop_map(|(a, b, c)| a + &b + ":" + &c);
+            let list =
+                prop::collection::vec(spaced, 0..5).prop_map(|it| format!("[{}]", it.join(",")));
+            let map = prop::collection::vec(member, 0..5);
+            prop_oneof![list, map.prop_map(|it| format!("{{{}}}", it.join(",")))]
+        })
+    }
+
+    /// Every path that there is, and beside each one that there is not.
+    fn paths(value: &Value, to: &[String], out: &mut Vec<Vec<String>>) {
+        out.push(to.to_vec());
+        out.push([to, &["none".to_owned()]].concat());
+        for (name, below) in value.as_object().into_iter().flatten() {
+            paths(below, &[to, std::slice::from_ref(name)].concat(), out);
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+        #[test]
+        fn the_scanner_finds_what_the_parser_finds(text in written()) {
+            let json = Json::parse(text.as_bytes()).unwrap();
+            let value = json.value();
+            prop_assert_eq!(&Json::from_value(&value), &json);
+            let mut all = Vec::new();
+            paths(&value, &[], &mut all);
+            for path in all {
+                let read = path.iter().try_fold(&value, |value, name| value.get(name));
+                // A name that JSON escapes is left to the parser.
+                let plain = !path.iter().any(|name| name.contains(['"', '\\']));
+                let expected = read.filter(|_| plain).map(Value::to_string);
+                prop_assert_eq!(json.at(&path), expected.as_deref(), "{:?} of {}", path, json);
+            }
+        }
     }
 
     #[test]

@@ -1,5 +1,5 @@
 //! Records of one partition that were written together: one entry of the storage library, and what the tails in
-//! memory are made of (`docs/decisions/0012-records-are-stored-in-blocks.md`).
+//! memory are made of (`docs/decisions/0013-records-are-stored-in-blocks.md`).
 //!
 //! The form: a one, the number of records as u32, then each record with its length as u32 before it; numbers are
 //! big endian. In format 1 of the folder each record was an entry of its own. It begins with its time, and that

@@ -27,12 +27,12 @@ mod tree;
 mod undo;
 mod unsent;
 
-use events::{Class, Outgoing, Refusal, Timestamp};
+use events::{Class, Outgoing, Refusal, Timestamp, planted};
 
 use crate::event::{About, Event};
 use crate::input::Input;
 use crate::plan::{Index, Plan};
-use crate::state::{State, definition_text};
+use crate::state::{State, definition_text, newest_key};
 use crate::workflow::Workflow;
 
 pub(crate) use draft::Draft;
@@ -92,6 +92,16 @@ pub enum Decision {
 enum Stop {
     Ignored(&'static str),
     Refused(Refusal),
+}
+
+impl Stop {
+    /// Only inputs become dead letters: anything else that is refused is ignored, as `label`.
+    fn silent(self, label: &'static str) -> Self {
+        match self {
+            Self::Ignored(_) => self,
+            Self::Refused(_) => Self::Ignored(label),
+        }
+    }
 }
 
 impl From<Stop> for Decision {
@@ -154,8 +164,8 @@ pub fn decide(held: &dyn Held, cause: Cause<'_>, now: Timestamp) -> Decision {
         Cause::Wake(key) => (woken(held, key, now), None),
         Cause::Undeliverable { key, record, unsent, reason } => {
             let decided = with(held, key, now, |d| unsent::unsent(d, record, unsent, reason));
-            // Only inputs become dead letters; what can not be sent has nobody left to tell.
-            (decided.map_err(|_| Stop::Ignored("unsent")), None)
+            // What can not be sent has nobody left to tell.
+            (decided.map_err(|stop| stop.silent("unsent")), None)
         }
     };
     match (decided, workflow) {
@@ -181,7 +191,13 @@ fn workflow_of<'a>(held: &'a dyn Held, key: &str) -> Result<&'a Workflow, Stop> 
 /// The plan that a workflow began with, and its index.
 fn plan_of<'a>(held: &'a dyn Held, workflow: &Workflow) -> Result<(&'a Plan, &'a Index), Stop> {
     let head = &workflow.head;
-    match held.state(&definition_text(&head.saga, &head.version)) {
+    let mut version = &head.version;
+    if planted("run-by-the-newest")
+        && let Some(State::Newest(newest)) = held.state(&newest_key(&head.saga))
+    {
+        version = &newest.version;
+    }
+    match held.state(&definition_text(&head.saga, version)) {
         Some(State::Definition(definition)) => definition.planned(),
         Some(State::Workflow(_) | State::Newest(_) | State::Early(_)) | None => None,
     }
@@ -212,13 +228,12 @@ fn with(
 fn acknowledged(held: &dyn Held, event: &Event, now: Timestamp) -> Result<Vec<Event>, Stop> {
     let About::Workflow(event) = &event.0 else { return Err(Stop::Ignored("no_ack_wanted")) };
     let decided = with(held, event.workflow.as_str(), now, |draft| sent::sent(draft, event));
-    // Only inputs become dead letters.
-    decided.map_err(|_| Stop::Ignored("late_ack"))
+    decided.map_err(|stop| stop.silent("late_ack"))
 }
 
 fn woken(held: &dyn Held, key: &str, now: Timestamp) -> Result<Vec<Event>, Stop> {
-    if let Some(State::Early(_)) = held.state(key) {
-        return seen::left_over(held, key, now);
+    if let Some(State::Early(early)) = held.state(key) {
+        return Ok(seen::left_over(early, key, now));
     }
     let workflow = workflow_of(held, key).map_err(|_| Stop::Ignored("not_due"))?;
     if workflow.wake_at().is_none_or(|at| at > now) {

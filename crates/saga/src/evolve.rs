@@ -59,17 +59,7 @@ pub fn evolve(state: &mut Option<State>, event: &Event) {
 fn evolve_workflow(state: &mut Option<State>, event: &WorkflowEvent) {
     match (&event.body, state.as_mut()) {
         (Body::WorkflowStarted { .. }, held) => {
-            let mut head = begin(event);
-            match held {
-                None => {}
-                Some(State::Early(early)) => {
-                    head.early = std::mem::take(&mut early.kept);
-                    head.seen = std::mem::take(&mut early.seen);
-                }
-                Some(State::Workflow(_) | State::Definition(_) | State::Newest(_)) => {
-                    panic!("fold-only: {} is started twice", event.workflow)
-                }
-            }
+            let head = begin(event, held.as_deref());
             *state = Some(State::Workflow(Box::new(Workflow::of(head, Vec::new()))));
         }
         (Body::Forgotten, _) => *state = None,
@@ -83,8 +73,26 @@ fn evolve_workflow(state: &mut Option<State>, event: &WorkflowEvent) {
     }
 }
 
-/// A workflow's head as its start makes it.
-pub(crate) fn begin(event: &WorkflowEvent) -> Head {
+/// A workflow's head as its start makes it of what was held: nothing, what came early, or a child's run before.
+pub(crate) fn begin(event: &WorkflowEvent, held: Option<&State>) -> Head {
+    let mut head = begun(event);
+    match held {
+        None => {}
+        Some(State::Early(early)) => {
+            head.early.clone_from(&early.kept);
+            head.seen.clone_from(&early.seen);
+        }
+        Some(State::Workflow(before)) if before.may_begin_anew() => {
+            head.before = before.with_those_before();
+        }
+        Some(State::Workflow(_) | State::Definition(_) | State::Newest(_)) => {
+            panic!("fold-only: {} is started twice", event.workflow)
+        }
+    }
+    head
+}
+
+fn begun(event: &WorkflowEvent) -> Head {
     let Body::WorkflowStarted { start_id, inputs, timeout_at, parent } = &event.body else {
         panic!("fold-only: {} begins with {:?}", event.workflow, event.body)
     };
@@ -109,6 +117,7 @@ pub(crate) fn begin(event: &WorkflowEvent) -> Head {
         early: Vec::new(),
         seen: Default::default(),
         asked: Vec::new(),
+        before: None,
         timed_out: false,
     }
 }
@@ -123,7 +132,6 @@ pub(crate) fn fold(into: &mut impl Fold, event: &WorkflowEvent) {
         Body::WorkflowStarted { .. }
         | Body::CompensationCompleted { .. }
         | Body::CompensationBlocked { .. }
-        | Body::TaskTimedOut { .. }
         | Body::TimerFired { .. }
         | Body::SignalReceived { .. }
         | Body::Forgotten => {}
@@ -153,6 +161,7 @@ pub(crate) fn fold(into: &mut impl Fold, event: &WorkflowEvent) {
         | Body::TaskStarted { .. }
         | Body::TaskCompleted { .. }
         | Body::TaskFailed { .. }
+        | Body::TaskTimedOut { .. }
         | Body::TaskRetried { .. }
         | Body::TaskInDoubt { .. }
         | Body::TaskSkipped { .. }

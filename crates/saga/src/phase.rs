@@ -3,13 +3,13 @@
 mod command;
 mod outcome;
 
-use events::{CommandKind, Json, Subject, TaskId, Timestamp};
+use events::{Json, TaskId, Timestamp};
 use minicbor::{Decode, Encode};
 
 use crate::plan::Slot;
 
 pub(crate) use command::{Command, Pair, Via};
-pub(crate) use outcome::{After, Cover, Loss, Passed};
+pub(crate) use outcome::{After, Cover, Earlier, Loss, Passed};
 
 /// A task by its place in the plan, and its id for whoever reads.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
@@ -86,43 +86,12 @@ pub(crate) struct Task {
     /// What has become of its fallback.
     #[n(18)]
     pub(crate) cover: Cover,
-    /// The number of the event that it was done with, for `order: strict`.
+    /// The number of the event that it was done with, for `order: strict`, or undone with, for the list of those.
     #[n(19)]
     pub(crate) finished: u64,
     /// What was undone of it before an operator had it done again.
     #[n(20)]
     pub(crate) earlier: Option<Earlier>,
-}
-
-/// The incarnations of a task that were undone: what is said of their commands is not about the one that
-/// stands now.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
-pub(crate) struct Earlier {
-    #[n(0)]
-    pub(crate) incarnations: u32,
-    /// Their last attempt's number.
-    #[n(1)]
-    pub(crate) attempts: u32,
-    /// Their last query's number.
-    #[n(2)]
-    pub(crate) queries: u32,
-    /// Their last undo's number.
-    #[n(3)]
-    pub(crate) undos: u32,
-    /// The last of them was known to have worked.
-    #[n(4)]
-    pub(crate) told: bool,
-}
-
-impl Earlier {
-    /// Whether the command was one of theirs. Undos are told by `Task::undos_void`.
-    pub(crate) fn counts(&self, subject: &Subject) -> bool {
-        match subject.kind {
-            CommandKind::Do => subject.n <= self.attempts,
-            CommandKind::Query => subject.n <= self.queries,
-            CommandKind::Undo => false,
-        }
-    }
 }
 
 /// Why a task's last attempt, or its undo's, has failed.
@@ -260,9 +229,7 @@ impl Task {
         finished: 0,
         earlier: None,
     };
-}
 
-impl Task {
     /// How many times it was begun anew, this time included: the last number of its idempotency key.
     pub(crate) fn incarnation(&self) -> u32 {
         self.earlier.map_or(1, |earlier| earlier.incarnations.saturating_add(1))
@@ -316,6 +283,12 @@ impl Task {
             && matches!(self.cover, Cover::Uncalled)
     }
 
+    /// When it wants to be looked at. A group that is being undone has failed already: its time says nothing more.
+    pub(crate) fn due(&self) -> Option<Timestamp> {
+        let is_open = matches!(self.phase, Phase::Open { .. });
+        self.phase.due().filter(|_| !is_open || self.after == After::Nothing)
+    }
+
     /// The public status: docs/reference/saga-file.md.
     pub(crate) const fn word(&self) -> &'static str {
         match self.cover {
@@ -348,8 +321,7 @@ impl Phase {
         }
     }
 
-    /// When it wants to be looked at.
-    pub(crate) const fn due(self) -> Option<Timestamp> {
+    const fn due(self) -> Option<Timestamp> {
         match self {
             Self::Running { deadline, .. } | Self::Undoing { deadline } => deadline,
             Self::Open { due } => due,

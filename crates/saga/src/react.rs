@@ -247,7 +247,7 @@ impl WorkflowEvent {
                 inputs: command.value.clone(),
                 deadline: command.deadline,
             },
-            Body::UndoCompleted { task, n, nothing, by } => {
+            Body::UndoCompleted { task, n, nothing, by, .. } => {
                 let (task, n, nothing) = (task.id.clone(), *n, *nothing);
                 What::UndoCompleted { task, n, nothing, by: by.clone() }
             }

@@ -115,8 +115,9 @@ impl WorkflowScope<'_, '_> {
 
     fn saga(&self) -> Value {
         let head = &self.draft.head;
-        let error = head.trouble().map_or(Value::Null, |trouble| {
-            let Problem { task, code, message } = &trouble.problem;
+        let turned = || head.trouble().map(|trouble| trouble.problem.clone());
+        let error = self.failed_group().or_else(turned).map_or(Value::Null, |problem| {
+            let Problem { task, code, message } = problem;
             json!({"task": task.as_ref().map(events::TaskId::as_str), "code": code, "message": message})
         });
         json!({
@@ -128,6 +129,14 @@ impl WorkflowScope<'_, '_> {
             "now": self.draft.now.to_string(),
             "error": error,
         })
+    }
+
+    /// Under a group's own `then`: why the group fails.
+    fn failed_group(&self) -> Option<Problem> {
+        let draft = self.draft;
+        let at = self.at.filter(|at| draft.is_closing(*at))?;
+        let fails = |group: &Slot| draft.is_reverting(*group) && draft.is_closing_of(at, *group);
+        Some(draft.problem(draft.slots().find(fails)?))
     }
 
     fn original(&self, slot: Slot, late: Option<&Json>) -> Map<String, Value> {

@@ -1,5 +1,6 @@
 //! One run of one workflow, as it is remembered.
 
+mod before;
 mod early;
 mod tally;
 
@@ -10,6 +11,7 @@ use crate::evolve::Fold;
 use crate::limits::{LATE_UNDO, remembered};
 use crate::phase::{Task, TaskRef};
 
+pub(crate) use before::Before;
 pub use early::Early;
 pub(crate) use early::{Kept, Seen};
 pub(crate) use tally::{Changing, Dues, Tally};
@@ -79,6 +81,9 @@ pub(crate) struct Head {
     /// Commands of its parent that are answered when it has ended, beside the one that it began with.
     #[n(20)]
     pub(crate) asked: Vec<String>,
+    /// Runs before this one, of a child that was begun anew: the newest last.
+    #[n(21)]
+    pub(crate) before: Option<Vec<Before>>,
     /// Its time is over, which under `on_failure: pause` only pauses it.
     #[n(19)]
     pub(crate) timed_out: bool,

@@ -283,3 +283,16 @@ fn every_shape_keeps_its_promises() {
         assert!(wrong.is_none(), "{source}\n{}", wrong.unwrap());
     }
 }
+
+/// What its fallback has done is undone by that one's undo, and not by its own.
+#[test]
+fn a_task_that_was_covered_is_undone_by_its_fallback() {
+    let source = r#"
+name: covered
+tasks:
+  - {id: a, agent: a, inputs: {}, compensate: u}
+  - {id: b, agent: a, inputs: {}, depends_on: [a], compensate: u, fallback: {agent: a, inputs: {}, compensate: u2}}
+  - {id: z, agent: a, inputs: {}, kind: readonly, depends_on: [b]}
+"#;
+    assert_eq!(stories(source, 2_000), "");
+}

@@ -49,6 +49,8 @@ pub(crate) struct Node {
     pub(crate) has_undo: bool,
     /// Whether its undo carries what was recorded, and nothing that the file says.
     pub(crate) undo_is_whole: bool,
+    /// Its undo says when there is something to undo: where there is not, it ends without being sent.
+    pub(crate) undo_may_be_nothing: bool,
     pub(crate) fallback: Option<usize>,
     pub(crate) fallback_of: Option<usize>,
     /// Whether it runs once a failure is dealt with.
@@ -269,6 +271,7 @@ impl Reading<'_> {
             action,
             is_each,
             has_undo: undo.is_some() || child && kind == Kind::Compensatable,
+            undo_may_be_nothing: undo.is_some_and(|undo| undo.get("when").is_some()),
             undo_is_whole: undo.is_some_and(|undo| {
                 undo.text().is_some()
                     || undo.get("agent").or(undo.get("type")).is_some()

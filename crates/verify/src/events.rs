@@ -206,7 +206,8 @@ impl Rules<'_> {
             }
             Does::UndoScheduled(order) => self.undo(run, task, order, bench),
             Does::UndoCompleted { .. } => {
-                if n > status.undo || status.back == Back::Undone {
+                // One that was never sent is for the definition to explain.
+                if n > status.undo + 1 || status.back == Back::Undone {
                     let message =
                         format!("undo {n} of `{name}` ends while it is {}", status.word());
                     self.blame(bench, run, I::OneUndo, message);

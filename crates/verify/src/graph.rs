@@ -58,6 +58,7 @@ impl Graph<'_> {
             Kind::TaskScheduled => self.begins(seen, seen.n == 1),
             Kind::TaskStarted => self.begins(seen, !self.status(seen.task).begun),
             Kind::UndoScheduled(carries) => self.undoes(seen, carries),
+            Kind::UndoCompleted => self.was_undone(seen),
             Kind::CompensationStarted => {
                 if self.past_pivot {
                     self.blame(I::Pivot, &[], "the run turns back, past its pivot".to_owned());
@@ -83,7 +84,6 @@ impl Graph<'_> {
             | Kind::TaskSkipped
             | Kind::UndoGivenUp
             | Kind::TaskCancelled
-            | Kind::UndoCompleted
             | Kind::UndoFailed { .. }
             | Kind::TimerFired
             | Kind::Command(_)
@@ -147,7 +147,9 @@ impl Graph<'_> {
     /// A fallback begins when its task has failed.
     fn stands_in(&mut self, fallback: TaskNo, name: &str, task: &Place) {
         let (number, status) = self.status_at(task);
-        if !matches!(status.forward, Forward::Failed | Forward::InDoubt) {
+        // One that was reported done late has given way all the same, once that is undone.
+        let was_undone = status.back == Back::Undone;
+        if !matches!(status.forward, Forward::Failed | Forward::InDoubt) && !was_undone {
             let (other, word) = (self.of.name(task), status.word());
             let message = format!("`{name}` begins while `{other}` is {word}");
             self.blame(I::GraphOrder, &about(fallback, number), message);
@@ -202,6 +204,18 @@ impl Graph<'_> {
         match self.of.strict {
             true => self.strictly_last(seen, &name),
             false => self.reverse(seen, &place, &name),
+        }
+    }
+
+    /// An undo that was never sent has ended: its `when` has said that there is nothing to undo, or a person.
+    fn was_undone(&mut self, seen: &Seen) {
+        let status = self.status(seen.task);
+        let may_be = self.place(seen.task).and_then(|place| self.of.node(place));
+        let may_be = may_be.is_some_and(|node| node.undo_may_be_nothing) || seen.by;
+        if seen.n > status.undo && !may_be {
+            let (name, word) = (self.name(seen.task), status.word());
+            let message = format!("undo {} of `{name}` ends while it is {word}", seen.n);
+            self.blame(I::OneUndo, &[seen.task], message);
         }
     }
 

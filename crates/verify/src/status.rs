@@ -202,7 +202,10 @@ impl Status {
                 self.informed |= self.forward == Forward::Done || carries == Carries::Output;
                 self.reopened = false;
             }
-            Kind::UndoCompleted => (self.back, self.was_undone) = (Back::Undone, true),
+            Kind::UndoCompleted => {
+                (self.back, self.was_undone) = (Back::Undone, true);
+                self.undo = self.undo.max(seen.n);
+            }
             Kind::UndoFailed { again } => {
                 self.back = if again { Back::Retrying } else { Back::Blocked };
                 self.reopened = true;

@@ -151,27 +151,10 @@ impl Draft<'_> {
         let undone = self.rest().undone;
         self.push(Body::CompensationCompleted { undone });
         // An undo that was given up, or a pivot that has worked after it was said to have failed.
-        let stands = self.slots().any(|slot| match self.task(slot).phase {
-            Phase::Kept => true,
-            Phase::Done => self.task_plan(slot).kind == Kind::Pivot,
-            Phase::Pending
-            | Phase::Running { .. }
-            | Phase::Retrying { .. }
-            | Phase::Asking { .. }
-            | Phase::AskAgain { .. }
-            | Phase::Held
-            | Phase::Stopping { .. }
-            | Phase::Doubtful
-            | Phase::Skipped(_)
-            | Phase::Failed { .. }
-            | Phase::Cancelled
-            | Phase::Undoing { .. }
-            | Phase::UndoRetrying { .. }
-            | Phase::UndoBlocked
-            | Phase::Undone
-            | Phase::Open { .. }
-            | Phase::Waiting { .. }
-            | Phase::Racing { .. } => false,
+        let stands = self.slots().any(|slot| {
+            let phase = self.task(slot).phase;
+            let is_pivot = self.task_plan(slot).kind == Kind::Pivot;
+            phase == Phase::Kept || phase == Phase::Done && is_pivot
         });
         let end = match &trouble.origin {
             Origin::Cancel(_) => End::Cancelled,
@@ -288,6 +271,9 @@ impl Draft<'_> {
             self.slots().filter(|slot| is(*slot)).map(|slot| self.name(slot).id).collect()
         };
         let phase = |slot: Slot| self.task(slot).phase;
+        let is_undone = |slot: &Slot| phase(*slot) == Phase::Undone;
+        let mut undone: Vec<Slot> = self.slots().filter(is_undone).collect();
+        undone.sort_by_key(|slot| self.task(*slot).finished);
         Rest {
             stands: ids(&|slot| {
                 matches!(phase(slot), Phase::Done | Phase::Kept)
@@ -295,22 +281,19 @@ impl Draft<'_> {
                     && self.task_plan(slot).kind != Kind::ReadOnly
                     && !self.is_closing(slot)
             }),
-            undone: ids(&|slot| phase(slot) == Phase::Undone),
-            in_doubt: ids(&|slot| {
-                let is_asked = matches!(
-                    phase(slot),
-                    Phase::Doubtful | Phase::Held | Phase::Asking { .. } | Phase::AskAgain { .. }
-                );
-                is_asked || self.is_unknown(slot)
-            }),
+            undone: undone.into_iter().map(|slot| self.name(slot).id).collect(),
+            in_doubt: ids(&|slot| self.is_left_in_doubt(slot) || self.is_unknown(slot)),
             late: self.late(),
         }
     }
 
-    /// What may still report a success, which must then be undone.
+    /// What may still report a success, which must then be undone, or, of what is left in doubt, be told.
     fn late(&self) -> Vec<TaskRef> {
         let may_be_late = |slot: &Slot| {
             let task = self.task(*slot);
+            if self.is_left_in_doubt(*slot) {
+                return true;
+            }
             let undone =
                 matches!(task.phase, Phase::Undone | Phase::Failed { .. } | Phase::Cancelled);
             let has_undo = self.task_plan(*slot).undo.is_some();
@@ -318,6 +301,15 @@ impl Draft<'_> {
             was_undone && has_undo && undone && task.attempt > 0 && task.output.is_none()
         };
         self.slots().filter(may_be_late).map(|slot| self.name(slot)).collect()
+    }
+
+    /// It is in doubt, and nobody asks any more.
+    pub(super) fn is_left_in_doubt(&self, slot: Slot) -> bool {
+        let phase = self.task(slot).phase;
+        matches!(
+            phase,
+            Phase::Doubtful | Phase::Held | Phase::Asking { .. } | Phase::AskAgain { .. }
+        )
     }
 
     /// Its undo was given up before anybody knew whether there was anything to undo.

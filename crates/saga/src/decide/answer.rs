@@ -3,12 +3,12 @@
 
 use events::{CommandKind, Json, Subject, planted};
 
-use super::late::{after_end, broken, covered_late, too_late, undo_again, undone_late};
+use super::late::{after_end, broken, covered_late, too_late, undo_again, undone_late, was_broken};
 use super::{Draft, Stop, invalid};
 use crate::event::Body;
 use crate::input::{Answer, Effects, Failure, Known};
 use crate::phase::{Cover, Phase, Via};
-use crate::plan::{Kind, Slot};
+use crate::plan::{Action, Kind, Slot};
 use crate::workflow::Stage;
 
 pub(super) fn answer(
@@ -17,7 +17,7 @@ pub(super) fn answer(
     answer: &Answer,
 ) -> Result<(), Stop> {
     if subject.run != draft.head.run {
-        return Err(Stop::Ignored("old_run"));
+        return of_a_run_before(draft, subject, answer);
     }
     let slot = draft.find(&subject.task)?;
     if draft.is_shrunk() {
@@ -98,6 +98,31 @@ impl Draft<'_> {
     }
 }
 
+/// An answer about a run before this one. What it had begun is over, but for what nobody knew to have worked.
+fn of_a_run_before(draft: &Draft<'_>, subject: &Subject, answer: &Answer) -> Result<(), Stop> {
+    let mut before = draft.head.before.iter().flatten().filter(|it| it.run == subject.run);
+    let may_be_late = before.any(|it| it.late.iter().any(|task| task.id == subject.task));
+    match (answer, subject.kind) {
+        (Answer::Completed(_), CommandKind::Do)
+        | (Answer::Status { status: Known::Done, .. }, CommandKind::Query)
+            if may_be_late =>
+        {
+            let message = format!(
+                "`{subject}` is reported done after its run had ended and was begun anew; see that it is undone"
+            );
+            invalid("late_success", message)
+        }
+        (
+            Answer::Completed(_)
+            | Answer::Failed(_)
+            | Answer::NothingToUndo
+            | Answer::Status { .. }
+            | Answer::Progress { .. },
+            _,
+        ) => Err(Stop::Ignored("old_run")),
+    }
+}
+
 /// At rest, with the tasks dropped: only a late success of a task that had to be undone is more than
 /// a duplicate, and nothing can be done about it any more.
 fn after_shrinking(
@@ -161,7 +186,7 @@ pub(super) fn completed(draft: &mut Draft<'_>, slot: Slot, output: &Json) -> Res
             return Err(Stop::Ignored("duplicate"));
         }
         (_, Phase::Pending | Phase::Skipped(_)) => return Err(Stop::Ignored("late_success")),
-        (Stage::Ended { .. }, phase) => return after_end(draft, slot, phase, output),
+        (Stage::Ended { .. }, _) => return after_end(draft, slot, output),
         (Stage::Failing(_), _) if draft.resolves_doubt() && draft.is_reverted(slot) => {
             undone_late(draft, slot)?;
         }
@@ -184,6 +209,11 @@ pub(super) fn completed(draft: &mut Draft<'_>, slot: Slot, output: &Json) -> Res
         {
             undone_late(draft, slot)?;
         }
+        // Of a group that an operator has said to be done all the same.
+        (
+            Stage::Forward | Stage::Deferred(_),
+            Phase::Undoing { .. } | Phase::UndoRetrying { .. } | Phase::UndoBlocked | Phase::Undone,
+        ) => return covered_late(draft, slot, output),
         (Stage::Forward | Stage::Deferred(_) | Stage::Closing { .. }, _) => {
             if let Some(why) = draft.broken(slot, output) {
                 return broken(draft, slot, why);
@@ -215,11 +245,7 @@ pub(super) fn failed(
         return Err(Stop::Ignored("late_failure"));
     }
     let failure = &speaking(draft, slot, failure);
-    let was_broken = draft
-        .task(slot)
-        .error
-        .as_ref()
-        .is_some_and(|error| matches!(error.code.as_str(), "schema" | "too_large"));
+    let was_broken = was_broken(draft, slot);
     match (draft.task(slot).phase, failure.effects) {
         (Phase::Running { .. } | Phase::Retrying { doubt: true, .. }, _) => {
             draft.attempt_failed(slot, failure);
@@ -260,8 +286,15 @@ pub(super) fn failed(
     Ok(())
 }
 
-/// A participant that refuses a do unseen, because it is old, does not speak for attempts before.
+/// What a failure says here. A participant that refuses a do unseen, because it is old, does not speak for attempts
+/// before.
 fn speaking(draft: &Draft<'_>, slot: Slot, failure: &Failure) -> Failure {
+    let plan = draft.task_plan(slot);
+    // A child says of nothing that it may be tried again. It may be, where nothing of it stands.
+    if matches!(plan.action, Action::Saga { .. }) && plan.kind == Kind::Retriable {
+        let retryable = failure.effects == Effects::None;
+        return Failure { retryable, ..failure.clone() };
+    }
     let is_unseen = matches!(failure.code.as_str(), "expired" | "superseded");
     if is_unseen && draft.task(slot).unsure {
         return Failure { effects: Effects::Unknown, ..failure.clone() };
@@ -302,34 +335,15 @@ fn heard(
 /// known now.
 pub(super) fn undone(draft: &mut Draft<'_>, slot: Slot, n: u32, nothing: bool) -> Result<(), Stop> {
     let task = draft.task(slot);
-    match task.phase {
+    let is_out = matches!(
+        task.phase,
         Phase::Undoing { .. } | Phase::UndoRetrying { .. } | Phase::UndoBlocked
-            if n > task.undos_void =>
-        {
-            draft.undone(slot, n, nothing, None);
-            Ok(())
-        }
-        Phase::Undoing { .. }
-        | Phase::UndoRetrying { .. }
-        | Phase::UndoBlocked
-        | Phase::Pending
-        | Phase::Running { .. }
-        | Phase::Retrying { .. }
-        | Phase::Asking { .. }
-        | Phase::AskAgain { .. }
-        | Phase::Held
-        | Phase::Stopping { .. }
-        | Phase::Doubtful
-        | Phase::Done
-        | Phase::Skipped(_)
-        | Phase::Failed { .. }
-        | Phase::Cancelled
-        | Phase::Undone
-        | Phase::Kept
-        | Phase::Open { .. }
-        | Phase::Waiting { .. }
-        | Phase::Racing { .. } => Err(Stop::Ignored("duplicate")),
+    );
+    if !is_out || n <= task.undos_void {
+        return Err(Stop::Ignored("duplicate"));
     }
+    draft.undone(slot, n, nothing, None);
+    Ok(())
 }
 
 pub(super) fn undo_failed(
@@ -337,31 +351,11 @@ pub(super) fn undo_failed(
     slot: Slot,
     failure: &Failure,
 ) -> Result<(), Stop> {
-    match draft.task(slot).phase {
-        Phase::Undoing { .. } => {
-            draft.undo_failed(slot, failure);
-            Ok(())
-        }
-        Phase::UndoRetrying { .. }
-        | Phase::UndoBlocked
-        | Phase::Pending
-        | Phase::Running { .. }
-        | Phase::Retrying { .. }
-        | Phase::Asking { .. }
-        | Phase::AskAgain { .. }
-        | Phase::Held
-        | Phase::Stopping { .. }
-        | Phase::Doubtful
-        | Phase::Done
-        | Phase::Skipped(_)
-        | Phase::Failed { .. }
-        | Phase::Cancelled
-        | Phase::Undone
-        | Phase::Kept
-        | Phase::Open { .. }
-        | Phase::Waiting { .. }
-        | Phase::Racing { .. } => Err(Stop::Ignored("late_failure")),
+    if !matches!(draft.task(slot).phase, Phase::Undoing { .. }) {
+        return Err(Stop::Ignored("late_failure"));
     }
+    draft.undo_failed(slot, failure);
+    Ok(())
 }
 
 /// What the agent knows of a task in doubt. `done` from any query; else only the last one's word.
@@ -377,7 +371,13 @@ fn known(
         (Known::NotDone | Known::Unknown, _) if matches!(draft.head.stage, Stage::Ended { .. }) => {
             Err(Stop::Ignored("late_status"))
         }
-        (Known::NotDone, Phase::Asking { .. }) if is_last => {
+        // It had said that it worked: an operator must say which is true.
+        (Known::NotDone, Phase::Held) if was_broken(draft, slot) => {
+            Err(Stop::Ignored("contradiction"))
+        }
+        (Known::NotDone, Phase::Asking { .. } | Phase::AskAgain { .. } | Phase::Held)
+            if is_last =>
+        {
             draft.not_done(slot, None);
             Ok(())
         }

@@ -15,7 +15,7 @@ use crate::limits::BUSINESS_KEY_BYTES_MAX;
 use crate::phase::{Phase, TaskError};
 use crate::plan::{Plan, Slot};
 use crate::state::{State, definition_key, newest_key};
-use crate::workflow::{End, Origin, Stage, Trouble};
+use crate::workflow::{End, Head, Origin, Stage, Trouble, Workflow};
 
 impl Draft<'_> {
     /// The newest version of a saga that this lane knows.
@@ -38,14 +38,14 @@ impl Draft<'_> {
         })
     }
 
-    /// The id of the child that an attempt of a task starts: by the child's own key, else by the attempt.
+    /// The id of the child that a task starts: by the child's own key, else by the task's idempotency key. All
+    /// attempts start the same one.
     pub(super) fn child_id(
         &self,
         slot: Slot,
         saga: &SagaName,
         version: &Version,
         inputs: &events::Json,
-        attempt: u32,
     ) -> Result<WorkflowId, TaskError> {
         let plan = self.definition(saga, version)?;
         let inputs = match inputs.value() {
@@ -59,10 +59,10 @@ impl Draft<'_> {
         let bad = |failed: crate::InputError| error("bad_start", failed.to_string());
         let admitted = plan.admit(&inputs).map_err(bad)?;
         let key = plan.key_of(&admitted).map_err(bad)?.unwrap_or_else(|| {
-            let command = self.subject(slot, attempt).to_string();
-            match command.len() {
-                bytes if bytes <= BUSINESS_KEY_BYTES_MAX => command,
-                _ => hex(&Sha256::digest(command.as_bytes())),
+            let key = self.key(slot);
+            match key.len() {
+                bytes if bytes <= BUSINESS_KEY_BYTES_MAX => key,
+                _ => hex(&Sha256::digest(key.as_bytes())),
             }
         });
         Ok(WorkflowId::of(saga, &key))
@@ -104,11 +104,27 @@ impl Draft<'_> {
                 Said::Failed { error, effects }
             }
         };
-        let asked = self.head.asked.iter().map(|command| Reply {
-            command: command.clone(),
-            said: Said::Completed { output: events::Json::null() },
-        });
-        std::iter::once(Reply { command: parent.command.clone(), said }).chain(asked).collect()
+        let all = std::iter::once(&parent.command).chain(&self.head.asked);
+        let reply = |command: &String| {
+            let is_undo = command.parse::<Subject>().is_ok_and(|command| is_undo(&command));
+            let undone = Said::Completed { output: events::Json::null() };
+            Reply { command: command.clone(), said: if is_undo { undone } else { said.clone() } }
+        };
+        all.map(reply).collect()
+    }
+
+    /// Whether it has ended, and nothing of it stands, is in doubt, or is being undone.
+    fn has_left_nothing(&self, rest: &Rest) -> bool {
+        let is_at_rest = self.slots().all(|slot| self.is_over(slot));
+        rest.stands.is_empty() && rest.in_doubt.is_empty() && is_at_rest
+    }
+
+    /// The last command to do it that its parent has given.
+    fn last_do(&self) -> u32 {
+        let commands = self.head.parent.iter().map(|parent| &parent.command);
+        let commands = commands.chain(&self.head.asked);
+        let commands = commands.filter_map(|command| command.parse::<Subject>().ok());
+        commands.filter(|command| !is_undo(command)).map(|command| command.n).max().unwrap_or(0)
     }
 
     /// Tells the parent, which waits for it, that an undo has failed for good.
@@ -129,20 +145,80 @@ impl Draft<'_> {
     }
 }
 
-/// A parent wants its child stopped and undone.
-pub(super) fn unwind(draft: &mut Draft<'_>, command: &Subject) -> Result<(), Stop> {
-    let text = command.to_string();
-    let is_known = draft.head.parent.as_ref().is_some_and(|parent| {
+fn is_undo(command: &Subject) -> bool {
+    command.kind == events::CommandKind::Undo
+}
+
+/// Whether it is the child of the task whose command that is.
+fn is_of(child: &Head, command: &Subject) -> bool {
+    child.parent.as_ref().is_some_and(|parent| {
         parent.command.parse::<Subject>().is_ok_and(|began| {
             (&began.workflow, &began.task, began.run)
                 == (&command.workflow, &command.task, command.run)
         })
-    });
-    if !is_known {
+    })
+}
+
+/// What becomes of a start of a workflow that there is.
+pub(super) enum Again {
+    /// It is another's: no second one is begun.
+    Another,
+    /// Nothing of it stands: it is begun anew, as a run of its own.
+    Anew,
+    /// It goes on, or has ended, and answers this command too.
+    Decided(Vec<Event>),
+}
+
+/// A start of a child that there is. Where its own task asks for it again, because no answer came in time or
+/// because it had failed, it is the same child.
+pub(super) fn asked_again(
+    held: &dyn Held,
+    workflow: &Workflow,
+    start: &Start,
+    now: Timestamp,
+) -> Result<Again, Stop> {
+    let Some(parent) = start.parent.as_ref().filter(|it| is_of(&workflow.head, &it.command)) else {
+        return Ok(Again::Another);
+    };
+    let mut draft = Draft::over(held, workflow, super::plan_of(held, workflow)?, now);
+    if parent.command.n <= draft.last_do() {
+        return Err(Stop::Ignored("duplicate_start"));
+    }
+    let command = parent.command.to_string();
+    let Stage::Ended { end, unwinding, shrunk, .. } = &draft.head.stage else {
+        draft.push(Body::ParentAsks { command });
+        return Ok(Again::Decided(draft.finish()));
+    };
+    if unwinding.is_some() {
+        return Err(Stop::Ignored("being_undone"));
+    }
+    let (rest, is_done) = (draft.rest(), matches!(end, End::Completed | End::Partial));
+    let said = match draft.outputs() {
+        Ok(output) if is_done && !shrunk && rest.undone.is_empty() => Said::Completed { output },
+        Ok(_) | Err(_) if draft.has_left_nothing(&rest) => {
+            return Ok(Again::Anew);
+        }
+        Ok(_) | Err(_) => {
+            let message = format!(
+                "`{}` has ended {}, and something of it may stand; see to that first",
+                workflow.head.id,
+                workflow.status()
+            );
+            Said::Failed { error: error("child_stands", message), effects: true }
+        }
+    };
+    draft.tell(Reply { command, said });
+    Ok(Again::Decided(draft.finish()))
+}
+
+/// A parent wants its child stopped and undone.
+pub(super) fn unwind(draft: &mut Draft<'_>, command: &Subject) -> Result<(), Stop> {
+    let text = command.to_string();
+    if !is_of(&draft.head, command) {
         // Another's child, or nobody's: what this parent has asked for was never begun.
         return refused(Class::Invalid, "not_its_child", format!("`{text}` has not started it"));
     }
-    let is_undo = command.kind == events::CommandKind::Undo;
+    let is_undo = is_undo(command);
     match draft.head.stage.clone() {
         Stage::Ended {
             end: End::Completed | End::Partial | End::Failed, unwinding: None, ..

@@ -9,7 +9,7 @@ use crate::event::{About, Body, Event, Reply, WorkflowEvent};
 use crate::evolve::{Fold, begin, fold};
 use crate::phase::{Task, TaskError};
 use crate::plan::{Index, Plan, Slot};
-use crate::workflow::{Changing, Head, Kept, Stage, Tally, Workflow};
+use crate::workflow::{Changing, Head, Stage, Tally, Workflow};
 
 use super::Held;
 use super::concern::Concern;
@@ -93,18 +93,13 @@ impl<'a> Draft<'a> {
         this
     }
 
-    /// A draft of a workflow that begins with this event. `early`: what came before it.
+    /// A draft of a workflow that begins with this event.
     pub(crate) fn start(
         held: &'a dyn Held,
         start: WorkflowEvent,
-        early: Option<&crate::workflow::Early>,
         (plan, index): (&'a Plan, &'a Index),
     ) -> Self {
-        let mut head = begin(&start);
-        if let Some(early) = early {
-            head.early.clone_from(&early.kept);
-            head.seen.clone_from(&early.seen);
-        }
+        let head = begin(&start, held.state(start.workflow.as_str()));
         Self {
             held,
             plan,
@@ -213,11 +208,6 @@ impl<'a> Draft<'a> {
     /// Whether doing goes on: nothing has turned it.
     pub(crate) fn is_forward(&self) -> bool {
         matches!(self.head.stage, Stage::Forward | Stage::Deferred(_))
-    }
-
-    /// What was kept for a task that was not there yet, the first that `fits`.
-    pub(crate) fn kept(&self, fits: impl Fn(&Kept) -> bool) -> Option<Kept> {
-        self.head.early.iter().find(|kept| fits(kept)).cloned()
     }
 
     /// The task's last error as the workflow's problem.

@@ -182,7 +182,7 @@ impl Draft<'_> {
     }
 
     /// Whether it stands under a task's own `then`.
-    pub(super) fn is_closing_of(&self, slot: Slot, owner: Slot) -> bool {
+    pub(crate) fn is_closing_of(&self, slot: Slot, owner: Slot) -> bool {
         self.closings_of(owner).any(|closing| self.is_within(slot, closing))
     }
 
@@ -203,6 +203,18 @@ impl Draft<'_> {
                 let each = self.task_plan(of).action.for_each();
                 each.is_some_and(|each| each.at_least != AtLeast::All)
             })
+    }
+
+    /// Whether a failure of this task stops or undoes the whole workflow, or a group around it.
+    pub(super) fn fails_all(&self, slot: Slot) -> bool {
+        match self.fate(slot) {
+            Fate::Fails | Fate::Compensates | Fate::Reverts(_) | Fate::Drops(_) => true,
+            Fate::FallsBack
+            | Fate::Tolerated
+            | Fate::Accepted
+            | Fate::Uncovers(_)
+            | Fate::Pauses => false,
+        }
     }
 
     /// Whether a failure of this task waits for a person.

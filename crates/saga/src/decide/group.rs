@@ -218,21 +218,25 @@ impl Draft<'_> {
         reason = "at most ten thousand elements, and a share from 0 to 1"
     )]
     pub(super) fn shortfall(&self, slot: Slot, at_least: AtLeast) -> Option<TaskError> {
-        if at_least == AtLeast::All || self.is_plain() {
+        let count = self.children(slot).count();
+        let is_short = matches!(at_least, AtLeast::Count(wanted) if wanted > count);
+        if at_least == AtLeast::All || self.is_plain() && !is_short {
             return None;
         }
-        let count = self.children(slot).count();
         let lost = self
             .children(slot)
             .filter(|child| matches!(self.loss(*child), Some(Loss::Tolerated | Loss::Accepted)))
             .count();
         let wanted = match at_least {
             AtLeast::All => return None,
-            AtLeast::Count(wanted) => wanted.min(count),
+            AtLeast::Count(wanted) => wanted,
             AtLeast::Share(share) => (count as f64 * share).ceil() as usize,
         };
         (count - lost < wanted).then(|| {
-            let message = format!("{lost} of {count} elements have failed; {wanted} must succeed");
+            let message = match is_short {
+                true => format!("the list has {count} elements; {wanted} must succeed"),
+                false => format!("{lost} of {count} elements have failed; {wanted} must succeed"),
+            };
             error("at_least", message)
         })
     }

@@ -43,6 +43,12 @@ pub(super) fn broken(draft: &mut Draft<'_>, slot: Slot, why: TaskError) -> Resul
     Ok(())
 }
 
+/// Whether it is in doubt because its output was not what the file declares.
+pub(super) fn was_broken(draft: &Draft<'_>, slot: Slot) -> bool {
+    let error = draft.task(slot).error.as_ref();
+    error.is_some_and(|error| matches!(error.code.as_str(), "schema" | "too_large"))
+}
+
 /// A success of what its fallback does, or has done: it is undone, and the fallback's counts.
 pub(super) fn covered_late(draft: &mut Draft<'_>, slot: Slot, output: &Json) -> Result<(), Stop> {
     let task = draft.task(slot);
@@ -75,12 +81,7 @@ impl Draft<'_> {
 }
 
 /// A success after the end: the undo is still sent, once, with the real output.
-pub(super) fn after_end(
-    draft: &mut Draft<'_>,
-    slot: Slot,
-    phase: Phase,
-    output: &Json,
-) -> Result<(), Stop> {
+pub(super) fn after_end(draft: &mut Draft<'_>, slot: Slot, output: &Json) -> Result<(), Stop> {
     let Stage::Ended { at, late, .. } = &draft.head.stage else {
         return Err(Stop::Ignored("late_success"));
     };
@@ -91,31 +92,17 @@ pub(super) fn after_end(
     if draft.now > at.after(LATE_UNDO) {
         return too_late(draft, draft.task(slot).attempt);
     }
-    match phase {
-        Phase::Failed { .. }
-        | Phase::Cancelled
-        | Phase::Undone
-        | Phase::Undoing { .. }
-        | Phase::UndoRetrying { .. }
-        | Phase::UndoBlocked => {
-            draft.schedule_undo(slot, Why::Late(output.clone()));
-            Ok(())
-        }
-        Phase::Pending
-        | Phase::Running { .. }
-        | Phase::Retrying { .. }
-        | Phase::Asking { .. }
-        | Phase::AskAgain { .. }
-        | Phase::Held
-        | Phase::Stopping { .. }
-        | Phase::Doubtful
-        | Phase::Done
-        | Phase::Skipped(_)
-        | Phase::Kept
-        | Phase::Open { .. }
-        | Phase::Waiting { .. }
-        | Phase::Racing { .. } => Err(Stop::Ignored("late_success")),
+    if draft.is_left_in_doubt(slot) {
+        let message = format!(
+            "`{}` is reported done after {} ended with it in doubt: it stands, for nothing was undone",
+            draft.name(slot).id,
+            draft.head.id
+        );
+        return invalid("late_success", message);
     }
+    // What else is listed as late had failed, was cancelled or undone, and stays so until its success is known.
+    draft.schedule_undo(slot, Why::Late(output.clone()));
+    Ok(())
 }
 
 pub(super) fn too_late(draft: &Draft<'_>, attempt: u32) -> Result<(), Stop> {

@@ -1,6 +1,6 @@
 //! What a person orders. An order that does not fit is refused with a code that says why.
 
-use events::{By, Json, Problem};
+use events::{By, Json, Problem, TaskId};
 
 use super::undo::Why;
 use super::{Draft, Stop, invalid};
@@ -16,18 +16,29 @@ pub(super) fn operator(draft: &mut Draft<'_>, verb: &Verb, by: &By) -> Result<()
         Verb::Cancel => cancel(draft, by),
         Verb::Continue => go_on(draft, by),
         Verb::Retry(task) => {
-            let slot = draft.find(task)?;
+            let slot = open(draft, task)?;
             retry(draft, slot, by)
         }
         Verb::Skip { task, output } => {
-            let slot = draft.find(task)?;
+            let slot = open(draft, task)?;
             skip(draft, slot, output.clone(), by)
         }
         Verb::Resolve { task, outcome, output } => {
-            let slot = draft.find(task)?;
+            let slot = open(draft, task)?;
             resolve(draft, slot, *outcome, output.clone().unwrap_or_else(Json::null), by)
         }
     }
+}
+
+/// The task; at rest only an undo that is blocked waits for anybody.
+fn open(draft: &Draft<'_>, task: &TaskId) -> Result<Slot, Stop> {
+    let slot = draft.find(task)?;
+    let is_at_rest = matches!(draft.head.stage, Stage::Ended { .. });
+    if is_at_rest && draft.task(slot).phase != Phase::UndoBlocked {
+        let message = format!("{} has ended; `{task}` waits for no operator", draft.head.id);
+        return invalid("ended", message);
+    }
+    Ok(slot)
 }
 
 fn cancel(draft: &mut Draft<'_>, by: &By) -> Result<(), Stop> {
@@ -78,63 +89,39 @@ fn not_waiting<T>(draft: &Draft<'_>, slot: Slot) -> Result<T, Stop> {
     let (task, word) = (&draft.task_plan(slot).id, draft.task(slot).word());
     let message = format!("`{task}` is {word}; no operator is waited for");
     let code = match &draft.head.stage {
-        Stage::Ended { .. } => "ended",
-        Stage::Compensating(_) | Stage::Failing(_) | Stage::Closing { .. } => "not_blocked",
+        Stage::Compensating(_)
+        | Stage::Failing(_)
+        | Stage::Closing { .. }
+        | Stage::Ended { .. } => "not_blocked",
         Stage::Forward | Stage::Deferred(_) => "not_paused",
     };
     invalid(code, message)
 }
 
 fn retry(draft: &mut Draft<'_>, slot: Slot, by: &By) -> Result<(), Stop> {
-    let task = draft.task(slot);
-    let is_forward = draft.is_forward();
-    match task.phase {
-        Phase::UndoBlocked => {
-            draft.schedule_undo(slot, Why::ByHand(by.clone()));
-            unblock(draft, by);
-            Ok(())
-        }
-        Phase::Held if is_forward => {
-            do_again(draft, slot, true);
-            Ok(())
-        }
-        Phase::Held => invalid(
-            "compensating",
-            format!(
-                "`{}` is not started again while compensating; resolve it",
-                draft.name(slot).id
-            ),
-        ),
-        _ if is_paused_on(draft, slot) && draft.is_group(slot) => {
-            let message = format!(
-                "`{}` is a group, which is not begun again; skip it or go on without it",
-                draft.name(slot).id
-            );
-            invalid("group", message)
-        }
-        _ if is_paused_on(draft, slot) => {
-            do_again(draft, slot, false);
-            Ok(())
-        }
-        Phase::Failed { .. }
-        | Phase::Pending
-        | Phase::Running { .. }
-        | Phase::Retrying { .. }
-        | Phase::Asking { .. }
-        | Phase::AskAgain { .. }
-        | Phase::Stopping { .. }
-        | Phase::Doubtful
-        | Phase::Done
-        | Phase::Skipped(_)
-        | Phase::Cancelled
-        | Phase::Undoing { .. }
-        | Phase::UndoRetrying { .. }
-        | Phase::Undone
-        | Phase::Kept
-        | Phase::Open { .. }
-        | Phase::Waiting { .. }
-        | Phase::Racing { .. } => not_waiting(draft, slot),
+    let phase = draft.task(slot).phase;
+    if phase == Phase::UndoBlocked {
+        draft.schedule_undo(slot, Why::ByHand(by.clone()));
+        unblock(draft, by);
+        return Ok(());
     }
+    let is_held = phase == Phase::Held;
+    if is_held && !draft.is_forward() {
+        let id = draft.name(slot).id;
+        let message = format!("`{id}` is not started again while compensating; resolve it");
+        return invalid("compensating", message);
+    }
+    if !is_held && !is_paused_on(draft, slot) {
+        return not_waiting(draft, slot);
+    }
+    if draft.is_group(slot) {
+        let id = draft.name(slot).id;
+        let message =
+            format!("`{id}` is a group, which is not begun again; skip it or go on without it");
+        return invalid("group", message);
+    }
+    do_again(draft, slot, is_held);
+    Ok(())
 }
 
 fn do_again(draft: &mut Draft<'_>, slot: Slot, doubt: bool) {
@@ -146,31 +133,16 @@ fn do_again(draft: &mut Draft<'_>, slot: Slot, doubt: bool) {
 }
 
 fn skip(draft: &mut Draft<'_>, slot: Slot, output: Option<Json>, by: &By) -> Result<(), Stop> {
-    let why = match draft.task(slot).phase {
-        Phase::UndoBlocked => Skip::Undo,
-        _ if is_paused_on(draft, slot) => Skip::Operator,
-        Phase::Held => {
-            let message = format!("`{}` is in doubt; resolve or retry it", draft.name(slot).id);
-            return invalid("in_doubt", message);
-        }
-        Phase::Failed { .. }
-        | Phase::Pending
-        | Phase::Running { .. }
-        | Phase::Retrying { .. }
-        | Phase::Asking { .. }
-        | Phase::AskAgain { .. }
-        | Phase::Stopping { .. }
-        | Phase::Doubtful
-        | Phase::Done
-        | Phase::Skipped(_)
-        | Phase::Cancelled
-        | Phase::Undoing { .. }
-        | Phase::UndoRetrying { .. }
-        | Phase::Undone
-        | Phase::Kept
-        | Phase::Open { .. }
-        | Phase::Waiting { .. }
-        | Phase::Racing { .. } => return not_waiting(draft, slot),
+    let phase = draft.task(slot).phase;
+    let why = if phase == Phase::UndoBlocked {
+        Skip::Undo
+    } else if is_paused_on(draft, slot) {
+        Skip::Operator
+    } else if phase == Phase::Held {
+        let message = format!("`{}` is in doubt; resolve or retry it", draft.name(slot).id);
+        return invalid("in_doubt", message);
+    } else {
+        return not_waiting(draft, slot);
     };
     let output = output.filter(|_| why == Skip::Operator);
     if let Some(output) = &output {

@@ -96,7 +96,9 @@ impl Draft<'_> {
             let forward = matches!(self.head.stage, Stage::Forward);
             return if forward { Called::Yes } else { Called::No };
         };
-        if self.is_in_reverting(slot) && !self.is_closing(slot) {
+        let is_skipped = matches!(self.task(parent).phase, Phase::Skipped(_));
+        let is_over = !self.is_plain() && !is_skipped && self.is_moot(slot);
+        if (is_over || self.is_in_reverting(slot)) && !self.is_closing(slot) {
             return Called::No;
         }
         if let Role::Fallback(_) = role {

@@ -163,7 +163,7 @@ impl Draft<'_> {
         let task = self.task(slot);
         let inputs = task.inputs.clone().unwrap_or_else(Json::null);
         let Via::Child { version, .. } = &task.via else { return None };
-        self.child_id(slot, saga, version, &inputs, task.attempt).ok()
+        self.child_id(slot, saga, version, &inputs).ok()
     }
 
     fn new_child(
@@ -185,8 +185,7 @@ impl Draft<'_> {
             (None, Via::Child { version, .. }) => version.clone(),
             (None, Via::Agent | Via::Nothing | Via::Event { .. }) => self.newest(saga)?,
         };
-        let attempt = self.task(slot).attempt.saturating_add(1);
-        let child = self.child_id(slot, saga, &version, inputs, attempt)?;
+        let child = self.child_id(slot, saga, &version, inputs)?;
         Ok((child, version, depth))
     }
 

@@ -10,7 +10,7 @@ use crate::limits::EARLY_MAX;
 use crate::phase::{Phase, TaskError};
 use crate::plan::{Action, AwaitPlan, Plan, RaceOn, Slot};
 use crate::state::{State, definition_key, newest_key};
-use crate::workflow::{Kept, Stage};
+use crate::workflow::{Early, Kept, Stage};
 
 /// What an event does.
 enum Hit {
@@ -254,9 +254,9 @@ impl Draft<'_> {
         }
     }
 
-    /// Says that a signal has come for a task; of one that came early, that was said then.
+    /// Says that a signal has come for a task; of one that came early, that was said then. Only undos follow the end.
     fn tell_signal(&mut self, hit: &Hit, kept: &Kept) {
-        if kept.is_signal {
+        if kept.is_signal && !matches!(self.head.stage, Stage::Ended { .. }) {
             let task = match hit {
                 Hit::Done(slot)
                 | Hit::Failed(slot)
@@ -353,10 +353,9 @@ impl Draft<'_> {
 }
 
 /// What came early for a workflow that has not begun is nobody's any longer.
-pub(super) fn left_over(held: &dyn Held, key: &str, now: Timestamp) -> Result<Vec<Event>, Stop> {
-    let Some(State::Early(early)) = held.state(key) else { return Err(Stop::Ignored("not_due")) };
+pub(super) fn left_over(early: &Early, key: &str, now: Timestamp) -> Vec<Event> {
     let left = early.kept.iter().filter(|kept| kept.until <= now).map(|kept| {
         Event(About::Unmatched { workflow: key.into(), kept: kept.clone(), time: now })
     });
-    Ok(left.collect())
+    left.collect()
 }

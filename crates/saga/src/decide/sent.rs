@@ -2,7 +2,6 @@
 
 use super::{Draft, Stop};
 use crate::event::{Body, WorkflowEvent};
-use crate::phase::Phase;
 
 pub(super) fn sent(draft: &mut Draft<'_>, event: &WorkflowEvent) -> Result<(), Stop> {
     if event.run != draft.head.run {
@@ -12,19 +11,12 @@ pub(super) fn sent(draft: &mut Draft<'_>, event: &WorkflowEvent) -> Result<(), S
     match &event.body {
         Body::TaskScheduled { task, command, .. } => {
             let slot = task.index();
-            match draft.task(slot).phase {
-                Phase::Running { .. }
-                | Phase::Retrying { .. }
-                | Phase::Stopping { .. }
-                | Phase::Held
-                | Phase::Doubtful
-                    if draft.task(slot).attempt >= command.n =>
-                {
-                    draft.succeed(slot, events::Json::null(), None);
-                    Ok(())
-                }
-                _ => Err(Stop::Ignored("late_ack")),
+            let task = draft.task(slot);
+            let is_earlier = task.earlier.is_some_and(|earlier| command.n <= earlier.attempts);
+            if is_earlier || task.attempt < command.n {
+                return Err(Stop::Ignored("late_ack"));
             }
+            super::answer::completed(draft, slot, &events::Json::null())
         }
         Body::UndoScheduled { task, command, .. } => {
             super::answer::undone(draft, task.index(), command.n, false)

@@ -2,6 +2,7 @@
 
 use events::{Class, Json, Run, Timestamp, Version, planted};
 
+use super::child::{self, Again};
 use super::{Draft, Held, Stop, invalid, refused};
 use crate::event::{Body, Event, WorkflowEvent};
 use crate::input::Start;
@@ -16,26 +17,26 @@ pub(super) fn start(held: &dyn Held, start: &Start, now: Timestamp) -> Result<Ve
         Some(State::Workflow(workflow)) => Some(workflow),
         Some(State::Definition(_) | State::Newest(_) | State::Early(_)) | None => None,
     };
-    let early = match held.state(start.workflow.as_str()) {
-        Some(State::Early(early)) => Some(early),
-        Some(State::Definition(_) | State::Newest(_) | State::Workflow(_)) | None => None,
+    let again = match held_workflow {
+        Some(workflow) => child::asked_again(held, workflow, start, now)?,
+        None => Again::Anew,
     };
     if held_workflow.is_some_and(|workflow| workflow.head.start_id == start.start_id) {
         return Err(Stop::Ignored("duplicate_start"));
     }
     let (version, (plan, index)) = plan_for(held, start)?;
     let inputs = admit(start, plan)?;
-    if held_workflow.is_some() {
-        return match plan.on_duplicate {
-            OnDuplicate::Ignore => Err(Stop::Ignored("known_workflow")),
-            OnDuplicate::Reject => {
-                let message = format!(
-                    "`{}` was started by another record; its saga rejects a second start",
-                    start.workflow
-                );
-                invalid("duplicate_start", message)
-            }
-        };
+    match (again, plan.on_duplicate) {
+        (Again::Anew, _) => {}
+        (Again::Decided(events), _) => return Ok(events),
+        (Again::Another, OnDuplicate::Ignore) => return Err(Stop::Ignored("known_workflow")),
+        (Again::Another, OnDuplicate::Reject) => {
+            let message = format!(
+                "`{}` was started by another record; its saga rejects a second start",
+                start.workflow
+            );
+            return invalid("duplicate_start", message);
+        }
     }
     let started = WorkflowEvent {
         workflow: start.workflow.clone(),
@@ -56,7 +57,7 @@ pub(super) fn start(held: &dyn Held, start: &Start, now: Timestamp) -> Result<Ve
             }),
         },
     };
-    let mut draft = Draft::start(held, started, early, (plan, index));
+    let mut draft = Draft::start(held, started, (plan, index));
     draft.advance();
     Ok(draft.finish())
 }

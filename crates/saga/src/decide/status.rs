@@ -43,7 +43,7 @@ impl Draft<'_> {
         let task = self.task(slot);
         match task.cover {
             Cover::Working => return false,
-            Cover::Worked => return true,
+            Cover::Worked => return !self.is_undoing(slot),
             Cover::Uncalled | Cover::Spent => {}
         }
         if self.loss(slot) == Some(Loss::Open) {
@@ -73,12 +73,18 @@ impl Draft<'_> {
         }
     }
 
-    /// It has worked, by itself or by its fallback.
+    /// It has worked, by itself or by its fallback; then once a late success of its own is undone.
     pub(crate) fn is_done(&self, slot: Slot) -> bool {
         let task = self.task(slot);
         let stands =
             matches!(task.phase, Phase::Done | Phase::Kept) && task.after == After::Nothing;
-        stands || task.cover == Cover::Worked
+        stands || task.cover == Cover::Worked && !self.is_undoing(slot)
+    }
+
+    /// Its undo has gone out, and is not over.
+    fn is_undoing(&self, slot: Slot) -> bool {
+        let phase = self.task(slot).phase;
+        matches!(phase, Phase::Undoing { .. } | Phase::UndoRetrying { .. } | Phase::UndoBlocked)
     }
 
     /// It was passed over, and so is what depends on nothing else.

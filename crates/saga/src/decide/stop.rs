@@ -47,9 +47,15 @@ impl Draft<'_> {
             | Phase::Undone
             | Phase::Kept => return,
         };
+        let has_begun = task.phase != Phase::Pending;
         let stop = if is_out { self.stop_command(slot) } else { None };
         let (task, reason) = (self.name(slot), reason.to_owned());
         self.push(Body::TaskCancelled { task, attempt, reason, stop });
+        // What would have begun in it does not either.
+        if !has_begun && self.is_group(slot) {
+            let children: Vec<Slot> = self.children(slot).collect();
+            children.into_iter().for_each(|child| self.stop(child));
+        }
     }
 
     /// A task whose fallback is stopped: what it did itself, or was undone of it, stays so.
@@ -129,6 +135,7 @@ impl Draft<'_> {
     pub(super) fn revert(&mut self) {
         while !self.is_plain() {
             let decided = self.len();
+            self.resolve_dropped();
             for slot in self.slots() {
                 let is_root = self.is_reverting(slot) || self.task(slot).cover == Cover::Working;
                 let is_told = matches!(self.task(slot).after, After::Fail | After::Cancel);
@@ -149,42 +156,52 @@ impl Draft<'_> {
         }
     }
 
+    /// What a group that fails fast leaves in doubt is undone first, as its task says, where the run goes on without
+    /// the group: only a run that fails fast as a whole may leave it so.
+    fn resolve_dropped(&mut self) {
+        let is_left = |slot: &Slot| {
+            let task = self.task(*slot);
+            let group = self.around(*slot).find(|group| self.is_reverting(*group));
+            task.phase == Phase::Doubtful
+                && task.after == After::Nothing
+                && group.is_some_and(|group| self.resolves_in(group))
+        };
+        let left: Vec<Slot> = self.slots().filter(is_left).collect();
+        for slot in left {
+            let (task, after) = (self.name(slot), After::Fail);
+            self.push(Body::Reverting { task, after, error: None });
+        }
+    }
+
+    /// Whether a group is dropped, and what is in doubt in it must be known before it has failed.
+    fn resolves_in(&self, group: Slot) -> bool {
+        self.task(group).after == After::Drop && !self.fails_all(group)
+    }
+
     /// Whether nothing in the group, or of it, is left to be undone.
     pub(super) fn is_reverted_whole(&self, group: Slot) -> bool {
-        let drops = self.task(group).after == After::Drop;
+        let (drops, resolves) = (self.task(group).after == After::Drop, self.resolves_in(group));
         self.slots().all(|slot| {
             slot == group
                 || !self.is_within(slot, group)
                 || self.is_closing_of(slot, group)
                 || self.is_over(slot)
-                || drops && self.is_at_rest(slot)
+                || drops
+                    && self.is_at_rest(slot)
+                    && !(resolves && self.task(slot).phase != Phase::Done)
         })
     }
 
     /// In doubt, and left so.
     pub(super) fn is_at_rest(&self, slot: Slot) -> bool {
-        match self.task(slot).phase {
+        matches!(
+            self.task(slot).phase,
             Phase::Doubtful
-            | Phase::Held
-            | Phase::Asking { .. }
-            | Phase::AskAgain { .. }
-            | Phase::Done => true,
-            Phase::Pending
-            | Phase::Running { .. }
-            | Phase::Retrying { .. }
-            | Phase::Stopping { .. }
-            | Phase::Skipped(_)
-            | Phase::Failed { .. }
-            | Phase::Cancelled
-            | Phase::Undoing { .. }
-            | Phase::UndoRetrying { .. }
-            | Phase::UndoBlocked
-            | Phase::Undone
-            | Phase::Kept
-            | Phase::Open { .. }
-            | Phase::Waiting { .. }
-            | Phase::Racing { .. } => false,
-        }
+                | Phase::Held
+                | Phase::Asking { .. }
+                | Phase::AskAgain { .. }
+                | Phase::Done
+        )
     }
 
     /// A group has been undone: what is under its `then` runs, and then it has failed or is cancelled.

@@ -64,7 +64,7 @@ impl Draft<'_> {
         let why = error(&failure.code, failure.message.as_str());
         let repeats = failure.retryable
             && plan.retry.allows(&failure.code)
-            && (known || self.may_repeat_in_doubt(slot));
+            && (failure.effects == Effects::None || self.may_repeat_unknown(slot));
         match self.next_attempt(slot).filter(|_| repeats) {
             Some(retry_at) => self.retry(slot, why, retry_at, !known),
             None if known => self.fail(slot, why),
@@ -79,7 +79,7 @@ impl Draft<'_> {
         let plan = self.task_plan(slot);
         let doubt = self.may_be_in_doubt(slot);
         let repeats = (plan.kind == Kind::Retriable || plan.retry.allows(&why.code))
-            && (!doubt || self.may_repeat_in_doubt(slot));
+            && self.may_repeat_unknown(slot);
         match self.next_attempt(slot).filter(|_| repeats) {
             Some(retry_at) => self.retry(slot, why, retry_at, doubt),
             None if !doubt => self.fail(slot, why),
@@ -87,14 +87,24 @@ impl Draft<'_> {
         }
     }
 
-    /// Whether an attempt may follow one whose outcome is unknown.
-    fn may_repeat_in_doubt(&self, slot: Slot) -> bool {
+    /// Whether an attempt may follow one whose outcome is unknown, even if that changes nothing.
+    fn may_repeat_unknown(&self, slot: Slot) -> bool {
         !matches!(self.task_plan(slot).idempotency, Idempotency::Never)
     }
 
     fn retry(&mut self, slot: Slot, error: TaskError, retry_at: Timestamp, doubt: bool) {
         let (task, attempt) = (self.name(slot), self.task(slot).attempt);
         self.push(Body::TaskRetried { task, attempt, error, retry_at, doubt, by: None });
+    }
+
+    /// The time of the next attempt has come. Whoever looks so late that the time for all of them is over makes none.
+    pub(super) fn try_again(&mut self, slot: Slot, doubt: bool) {
+        let task = self.task(slot);
+        if task.deadline.is_none_or(|deadline| deadline > self.now) {
+            return self.schedule(slot);
+        }
+        let why = task.error.clone().unwrap_or_else(Self::silence);
+        if doubt { self.doubt(slot, why) } else { self.fail(slot, why) }
     }
 
     /// When the next attempt may be made; `None` where none may.

@@ -10,15 +10,12 @@ use super::{Draft, Stop};
 use crate::event::{About, Body, Event, WorkflowEvent};
 use crate::input::{Effects, Failure};
 use crate::limits::{LATE_UNDO, POSTPONED_FOR, remembered};
-use crate::phase::Phase;
+use crate::phase::{Phase, TaskError};
 use crate::plan::{Slot, Strategy};
-use crate::workflow::{Head, Origin, Stage, Trouble};
+use crate::workflow::{Head, Kept, Origin, Stage, Trouble};
 
 /// Fires everything that is due, the earliest first.
 pub(super) fn fire(draft: &mut Draft<'_>) -> Result<(), Stop> {
-    if draft.head.not_before.is_some_and(|at| at > draft.now) {
-        return Err(Stop::Ignored("not_due"));
-    }
     // Each timer moves its task to a state that is not due now, and a task can be moved by few more.
     let bound = 8 * draft.slots().end + 8 * draft.head.early.len() + 8;
     for _ in 0..bound {
@@ -44,7 +41,7 @@ enum Due {
 }
 
 fn earliest(draft: &Draft<'_>) -> Option<(Timestamp, Due)> {
-    let tasks = draft.slots().filter_map(|slot| Some((draft.task(slot).phase.due()?, slot)));
+    let tasks = draft.slots().filter_map(|slot| Some((draft.task(slot).due()?, slot)));
     let first = tasks.min().map(|(at, slot)| (at, Due::Task(slot)));
     let own = match &draft.head.stage {
         Stage::Ended { .. } if first.is_some() || draft.is_blocked() => None,
@@ -75,13 +72,13 @@ fn task(draft: &mut Draft<'_>, slot: Slot) {
         Phase::Running { deadline, .. } => {
             draft.attempt_timed_out(slot, deadline.unwrap_or(draft.now), silence());
         }
-        Phase::Open { .. } => draft.fail_group(slot, silence()),
+        Phase::Open { due } => group(draft, slot, due, silence()),
         Phase::Waiting { .. } => {
             draft.push(Body::TimerFired { task: draft.name(slot) });
             draft.succeed(slot, events::Json::null(), None);
         }
         Phase::Racing { .. } => draft.race_is_over(slot),
-        Phase::Retrying { .. } => draft.schedule(slot),
+        Phase::Retrying { doubt, .. } => draft.try_again(slot, doubt),
         Phase::Asking { until, .. } => draft.query_unknown(slot, until),
         Phase::AskAgain { until, .. } => draft.query(slot, until),
         Phase::Stopping { .. } => draft.doubt(slot, error("timeout", "no answer to the cancel")),
@@ -100,9 +97,20 @@ fn task(draft: &mut Draft<'_>, slot: Slot) {
     }
 }
 
+/// A group fails, unless a pivot in it has an outcome to come: then that decides, and the time is over.
+fn group(draft: &mut Draft<'_>, slot: Slot, due: Option<Timestamp>, why: TaskError) {
+    draft.fail_group(slot, why);
+    let task = draft.task(slot);
+    if let (Some(deadline), true) = (due, task.due() == due) {
+        let (task, attempt) = (draft.name(slot), task.attempt);
+        draft.push(Body::TaskTimedOut { task, attempt, deadline });
+    }
+}
+
 /// An event that came early is nobody's any longer.
 fn early(draft: &mut Draft<'_>) {
-    if let Some(kept) = draft.kept(|kept| kept.until <= draft.now) {
+    let left = |kept: &&Kept| kept.until <= draft.now;
+    if let Some(kept) = draft.head.early.iter().find(left).cloned() {
         draft.push(Body::EventLeft { kept, unmatched: true });
     }
 }

@@ -35,7 +35,8 @@ impl Draft<'_> {
             Stage::Forward | Stage::Deferred(_) => {
                 let dropped = self.around(slot).find(|group| self.is_reverting(*group));
                 let dropped = dropped.is_some_and(|group| self.task(group).after == After::Drop);
-                !dropped && self.is_reverted(slot)
+                let is_told = self.task(slot).after == After::Fail;
+                if dropped { is_told } else { self.is_reverted(slot) }
             }
             Stage::Failing(_) if self.resolves_doubt() => self.is_reverted(slot),
             Stage::Failing(_) => self.is_undone_once_more(slot),
@@ -74,7 +75,12 @@ impl Draft<'_> {
             | Phase::Waiting { .. }
             | Phase::Racing { .. } => false,
         };
-        may_stand && self.task_plan(slot).undo.is_some() && self.is_in_scope(slot)
+        may_stand && self.is_undoable(slot) && self.is_in_scope(slot)
+    }
+
+    /// Whether there is something to undo: what an operator says is done of a task that was never begun is theirs.
+    fn is_undoable(&self, slot: Slot) -> bool {
+        self.task_plan(slot).undo.is_some() && self.task(slot).attempt > 0
     }
 
     /// Whether the undo of what this task depends on need not wait for it any longer.
@@ -89,7 +95,7 @@ impl Draft<'_> {
             // Groups: by what stands in them.
             | Phase::Open { .. }
             | Phase::Racing { .. } => true,
-            Phase::Done => self.task_plan(slot).undo.is_none() || !self.is_in_scope(slot),
+            Phase::Done => !self.is_undoable(slot) || !self.is_in_scope(slot),
             Phase::UndoBlocked => self.plan.compensation.on_blocked == OnBlocked::GoOn,
             Phase::Running { .. }
             | Phase::Retrying { .. }
@@ -361,7 +367,8 @@ impl Draft<'_> {
 
     /// The task is undone.
     pub(super) fn undone(&mut self, slot: Slot, n: u32, nothing: bool, by: Option<By>) {
-        self.push(Body::UndoCompleted { task: self.name(slot), n, nothing, by });
+        let (task, place) = (self.name(slot), Some(self.head.sequence.saturating_add(1)));
+        self.push(Body::UndoCompleted { task, n, nothing, by, place });
     }
 
     /// Whether an operator must choose about an undo.

@@ -200,6 +200,7 @@ pub(crate) enum Body {
         #[n(3)]
         by: Option<By>,
     },
+    /// `place`: its number in the public sequence; what was undone is listed in that order.
     #[n(19)]
     UndoCompleted {
         #[n(0)]
@@ -210,6 +211,8 @@ pub(crate) enum Body {
         nothing: bool,
         #[n(3)]
         by: Option<By>,
+        #[n(4)]
+        place: Option<u64>,
     },
     /// No `retry_at`: for good; `dead` then is the command for the dead letters, if one was sent.
     #[n(20)]
@@ -278,7 +281,7 @@ pub(crate) enum Body {
     /// The workflow is no longer remembered.
     #[n(28)]
     Forgotten,
-    /// A group, a choice or a wait begins. Public, as TaskStarted.
+    /// A group, a choice or a wait begins; `until`: for all of it. Public, as TaskStarted.
     #[n(29)]
     TaskBegun {
         #[n(0)]
@@ -287,7 +290,6 @@ pub(crate) enum Body {
         inputs: Json,
         #[n(2)]
         begun: Begun,
-        /// For all of it.
         #[n(3)]
         until: Option<Timestamp>,
         #[n(4)]

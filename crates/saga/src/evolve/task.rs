@@ -52,6 +52,12 @@ pub(super) fn fold(into: &mut impl Fold, event: &WorkflowEvent) {
                 task.error.clone_from(error);
             }
         }
+        Body::TaskTimedOut { task, .. } => {
+            // A group whose time is over while the outcome of a pivot in it is still to come: that decides.
+            if let Phase::Open { due } = &mut into.task(task.index()).phase {
+                *due = None;
+            }
+        }
         Body::TaskRetried { task, error, retry_at, doubt, by, .. } => {
             let phase = Phase::Retrying { at: *retry_at, doubt: *doubt };
             let is_undone = was_undone(into.task(task.index()).phase);
@@ -135,7 +141,10 @@ fn fold_end(into: &mut impl Fold, time: Timestamp, body: &Body) {
                 Skip::Undo => Phase::Kept,
             };
             let mut task = into.task(task.index());
-            stand_again(&mut task);
+            // A group is not undone by itself: what stands in it stays undone.
+            if *why == Skip::Undo || was_undone(task.phase) {
+                stand_again(&mut task);
+            }
             task.phase = phase;
             // What it gave before it was undone counts for nothing; what stands, for what it is.
             if *why != Skip::Undo {

@@ -20,8 +20,9 @@ pub(super) fn fold(into: &mut impl Fold, body: &Body) {
             task.phase = Phase::Undoing { deadline: command.due() };
             task.undo = Some(command.clone());
         }
-        Body::UndoCompleted { task, .. } => {
+        Body::UndoCompleted { task, place, .. } => {
             let mut task = into.task(task.index());
+            task.finished = place.unwrap_or(task.finished);
             task.phase = Phase::Undone;
             task.undo = None;
         }

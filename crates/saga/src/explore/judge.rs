@@ -231,7 +231,7 @@ impl Judge {
             let is_leaf = law.is_leaf(later.slot);
             let is_open = match status {
                 Status::Running | Status::Retrying | Status::InDoubt | Status::Undoing => is_leaf,
-                Status::Done => has_undo,
+                Status::Done => has_undo && !self.is_covered(&later, law),
                 Status::UndoBlocked => !goes_on,
                 Status::Failed
                 | Status::Cancelled

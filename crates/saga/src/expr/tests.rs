@@ -1,8 +1,11 @@
 use std::collections::BTreeMap;
 
+use events::Json;
+use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::*;
+use crate::limits::RESULT_DEPTH_MAX;
 
 fn scope() -> BTreeMap<&'static str, Value> {
     BTreeMap::from([
@@ -364,4 +367,114 @@ fn the_paths_that_are_read_are_known() {
         Expr::compile("inputs.a + tasks.t.output['x'].y + [1].map(i, i + inputs.b)[0]").unwrap();
     let paths: Vec<String> = expr.paths().iter().map(|path| path.join(".")).collect();
     assert_eq!(paths, ["inputs.a", "tasks.t.output.x.y", "inputs.b"]);
+}
+
+/// What a workflow holds: JSON as text, by the names that expressions give it.
+#[derive(Debug)]
+struct Texts {
+    inputs: Json,
+    output: Json,
+}
+
+impl Scope for Texts {
+    fn root(&self, name: &str, _: &BTreeSet<String>) -> Option<Value> {
+        match name {
+            "inputs" => Some(self.inputs.value()),
+            "tasks" => Some(json!({"t": {"output": self.output.value()}})),
+            _ => None,
+        }
+    }
+
+    fn text(&self, path: &[String]) -> Option<&str> {
+        match path {
+            [root, fields @ ..] if root == "inputs" => self.inputs.at(fields),
+            [root, t, output, fields @ ..] if root == "tasks" && t == "t" && output == "output" => {
+                self.output.at(fields)
+            }
+            _ => None,
+        }
+    }
+}
+
+fn values() -> impl Strategy<Value = Value> {
+    let leaf = prop_oneof![
+        Just(Value::Null),
+        any::<bool>().prop_map(Value::from),
+        any::<i64>().prop_map(Value::from),
+        any::<u64>().prop_map(Value::from),
+        any::<f64>().prop_filter("no JSON", |it| it.is_finite()).prop_map(Value::from),
+        any::<String>().prop_map(Value::from),
+        (RESULT_DEPTH_MAX - 3..RESULT_DEPTH_MAX + 1)
+            .prop_map(|by| (0..by).fold(Value::Null, |value, _| json!([value]))),
+    ];
+    leaf.prop_recursive(3, 20, 4, |inner| {
+        prop_oneof![
+            prop::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
+            prop::collection::btree_map("a|b|é|\"|\\\\|,", inner, 0..4)
+                .prop_map(|map| Value::Object(map.into_iter().collect())),
+        ]
+    })
+}
+
+fn templates() -> impl Strategy<Value = Template> {
+    let path = "(inputs|tasks\\.t\\.output)(\\.a|\\.b|\\[\"(é|,|\\\\\"|none)\"\\]){0,2}";
+    let computed = path.prop_map(|path| Expr::compile(&path).unwrap());
+    let pieces =
+        computed.clone().prop_map(|expr| vec![Piece::Plain("=".into()), Piece::Computed(expr)]);
+    let sum = Just("size([1]) + 1").prop_map(|text| Expr::compile(text).unwrap());
+    let leaf = prop_oneof![
+        4 => values().prop_map(Template::Constant),
+        8 => computed.prop_map(Template::Computed),
+        1 => sum.prop_map(Template::Computed),
+        1 => pieces.prop_map(Template::Text),
+    ];
+    leaf.prop_recursive(3, 12, 4, |inner| {
+        let member = ("a|b|c|é|\"|\\\\", inner.clone());
+        prop_oneof![
+            prop::collection::vec(inner, 0..4).prop_map(Template::List),
+            prop::collection::vec(member, 0..4).prop_map(Template::Map),
+        ]
+    })
+}
+
+/// Whether it computes nothing, and names nothing that JSON would escape or that comes twice.
+fn is_copied(template: &Template) -> bool {
+    let is_plain = |name: &str| !name.contains(['"', '\\']);
+    match template {
+        Template::Constant(_) => true,
+        Template::Computed(expr) => {
+            expr.only_path().is_some_and(|path| path.iter().all(|name| is_plain(name)))
+        }
+        Template::Text(_) => false,
+        Template::List(list) => list.iter().all(is_copied),
+        Template::Map(map) => {
+            let names: BTreeSet<&String> = map.iter().map(|(name, _)| name).collect();
+            let fine = |(name, each): &(String, Template)| is_plain(name) && is_copied(each);
+            names.len() == map.len() && map.iter().all(fine)
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn what_is_copied_is_what_is_computed(
+        template in templates(),
+        inputs in values(),
+        output in values(),
+    ) {
+        let scope = Texts { inputs: Json::from_value(&inputs), output: Json::from_value(&output) };
+        let computed = template.eval(&scope).ok().map(|value| value.to_string());
+        let copied = template.text(&scope);
+        prop_assert!(copied.is_none() || copied == computed, "{copied:?}, not {computed:?}");
+        if is_copied(&template) {
+            prop_assert_eq!(&copied, &computed);
+        }
+        if let Template::Map(map) = &template {
+            let members = map.iter().map(|(name, each)| (name.as_str(), each));
+            let copied = map_text(members, &scope);
+            prop_assert!(copied.is_none() || copied == computed, "{copied:?}, not {computed:?}");
+        }
+    }
 }

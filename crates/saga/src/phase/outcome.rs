@@ -1,5 +1,6 @@
 //! What a task comes to for those around it, beside where it is itself.
 
+use events::{CommandKind, Subject};
 use minicbor::{Decode, Encode};
 
 /// What a task comes to that is undone while the workflow goes on.
@@ -72,4 +73,35 @@ pub(crate) enum Passed {
     /// An operator goes on without it.
     #[n(2)]
     ByHand,
+}
+
+/// The incarnations of a task that were undone: what is said of their commands is not about the one that
+/// stands now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+pub(crate) struct Earlier {
+    #[n(0)]
+    pub(crate) incarnations: u32,
+    /// Their last attempt's number.
+    #[n(1)]
+    pub(crate) attempts: u32,
+    /// Their last query's number.
+    #[n(2)]
+    pub(crate) queries: u32,
+    /// Their last undo's number.
+    #[n(3)]
+    pub(crate) undos: u32,
+    /// The last of them was known to have worked.
+    #[n(4)]
+    pub(crate) told: bool,
+}
+
+impl Earlier {
+    /// Whether the command was one of theirs. Undos are told by `Task::undos_void`.
+    pub(crate) fn counts(&self, subject: &Subject) -> bool {
+        match subject.kind {
+            CommandKind::Do => subject.n <= self.attempts,
+            CommandKind::Query => subject.n <= self.queries,
+            CommandKind::Undo => false,
+        }
+    }
 }

@@ -37,7 +37,7 @@ impl Tally {
             troubled: usize::from(!task.is_plain()),
             in_flight: usize::from(phase.in_flight()),
             blocked: usize::from(matches!(phase, Phase::UndoBlocked)),
-            speaking: usize::from(speaks(*phase)),
+            speaking: usize::from(speaks(task)),
             bytes: bytes(inputs) + bytes(output),
         }
     }
@@ -87,10 +87,12 @@ impl Tally {
 }
 
 /// Whether something comes of it by itself, or a person has been told.
-fn speaks(phase: Phase) -> bool {
-    let waits =
-        matches!(phase, Phase::Running { .. } | Phase::Stopping { .. } | Phase::Undoing { .. });
-    waits || phase.due().is_some() || matches!(phase, Phase::UndoBlocked)
+fn speaks(task: &Task) -> bool {
+    let waits = matches!(
+        task.phase,
+        Phase::Running { .. } | Phase::Stopping { .. } | Phase::Undoing { .. } | Phase::UndoBlocked
+    );
+    waits || task.due().is_some()
 }
 
 /// When tasks want to be looked at: the latest first, each time once, with how many want it.
@@ -115,7 +117,7 @@ impl Dues {
     }
 
     fn add(&mut self, task: &Task) {
-        let Some(due) = task.phase.due() else { return };
+        let Some(due) = task.due() else { return };
         match self.place(due) {
             Ok(place) => self.0.get_mut(place).into_iter().for_each(|(_, count)| *count += 1),
             Err(place) => self.0.insert(place, (due, 1)),
@@ -123,7 +125,7 @@ impl Dues {
     }
 
     fn remove(&mut self, task: &Task) {
-        let Some(due) = task.phase.due() else { return };
+        let Some(due) = task.due() else { return };
         let Ok(place) = self.place(due) else { return };
         match self.0.get_mut(place) {
             Some((_, count)) if *count > 1 => *count -= 1,

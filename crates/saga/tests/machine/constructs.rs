@@ -579,12 +579,12 @@ fn a_child_is_a_task_of_its_parent_and_is_undone_with_it() {
     assert_snapshot!(family(
         r#"
         start parent k {}
-        on child:parent:k/sub/1.do1
+        on child:parent:k/sub/1.1
         c done 7
         d done
         on parent:k
         after failed no final
-        on child:parent:k/sub/1.do1
+        on child:parent:k/sub/1.1
         c.undo done
     "#
     ));
@@ -592,7 +592,7 @@ fn a_child_is_a_task_of_its_parent_and_is_undone_with_it() {
     assert_snapshot!(family(
         r#"
         start parent k {}
-        on child:parent:k/sub/1.do1
+        on child:parent:k/sub/1.1
         c done 7
         d failed no final
         c.undo done
@@ -602,11 +602,11 @@ fn a_child_is_a_task_of_its_parent_and_is_undone_with_it() {
     assert_snapshot!(family(
         r#"
         start parent k {}
-        on child:parent:k/sub/1.do1
+        on child:parent:k/sub/1.1
         c done 7
         on parent:k
         cancel
-        on child:parent:k/sub/1.do1
+        on child:parent:k/sub/1.1
         d failed cancelled
         c.undo done
     "#
@@ -618,16 +618,16 @@ fn a_child_whose_undo_fails_for_good_tells_its_parent_and_is_asked_again() {
     assert_snapshot!(family(
         r#"
         start parent k {}
-        on child:parent:k/sub/1.do1
+        on child:parent:k/sub/1.1
         c done 7
         d done
         on parent:k
         after failed no final
-        on child:parent:k/sub/1.do1
+        on child:parent:k/sub/1.1
         c.undo failed no final
         on parent:k
         retry sub
-        on child:parent:k/sub/1.do1
+        on child:parent:k/sub/1.1
         c.undo done
     "#
     ));

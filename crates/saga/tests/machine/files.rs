@@ -3,8 +3,8 @@
 //!
 //! A line that begins with `>` is what happens: `> start KEY INPUTS`, `> TASK done OUTPUT`, `> TASK failed CODE`
 //! (`final`: it is not to be tried again; `unknown`: it may have worked), `> TASK.undo done`, `> event TOPIC/NAME
-//! VALUE`, `> signal NAME DATA`, `> wait` (until the next timer) or `> wait 30s`, `> acked` (the broker has what was
-//! emitted), `> cancel`, `> retry TASK`, `> skip TASK`, `> resolve TASK done|not_done|undone`, `> continue`. The lines
+//! VALUE`, `> signal NAME DATA`, `> wait` (until the next timer) or `> wait 30s`, `> sleep 30s` (nobody looks
+//! meanwhile), `> acked` (the broker has what was emitted), `> cancel`, `> retry TASK`, `> skip TASK`, `> resolve TASK done|not_done|undone`, `> continue`. The lines
 //! below it are the public events that follow, in their order. `= STATUS` is how the workflow then stands. `#`
 //! begins a comment.
 

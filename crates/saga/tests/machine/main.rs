@@ -6,12 +6,19 @@
     reason = "a test may panic; clippy knows only functions marked as tests"
 )]
 
+mod children;
+mod computed;
 mod constructs;
 mod files;
 mod late;
+mod orders;
 mod parse;
 mod random;
 mod records;
 mod scenarios;
+mod settling;
+mod strategies;
 mod table;
+mod undoing;
+mod waiting;
 mod world;

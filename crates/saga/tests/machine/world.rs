@@ -57,6 +57,15 @@ impl World {
         world
     }
 
+    /// A world of several sagas in which this line has been played, and what follows passed on.
+    pub(crate) fn family(yamls: &[&str], line: &str) -> Self {
+        let mut world = Self::default();
+        yamls.iter().for_each(|yaml| world.add(yaml));
+        _ = world.play(line);
+        _ = world.pass_on(0);
+        world
+    }
+
     fn add(&mut self, yaml: &str) {
         let world = self;
         let checked = saga::check(yaml);
@@ -73,7 +82,7 @@ impl World {
     }
 
     /// What was sent to the inbox since, read back from it, and what comes of that.
-    fn pass_on(&mut self, since: usize) -> String {
+    pub(crate) fn pass_on(&mut self, since: usize) -> String {
         let mut told = String::new();
         let mut next = since;
         while next < self.sent.len() {
@@ -93,11 +102,14 @@ impl World {
                 headers: record.headers,
             };
             let input = saga::parse(&read).unwrap();
-            if let Input::Start(start) = &input {
+            writeln!(told, "  ... {}", read.header_text(header::TYPE).unwrap()).unwrap();
+            let decision = self.feed(Cause::Input(&input));
+            told.push_str(&show(&decision));
+            if let Input::Start(start) = &input
+                && show(&decision).contains("WorkflowStarted")
+            {
                 self.runs.insert(start.workflow.to_string(), self.offset);
             }
-            writeln!(told, "  ... {}", read.header_text(header::TYPE).unwrap()).unwrap();
-            told.push_str(&show(&self.feed(Cause::Input(&input))));
         }
         told
     }
@@ -202,6 +214,12 @@ impl World {
         Some(decision)
     }
 
+    /// A signal with this id.
+    pub(crate) fn signal(&mut self, name: &str, id: &str) -> Decision {
+        let signal = Signal { name: name.to_owned(), data: Json::null(), id: id.to_owned() };
+        self.feed(Cause::Input(&Input::Signal { workflow: self.id(), signal }))
+    }
+
     pub(crate) fn answer(&mut self, subject: Subject, answer: Answer) -> Decision {
         self.feed(Cause::Input(&Input::Answer { subject, answer }))
     }
@@ -259,6 +277,12 @@ impl World {
                 self.now = until;
                 Decision::Accepted(all)
             }
+            // Time goes on, and nobody looks.
+            "sleep" => {
+                let seconds = second.strip_suffix('s').unwrap().parse().unwrap();
+                self.now = self.now.after(Duration::from_secs(seconds));
+                Decision::Accepted(Vec::new())
+            }
             // `event topic/Name key {"value":1} [offset]`
             "event" => {
                 let (value, offset) = third.rsplit_once('@').unwrap_or((third, ""));
@@ -279,6 +303,11 @@ impl World {
                 };
                 let workflow = self.expected.clone().unwrap_or_else(|| self.id());
                 self.feed(Cause::Input(&Input::Seen { workflow, event }))
+            }
+            // Asked too early or too late.
+            "wake" => {
+                let key = self.id();
+                self.feed(Cause::Wake(key.as_str()))
             }
             "signal" => {
                 self.offset += 1;
@@ -418,7 +447,7 @@ pub(crate) fn show(decision: &Decision) -> String {
     }
 }
 
-fn command(record: &Outgoing) -> String {
+pub(crate) fn command(record: &Outgoing) -> String {
     let to = match &record.to {
         Destination::Tasks(agent) => agent.to_string(),
         Destination::DeadLetters(of) if **of == Destination::Inbox => {
@@ -446,7 +475,7 @@ fn command(record: &Outgoing) -> String {
     let kind = text(record, header::TYPE).trim_start_matches("pavane.");
     let (_, id) = text(record, header::ID).split_once('/').unwrap();
     let (key, epoch) = (text(record, header::IDEMPOTENCY_KEY), text(record, header::EPOCH));
-    let key = key.split_once('/').unwrap().1;
+    let key = key.split_once('/').map_or(key, |(_, key)| key);
     let value = std::str::from_utf8(bytes).unwrap();
     format!("    -> {to}: {kind} {id} key {key} epoch {epoch} {value}\n")
 }

@@ -5,8 +5,8 @@ use proptest::prelude::*;
 
 use crate::features::Feature;
 use crate::tree::{
-    Act, Action, AtLeast, Case, ForEach, InDoubt, Inputs, Join, Kind, Saga, Strategy as OnFailure,
-    Task, Tree, UndoAct, When,
+    Act, Action, AtLeast, Case, ForEach, InDoubt, Inputs, Join, Kind, On, Saga,
+    Strategy as OnFailure, Talk, Task, Tree, UndoAct, When,
 };
 
 /// Tasks of a saga.
@@ -17,7 +17,7 @@ const DEPTH_MAX: usize = 4;
 /// A task as numbers.
 #[derive(Clone, Debug)]
 pub(crate) struct Raw {
-    bits: [u8; 16],
+    bits: [u8; 20],
     edges: u8,
     acts: Vec<u8>,
     undos: Vec<u8>,
@@ -41,6 +41,8 @@ enum Bit {
     Inputs,
     Output,
     Cases,
+    Talk,
+    More,
 }
 
 impl Raw {
@@ -61,7 +63,7 @@ pub(crate) enum Luck {
 pub(crate) fn sagas(luck: Luck, features: &'static [Feature]) -> impl Strategy<Value = Saga> {
     let numbers = || prop::collection::vec(any::<u8>(), 0..5);
     let task =
-        (any::<[u8; 16]>(), any::<u8>(), numbers(), prop::collection::vec(any::<u8>(), 0..3));
+        (any::<[u8; 20]>(), any::<u8>(), numbers(), prop::collection::vec(any::<u8>(), 0..3));
     let task = task.prop_map(|(bits, edges, acts, undos)| {
         let children = Vec::new();
         Raw { bits, edges, acts, undos, children }
@@ -77,13 +79,15 @@ pub(crate) fn sagas(luck: Luck, features: &'static [Feature]) -> impl Strategy<V
     let tasks = prop_oneof![12 => few, 1 => many];
     let closing = prop::collection::vec(task, 0..3);
     (tasks, closing, any::<[u8; 6]>()).prop_map(move |(tasks, closing, file)| {
-        Drawing { left: TASKS_MAX, next: 0, luck, features }.saga(&tasks, &closing, file)
+        Drawing { left: TASKS_MAX, next: 0, loops: 0, luck, features }.saga(&tasks, &closing, file)
     })
 }
 
 struct Drawing {
     left: usize,
     next: usize,
+    /// How many `for_each` are around.
+    loops: usize,
     luck: Luck,
     features: &'static [Feature],
 }
@@ -112,14 +116,14 @@ impl Drawing {
         if self.has(Feature::Strategies) {
             saga.strategy = strategy(file[4]).unwrap_or(OnFailure::Compensate);
         }
-        // What it means for other strategies is not said.
-        if self.luck == Luck::Bad && file[3] % 8 == 1 && saga.strategy == OnFailure::Compensate {
+        if self.luck == Luck::Bad && file[3] % 8 == 1 && saga.strategy != OnFailure::Pause {
             saga.timeout = Some(120);
         }
         if self.has(Feature::Closing) && saga.strategy != OnFailure::Pause {
             saga.closing = self.list(closing, Spot::Closing, DEPTH_MAX);
         }
-        kinds(&mut saga, tasks, file[5]);
+        let topics = (self.has(Feature::Topics), self.has(Feature::Await));
+        kinds(&mut saga, tasks, file[5], topics);
         saga
     }
 
@@ -145,7 +149,9 @@ impl Drawing {
         let id = self.id();
         let for_each = self.for_each(raw).filter(|_| matches!(spot, Spot::Free | Spot::Ordered));
         let inner = depth + 1 + usize::from(for_each.is_some());
+        self.loops += usize::from(for_each.is_some());
         let action = self.action(raw, spot, inner, for_each.is_some());
+        self.loops -= usize::from(for_each.is_some());
         let depends_on: Vec<String> = match spot {
             Spot::Free | Spot::Closing => before
                 .iter()
@@ -182,9 +188,14 @@ impl Drawing {
                 && raw.bit(Bit::Alone) % 5 == 1,
             depends_on,
             for_each,
+            talk: Talk::Agent,
             kind: Kind::ReadOnly,
             in_doubt: None,
             attempts: u32::from(raw.bit(Bit::Attempts) % 3) + 1,
+            once: false,
+            declared: false,
+            deadline: None,
+            gives: None,
             optional: false,
             fallback: None,
             strategy: None,
@@ -195,7 +206,26 @@ impl Drawing {
         if matches!(spot, Spot::Free | Spot::Ordered) {
             self.failing(raw, &mut task, is_agent);
         }
+        self.more(raw, &mut task, spot);
         task
+    }
+
+    /// What is said beside that.
+    fn more(&self, raw: &Raw, task: &mut Task, spot: Spot) {
+        let drawn = raw.bit(Bit::More);
+        task.declared = self.has(Feature::Declared) && drawn % 4 == 1;
+        task.once = self.has(Feature::Once) && drawn / 4 % 8 == 1 && spot != Spot::Closing;
+        let is_one = matches!(task.action, Action::Agent) && task.for_each.is_none();
+        let is_here = matches!(spot, Spot::Free | Spot::Ordered);
+        let may_end = self.luck == Luck::Bad && is_here && is_one;
+        if may_end && self.has(Feature::Deadline) && drawn / 32 % 4 == 1 {
+            task.deadline = Some(u64::from(drawn % 16) + 10);
+        }
+        if let (Action::Group(tasks) | Action::Sequential(tasks), true, true) =
+            (&task.action, self.has(Feature::Gives), drawn % 4 == 2)
+        {
+            task.gives = Some(tasks[usize::from(drawn) % tasks.len()].id.clone());
+        }
     }
 
     /// What follows when it fails.
@@ -253,12 +283,16 @@ impl Drawing {
 
     fn choice(&mut self, raw: &Raw, inner: usize) -> Action {
         let drawn = raw.bit(Bit::Cases);
-        let many = drawn % 3 == 1;
+        // The elements of a `for_each` would have to be told apart by what the events say.
+        let races = self.has(Feature::Race) && self.loops == 0 && raw.bit(Bit::More) % 8 >= 5;
+        let many = drawn % 3 == 1 && !races;
         let size = usize::from(drawn / 64 % 2) + 1;
         let mut cases: Vec<Case> = Vec::new();
         for (k, part) in raw.children.chunks(size).enumerate() {
             let tasks = self.list(part, Spot::Free, inner);
-            cases.push(Case { when: Some(drawn >> k & 1 == 0), tasks });
+            let waits = u64::from(drawn % 32) + 1 + k as u64;
+            let on = if drawn >> k & 1 == 0 { On::Event } else { On::After(waits) };
+            cases.push(Case { when: Some(drawn >> k & 1 == 0), on: races.then_some(on), tasks });
         }
         // Mostly a last case without a condition.
         if let (false, true, Some(last)) =
@@ -267,6 +301,13 @@ impl Drawing {
             last.when = None;
         }
         cases.retain(|case| !case.tasks.is_empty());
+        if races {
+            cases.iter_mut().for_each(|case| case.when = None);
+            // One of them surely happens.
+            if let Some(last) = cases.last_mut() {
+                last.on = Some(On::After(u64::from(drawn % 16) + 5));
+            }
+        }
         Action::Choice { many, cases }
     }
 
@@ -380,16 +421,16 @@ fn inputs(raw: &Raw, action: &Action, known: &[&Task]) -> Inputs {
 }
 
 /// The number that draws a task's kind, by id.
-fn drawn_kinds(raws: &[Raw], out: &mut Vec<(u8, u8)>) {
+fn drawn_kinds(raws: &[Raw], out: &mut Vec<(u8, u8, u8)>) {
     for raw in raws {
-        out.push((raw.bit(Bit::Kind), raw.bit(Bit::InDoubt)));
+        out.push((raw.bit(Bit::Kind), raw.bit(Bit::InDoubt), raw.bit(Bit::Talk)));
         drawn_kinds(&raw.children, out);
     }
 }
 
 /// What a checked file could say: before the pivot anything, beside it and after it nothing that would
 /// have to be undone.
-fn kinds(saga: &mut Saga, raws: &[Raw], drawn: u8) {
+fn kinds(saga: &mut Saga, raws: &[Raw], drawn: u8, (topics, awaits): (bool, bool)) {
     let mut numbers = Vec::new();
     drawn_kinds(raws, &mut numbers);
     let shape = saga.clone();
@@ -399,7 +440,7 @@ fn kinds(saga: &mut Saga, raws: &[Raw], drawn: u8) {
     let pivot = (drawn % 2 == 1 && !pivots.is_empty())
         .then(|| pivots[usize::from(drawn / 2) % pivots.len()]);
     for (node, known) in tree.nodes.iter().enumerate().filter(|(_, known)| known.is_agent()) {
-        let (kind, doubt) = numbers[node % numbers.len()];
+        let (kind, doubt, talk) = numbers[node % numbers.len()];
         let free = pivot.is_none_or(|pivot| tree.comes_before(node, pivot));
         let closing = tree.closing.contains(&node);
         let kind = match kind % 4 {
@@ -415,8 +456,57 @@ fn kinds(saga: &mut Saga, raws: &[Raw], drawn: u8) {
             (Kind::Compensatable | Kind::Pivot, 3) => Some(InDoubt::Hold),
             _ => None,
         };
+        // The elements of a `for_each` would have to be told apart by what the events say.
+        let is_one = known.depth == 0 && known.task.for_each.is_none() && !closing;
+        // An await says nothing that could be repeated.
+        let may_wait = matches!(kind, Kind::ReadOnly | Kind::Compensatable);
+        let is_read = tree.nodes.iter().any(|other| {
+            let when = other.task.when.as_ref();
+            matches!(when, Some(When::Output(id, _)) if *id == known.task.id)
+        });
+        let talk = match talk % 8 {
+            1 | 2 if topics && is_one => Talk::Request,
+            // It gives nothing.
+            3 if topics && is_one && !is_read => Talk::Emit,
+            4 if awaits && is_one && may_wait => Talk::Await,
+            5 if awaits && is_one && may_wait => Talk::Signal,
+            _ => Talk::Agent,
+        };
         let task = by_id(saga, &known.task.id).unwrap();
-        (task.kind, task.in_doubt) = (kind, in_doubt);
+        (task.kind, task.in_doubt, task.talk) = (kind, in_doubt, talk);
+        task.once &= talk == Talk::Agent && kind != Kind::Retriable;
+        task.deadline = task.deadline.filter(|_| talk == Talk::Agent && kind != Kind::Retriable);
+        over_topics(task);
+    }
+}
+
+/// What can happen to one that talks over topics: nobody is asked, a failure is the last word, and the broker
+/// takes all that is emitted.
+fn over_topics(task: &mut Task) {
+    let act = |act: Act| match (task.talk, act) {
+        (Talk::Agent, act) | (_, act @ (Act::Done | Act::Late)) => act,
+        (Talk::Emit, _) => Act::Done,
+        (Talk::Signal, Act::Final) => Act::Silent(false),
+        (_, Act::Retryable) => Act::Silent(false),
+        (_, Act::Unknown(done)) => Act::Silent(done),
+        (_, act @ (Act::Twice | Act::Final | Act::Silent(_))) => act,
+    };
+    task.acts = task.acts.iter().map(|drawn| act(*drawn)).collect();
+    let undo = |undo: UndoAct| match (task.talk, undo) {
+        // An await is undone by a command.
+        (Talk::Agent | Talk::Await | Talk::Signal, undo) => undo,
+        (_, undo @ (UndoAct::Done | UndoAct::Late)) => undo,
+        (Talk::Emit, _) => UndoAct::Done,
+        (Talk::Request, UndoAct::Retryable) => UndoAct::Silent,
+        (Talk::Request, undo @ (UndoAct::Final | UndoAct::Silent)) => undo,
+    };
+    task.undos = task.undos.iter().map(|drawn| undo(*drawn)).collect();
+    if matches!(task.talk, Talk::Await | Talk::Signal) {
+        task.attempts = 1;
+        task.acts.truncate(1);
+    }
+    if task.talk != Talk::Agent && task.in_doubt == Some(InDoubt::Query) {
+        task.in_doubt = Some(InDoubt::Hold);
     }
 }
 

@@ -6,7 +6,7 @@ use events::{How, Problem, TaskId};
 use saga::Verb;
 use serde_json::{Value, json};
 
-use crate::judge::{Judge, is_closing, taken};
+use crate::judge::{Judge, is_closing};
 use crate::participants::{self, Participants};
 use crate::reach::Reach;
 use crate::tree::{Kind, Place, Role, Strategy};
@@ -42,7 +42,8 @@ impl Judge<'_> {
         assert!(!accepted, "completed, but a failure was accepted");
         self.all_over();
         let is_behind = |place: &Place| self.seen(place).reason.as_deref() == Some("failed");
-        let behind = self.all().iter().any(|place| is_behind(place) && !self.is_the_groups(place));
+        let counts = |place: &Place| !self.is_the_groups(place) && !self.is_loser(place);
+        let behind = self.all().iter().any(|place| is_behind(place) && counts(place));
         assert!(!behind, "completed, but a task was skipped behind a failure");
         let mut expected = serde_json::Map::new();
         for node in written::outputs(self.tree) {
@@ -62,8 +63,12 @@ impl Judge<'_> {
     pub(crate) fn failed(&self, how: How, problem: &Problem) {
         match how {
             How::Failed => {
-                let fast = self.turned == Some(Strategy::FailFast);
-                assert!(fast || self.turned_perhaps, "failed, but nothing that failed says so");
+                let fast = self.turned.contains(&Strategy::FailFast);
+                let late = self.is_out_of_time() && self.tree.saga.strategy == Strategy::FailFast;
+                assert!(
+                    fast || late || self.turned_perhaps,
+                    "failed, but nothing that failed says so"
+                );
                 assert!(!self.view.compensating, "failed after compensation began");
                 self.closed(problem);
             }
@@ -85,10 +90,12 @@ impl Judge<'_> {
                 self.closed(problem);
             }
             How::Partial => {
-                let why = self.accepted || self.accepted_perhaps || self.continued();
+                let late = self.is_out_of_time() && self.tree.saga.strategy == Strategy::Continue;
+                let why = self.accepted || self.accepted_perhaps || self.continued() || late;
                 assert!(why, "partial, but no failure was accepted");
                 self.all_over();
-                if self.accepted_by_file.iter().any(|place| self.has_failed(place)) {
+                let is_late = problem.task.is_none() && problem.code == "timeout";
+                if is_late || self.accepted_by_file.iter().any(|place| self.has_failed(place)) {
                     self.then_has_ended();
                 } else if self.accepted_by_file.is_empty()
                     && !self.continued()
@@ -151,14 +158,17 @@ impl Judge<'_> {
             assert!(self.is_settled(&place), "the end, but `{name}` is {}", seen.status());
             let failed = self.has_failed(&place);
             let reach = self.tree.reach(&place);
-            let may = matches!(reach, Reach::Optional | Reach::Accepted) || self.continued();
+            let may = matches!(reach, Reach::Optional | Reach::Accepted)
+                || self.continued()
+                || self.is_out_of_time();
             let lost = self.is_loser(&place);
             assert!(
                 !failed || may || lost || seen.by_hand,
                 "the end, but `{name}` has failed: {reach:?}"
             );
             if seen.forward == Forward::Cancelled {
-                assert!(self.is_loser(&place), "the end, but `{name}` was cancelled");
+                let may = self.is_loser(&place) || self.is_out_of_time();
+                assert!(may, "the end, but `{name}` was cancelled");
             }
         }
     }
@@ -247,9 +257,7 @@ impl Judge<'_> {
             let excused = self.tree.line(&place).iter().any(|part| {
                 let (seen, node) = (self.seen(part), &self.tree.nodes[part.node]);
                 let not_taken = match (node.role, self.tree.parent(part)) {
-                    (Role::Case(case), Some(choice)) => {
-                        !taken(self.tree, choice.node).contains(&case)
-                    }
+                    (Role::Case(case), Some(choice)) => !self.is_taken(&choice, case),
                     // Its task speaks for it.
                     (Role::Fallback(_) | Role::Closing, _) => true,
                     _ => false,

@@ -26,6 +26,20 @@ pub(crate) enum Feature {
     /// `order: strict`
     Strict,
     Wait,
+    /// `emit`, and `emit` with `await`.
+    Topics,
+    /// `await` alone, of events and signals.
+    Await,
+    /// `choice` on events and time.
+    Race,
+    /// `deadline`
+    Deadline,
+    /// `idempotency: none`
+    Once,
+    /// `inputs` of an undo.
+    Declared,
+    /// `outputs` of a group.
+    Gives,
 }
 
 /// What the checker takes.
@@ -44,6 +58,13 @@ pub(crate) const READ: &[Feature] = &[
     Feature::Alone,
     Feature::Strict,
     Feature::Wait,
+    Feature::Topics,
+    Feature::Await,
+    Feature::Race,
+    Feature::Deadline,
+    Feature::Once,
+    Feature::Declared,
+    Feature::Gives,
 ];
 
 /// What the engine runs.

@@ -2,16 +2,17 @@
 //! participants' books. Knows nothing of the engine's inside. Each rule is a sentence of the specification.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
-use events::{CommandKind, Json, Outgoing, Subject, What, ce_type, header};
+use events::{CommandKind, Json, Outgoing, Subject, Timestamp, What, ce_type, header};
 use saga::{Answer, Effects, Known, Outcome, Unsent, Verb};
 use serde_json::{Value, json};
 
 use crate::participants::Participants;
 use crate::reach::Reach;
-use crate::tree::{Kind, Place, Role, Strategy, Tree};
+use crate::tree::{Kind, On, Place, Role, Strategy, Talk, Tree};
 use crate::view::{Back, Forward, Seen, View, task_of};
-use crate::world::{Entry, agent, text};
+use crate::world::{Entry, agent, text, topic};
 
 /// What the engine was told of the do of one task.
 #[derive(Default)]
@@ -22,6 +23,8 @@ pub(crate) struct Told {
     /// Attempts of which nobody has said that they did nothing.
     pub(crate) open: BTreeSet<u32>,
     pub(crate) key: Option<String>,
+    /// When its first attempt was sent.
+    pub(crate) ready: Option<Timestamp>,
     /// What its commands carry.
     pub(crate) inputs: Option<Json>,
     /// What those that stand in it are given, as it was when it began.
@@ -46,8 +49,14 @@ pub(crate) struct Judge<'a> {
     pub(crate) falling: BTreeSet<Place>,
     /// Done, but too late for a join that wanted no more: to be undone.
     pub(crate) lost: BTreeSet<Place>,
-    /// A failure that ends the forward work of the whole run.
-    pub(crate) turned: Option<Strategy>,
+    /// The same of what fell while the pivot was in flight, with those that made it fall: they may yet be done.
+    deferred: BTreeMap<Place, BTreeSet<Place>>,
+    /// It is open whether it was hit: what failed in it had all but lost.
+    pub(crate) falling_perhaps: BTreeSet<Place>,
+    /// What was over before a join that it stands in wanted no more.
+    spared: BTreeSet<Place>,
+    /// Failures that end the forward work of the whole run.
+    pub(crate) turned: Vec<Strategy>,
     pub(crate) past_pivot: bool,
     /// It has turned back because somebody said so.
     pub(crate) cancelled: bool,
@@ -59,6 +68,12 @@ pub(crate) struct Judge<'a> {
     pub(crate) accepted_perhaps: bool,
     pub(crate) turned_perhaps: bool,
     pub(crate) orders: Vec<Verb>,
+    /// The case of each choice on events and time that came first.
+    raced: BTreeMap<Place, usize>,
+    /// When it was last woken.
+    pub(crate) now: Timestamp,
+    /// What was said last is a success of what was undone before its task began anew.
+    may_be_dead: bool,
     /// The command that must follow the event.
     due: Option<(String, Json)>,
 }
@@ -73,7 +88,10 @@ pub(crate) fn judge(tree: &Tree<'_>, log: &[Entry], participants: &Participants)
         epoch: 0,
         falling: BTreeSet::new(),
         lost: BTreeSet::new(),
-        turned: None,
+        deferred: BTreeMap::new(),
+        falling_perhaps: BTreeSet::new(),
+        spared: BTreeSet::new(),
+        turned: Vec::new(),
         past_pivot: false,
         cancelled: false,
         accepted: false,
@@ -81,6 +99,9 @@ pub(crate) fn judge(tree: &Tree<'_>, log: &[Entry], participants: &Participants)
         accepted_perhaps: false,
         turned_perhaps: false,
         orders: Vec::new(),
+        raced: BTreeMap::new(),
+        now: Timestamp::default(),
+        may_be_dead: false,
         due: None,
     };
     for entry in log {
@@ -142,7 +163,22 @@ impl Judge<'_> {
                     self.told.entry(place).or_default().open.remove(&subject.n);
                 }
             }
-            Entry::Woken(_) | Entry::Unsent(..) => {}
+            Entry::Dead(code) => {
+                let fits = self.may_be_dead && code == "late_success";
+                assert!(fits, "an answer is a dead letter: {code}");
+            }
+            Entry::Passed(at) => self.now = *at,
+            Entry::Woken(at) => {
+                self.now = *at;
+                self.wake();
+            }
+            Entry::Happened(task, case) => {
+                let place = self.tree.find(task.as_str()).unwrap();
+                if self.seen(&place).forward == Forward::Running {
+                    self.raced.entry(place).or_insert(*case);
+                }
+            }
+            Entry::Unsent(..) => {}
         }
     }
 
@@ -166,7 +202,9 @@ impl Judge<'_> {
                 if seen.begun.is_none() {
                     self.may_begin(&place);
                 }
+                let now = self.now;
                 let told = self.told.entry(place.clone()).or_default();
+                told.ready.get_or_insert(now);
                 match told.inputs.clone() {
                     Some(first) => assert_eq!(*inputs, first, "each attempt of `{id}` is the same"),
                     None => {
@@ -181,7 +219,7 @@ impl Judge<'_> {
                 assert!(once, "`{id}` is done twice");
                 self.may_complete(&place, output, by.is_some());
                 // An operator may have had it tried again all the same.
-                if self.has_lost(&place) && !seen.by_hand {
+                if self.has_lost(&place) && !self.spared.contains(&place) && !seen.by_hand {
                     self.lost.insert(place);
                 }
             }
@@ -229,7 +267,7 @@ impl Judge<'_> {
                 self.cancelled = problem.task.is_none() && problem.code == "cancelled";
             }
             What::WorkflowPaused { .. } => {
-                self.turned = self.turned.filter(|turned| *turned == Strategy::FailFast);
+                self.turned.retain(|turned| *turned == Strategy::FailFast);
             }
             What::TaskScheduled { command, inputs, .. }
             | What::UndoScheduled { command, inputs, .. } => {
@@ -238,15 +276,30 @@ impl Judge<'_> {
             _ => {}
         }
         let Some(place) = task_of(what).and_then(|id| self.tree.find(id)) else { return };
+        if matches!(
+            what,
+            What::TaskScheduled { .. } | What::TaskStarted { .. } | What::TaskSkipped { .. }
+        ) {
+            self.spare(&place);
+        }
         match what {
+            What::TaskStarted { attempt, .. } if self.is_awaited(&place) => {
+                let key = self.key(&place);
+                let told = self.told.entry(place).or_default();
+                told.sent = *attempt;
+                told.open.insert(*attempt);
+                told.key = Some(key);
+            }
             What::TaskStarted { .. } if !self.is_agent(&place) => {
-                let given = self.given(&place);
-                self.told.entry(place).or_default().given = Some(given);
+                let (given, now) = (self.given(&place), self.now);
+                let told = self.told.entry(place).or_default();
+                (told.given, told.ready) = (Some(given), Some(now));
             }
             What::TaskCompleted { .. } if self.kind(&place) == Kind::Pivot => {
                 self.past_pivot = true;
-                self.turned = self.turned.filter(|turned| *turned == Strategy::FailFast);
+                self.turned.retain(|turned| *turned == Strategy::FailFast);
             }
+            What::TaskCompleted { .. } => self.rose(&place),
             What::TaskRetried { .. } => {
                 let anew = self.seen(&place).anew;
                 let told = self.told.entry(place).or_default();
@@ -264,22 +317,33 @@ impl Judge<'_> {
             }
             What::TaskFailed { .. } => self.fell(&place),
             What::TaskInDoubt { policy, .. } if policy == "undo" => self.fell(&place),
-            What::UndoScheduled { n, inputs, .. } if inputs.value()["status"] == "done" => {
+            What::UndoScheduled { n, inputs, .. }
+                if self.original(&place, inputs.value())["status"] == "done" =>
+            {
                 self.told.get_mut(&place).unwrap().informed.get_or_insert(*n);
             }
             _ => {}
         }
-        let running = self.running(|seen| seen.forward == Forward::Running);
+        // What an operator begins anew is not counted.
+        let running = self.running(|_, seen| seen.forward == Forward::Running && !seen.ordered);
         assert!(running <= self.tree.saga.max_parallel, "max_parallel: {running} tasks in flight");
         // What an operator repeats is not counted, nor what a late success has made worthless.
         let counts = |seen: &Seen| !seen.repeated && !seen.overtaken;
-        let undoing = self.running(|seen| seen.back == Back::Running && counts(seen));
+        // A late success of what its fallback covers is undone at once.
+        let is_covered = |place: &Place| {
+            let fallback = self.tree.fallback(place);
+            fallback.is_some_and(|fallback| self.seen(&fallback).begun.is_some())
+        };
+        let undoing = self.running(|place, seen| {
+            seen.back == Back::Running && counts(seen) && !is_covered(place)
+        });
         assert!(undoing <= self.tree.saga.max_parallel, "max_parallel: {undoing} undos in flight");
     }
 
-    fn running(&self, is: impl Fn(&Seen) -> bool) -> usize {
-        let agents = self.view.tasks.iter().filter(|(_, seen)| is(seen));
-        agents.filter(|(id, _)| self.tree.find(id).is_some_and(|p| self.is_agent(&p))).count()
+    fn running(&self, is: impl Fn(&Place, &Seen) -> bool) -> usize {
+        let places =
+            self.view.tasks.iter().filter_map(|(id, seen)| Some((self.tree.find(id)?, seen)));
+        places.filter(|(place, seen)| self.is_agent(place) && is(place, seen)).count()
     }
 
     /// A task has failed; its fallback comes first.
@@ -292,14 +356,29 @@ impl Judge<'_> {
         if !self.is_last(place) || is_fallback || given_up || self.has_lost(place) {
             return;
         }
-        if self.is_loser(place) {
+        // Its fallback has failed as well, and a late success of its own is being undone: that comes first.
+        let back = self.seen(place).back;
+        let is_undone = matches!(back, Back::Running | Back::Retrying | Back::Blocked);
+        let is_covered = self.tree.fallback(place).is_some();
+        if self.is_loser(place) || is_undone && is_covered {
             let reach = self.tree.reach(place);
             self.accepted_perhaps |= reach == Reach::Accepted;
             self.turned_perhaps |= reach == Reach::Run(Strategy::FailFast);
+            if let Reach::Caught(around) = reach {
+                self.falling_perhaps.insert(around);
+            }
             return;
         }
         match self.tree.reach(place) {
-            Reach::Caught(around) => _ = self.falling.insert(around),
+            Reach::Caught(around) => {
+                let waits = self.pivot_in_flight() && !self.falling.contains(&around);
+                if waits || self.deferred.contains_key(&around) && self.pivot_in_flight() {
+                    self.deferred.entry(around.clone()).or_default().insert(place.clone());
+                } else {
+                    self.deferred.remove(&around);
+                }
+                self.falling.insert(around);
+            }
             Reach::Run(Strategy::Compensate) if self.past_pivot => {}
             Reach::Accepted => {
                 self.accepted = true;
@@ -308,11 +387,95 @@ impl Judge<'_> {
                 }
             }
             Reach::Run(Strategy::Pause) | Reach::Optional | Reach::Element => {}
-            Reach::Run(strategy) => _ = self.turned.get_or_insert(strategy),
+            Reach::Run(strategy) => self.turned.push(strategy),
         }
     }
 
+    /// A late success: what fell by its failure alone, while that waited for the pivot, has not fallen.
+    fn rose(&mut self, place: &Place) {
+        for (around, causes) in &mut self.deferred {
+            if causes.remove(place) && causes.is_empty() {
+                self.falling.remove(around);
+            }
+        }
+        self.deferred.retain(|_, causes| !causes.is_empty());
+    }
+
+    fn pivot_in_flight(&self) -> bool {
+        (0..self.tree.nodes.len()).any(|node| {
+            let known = &self.tree.nodes[node];
+            let forward = self.seen(&Place { node, at: vec![0; known.depth] }).forward;
+            known.task.kind == Kind::Pivot
+                && matches!(forward, Forward::Running | Forward::Retrying | Forward::InDoubt)
+        })
+    }
+
+    /// A join that cancels the rest is over: what had failed before it has not lost by it.
+    fn spare(&mut self, winner: &Place) {
+        if self.tree.nodes[winner.node].join.cancels() {
+            let failed = |dep: &Place| self.seen(dep).forward == Forward::Failed;
+            let spared: Vec<Place> = self.tree.deps(winner).into_iter().filter(failed).collect();
+            self.spared.extend(spared);
+        }
+    }
+
+    /// What participants tell its attempts apart by: the same in all of them.
+    fn key(&self, place: &Place) -> String {
+        format!("drawn:k/{}/1.{}", self.tree.name(place), self.seen(place).anew + 1)
+    }
+
+    fn is_awaited(&self, place: &Place) -> bool {
+        let talk = self.tree.nodes[place.node].talk();
+        self.is_agent(place) && matches!(talk, Talk::Await | Talk::Signal)
+    }
+
+    /// What an undo carries, as if it had declared nothing.
+    pub(crate) fn original(&self, place: &Place, found: Value) -> Value {
+        if !self.tree.nodes[place.node].task.declared {
+            return found;
+        }
+        let key = self.told.get(place).and_then(|told| told.key.clone());
+        assert_eq!(found["n"], json!(7), "the undo of `{}`", self.tree.name(place));
+        json!({"status": found["was"], "output": found["gave"], "key": key})
+    }
+
+    /// What goes out on a topic of the user's: a do or an undo as well.
+    fn emitted(&mut self, to: &str, record: &Outgoing) {
+        let task = text(record, header::SUBJECT).split_once('/').unwrap().1;
+        let place = self.tree.find(task).unwrap_or_else(|| panic!("`{task}` is no task"));
+        let node = &self.tree.nodes[place.node];
+        assert!(node.is_agent() && node.talk() != Talk::Agent, "`{task}` emits nothing");
+        assert_eq!(to, format!("ask.{}", node.task.id), "the topic of `{task}`");
+        assert_eq!(record.key.as_deref(), Some(&b"k"[..]), "the key of what `{task}` emits");
+        let (key, seen) = (text(record, header::ID), self.seen(&place));
+        let told = self.told.entry(place).or_default();
+        match text(record, header::TYPE) {
+            "Asked" => {
+                let first = told.key.get_or_insert_with(|| key.to_owned());
+                assert_eq!(key, first, "a repeat of `{task}` can be told");
+                told.sent = seen.attempt;
+                told.open.insert(seen.attempt);
+            }
+            "Undo" => {
+                assert_eq!(node.task.kind, Kind::Compensatable, "`{task}` has no undo");
+                let is_its = told.key.as_ref().is_some_and(|of| {
+                    let behind =
+                        key.strip_prefix(of.as_str()).and_then(|it| it.strip_prefix("/undo"));
+                    behind.is_some_and(|n| n.bytes().all(|byte| byte.is_ascii_digit()))
+                });
+                assert!(is_its, "the undo of `{task}` has the id {key}");
+            }
+            other => panic!("`{task}` emits {other}"),
+        }
+        let events::Payload::Bytes(bytes) = &record.value else { panic!("an event has bytes") };
+        let (_, inputs) = self.due.take().expect("what is emitted follows its event");
+        assert_eq!(inputs.as_str().as_bytes(), &bytes[..], "what `{task}` emits");
+    }
+
     fn command(&mut self, record: &Outgoing) {
+        if let Some(to) = topic(record) {
+            return self.emitted(&to, record);
+        }
         let Some(to) = agent(record) else { return };
         let id = text(record, header::ID).to_owned();
         let subject: Subject = text(record, header::SUBJECT).parse().unwrap();
@@ -322,10 +485,7 @@ impl Judge<'_> {
         let epoch: u32 = text(record, header::EPOCH).parse().unwrap();
         assert_eq!(epoch, self.epoch, "the epoch of `{id}` rises with the compensation alone");
         let key = text(record, header::IDEMPOTENCY_KEY).to_owned();
-        let (workflow, run) = (&subject.workflow, subject.run);
-        let incarnation = self.seen(&place).anew + 1;
-        let expected = format!("{workflow}/{}/{run}.{incarnation}", subject.task);
-        assert_eq!(key, expected, "the key of `{id}`");
+        assert_eq!(key, self.key(&place), "the key of `{id}`");
         let told = self.told.entry(place).or_default();
         told.key = Some(key);
         match text(record, header::TYPE) {
@@ -349,6 +509,7 @@ impl Judge<'_> {
 
     fn answer(&mut self, subject: &Subject, answer: &Answer) {
         let place = self.tree.find(subject.task.as_str()).unwrap();
+        let is_told = self.tree.nodes[place.node].talk() == Talk::Agent;
         let lost = self.seen(&place).lost;
         let told = self.told.entry(place).or_default();
         let of_earlier = match subject.kind {
@@ -356,6 +517,8 @@ impl Judge<'_> {
             CommandKind::Query => subject.n <= told.undone.1,
             CommandKind::Undo => false,
         };
+        self.may_be_dead = of_earlier
+            && matches!(answer, Answer::Completed(_) | Answer::Status { status: Known::Done, .. });
         if of_earlier {
             return;
         }
@@ -364,10 +527,14 @@ impl Judge<'_> {
                 told.outputs.push(output.clone());
             }
             Answer::Status { status: Known::Done, output } => told.outputs.push(output.clone()),
-            Answer::Status { status: Known::NotDone, .. } => told.open.clear(),
+            // Only the last query's word counts, but for a success.
+            Answer::Status { status: Known::NotDone, .. } if subject.n == told.queries => {
+                told.open.clear();
+            }
             Answer::Failed(failure) if subject.kind == CommandKind::Do => {
                 let speaks = !["superseded", "expired"].contains(&failure.code.as_str());
-                let is_last = subject.n == told.sent;
+                // An event does not say which attempt it is about.
+                let is_last = subject.n == told.sent || !is_told;
                 // The last answer speaks for all attempts.
                 if speaks && is_last && !lost && failure.effects == Effects::None {
                     told.open.clear();
@@ -401,6 +568,13 @@ impl Judge<'_> {
             let worked = seen.forward == Forward::Done || seen.back == Back::GivenUp;
             worked && !self.has_failed(&fallback)
         })
+    }
+
+    /// Whether its fallback has done it in its place, and that stands.
+    fn gives_way(&self, place: &Place) -> bool {
+        let fallback = self.tree.fallback(place);
+        let stands = |fallback| matches!(self.seen(&fallback).back, Back::Nothing | Back::GivenUp);
+        self.is_replaced(place) && fallback.is_some_and(stands)
     }
 
     /// Whether there is no fallback that may still make good its failure.
@@ -441,7 +615,7 @@ impl Judge<'_> {
                 if seen.back == Back::Nothing
                     || seen.back == Back::GivenUp
                     || seen.forward == Forward::Skipped
-                    || self.is_replaced(place) =>
+                    || self.gives_way(place) =>
             {
                 seen.output.map_or(Value::Null, |output| output.value())
             }
@@ -449,9 +623,42 @@ impl Judge<'_> {
         }
     }
 
+    /// Time has come: of each choice that waits for it, the case that was due first.
+    fn wake(&mut self) {
+        for node in 0..self.tree.nodes.len() {
+            let (place, race) = (Place { node, at: Vec::new() }, self.tree.nodes[node].race());
+            let began = self.told.get(&place).and_then(|told| told.ready);
+            let (Some(cases), Some(began)) = (race, began) else { continue };
+            let due = cases.iter().enumerate().filter_map(|(k, on)| match on {
+                On::After(seconds) => Some((began.after(Duration::from_secs(*seconds)), k)),
+                On::Event => None,
+            });
+            let first = due.min().filter(|(at, _)| *at <= self.now);
+            if let Some((_, case)) = first.filter(|_| self.seen(&place).forward == Forward::Running)
+            {
+                self.raced.entry(place).or_insert(case);
+            }
+        }
+    }
+
+    /// The cases of that choice that are taken.
+    pub(crate) fn cases(&self, choice: &Place) -> Vec<usize> {
+        match self.tree.nodes[choice.node].race() {
+            Some(_) => self.raced.get(choice).copied().into_iter().collect(),
+            None => taken(self.tree, choice.node),
+        }
+    }
+
     /// Whether the `n`th case of that choice is taken.
     pub(crate) fn is_taken(&self, choice: &Place, case: usize) -> bool {
-        taken(self.tree, choice.node).contains(&case)
+        self.cases(choice).contains(&case)
+    }
+
+    /// Whether it is certain that it is not.
+    pub(crate) fn is_passed_over(&self, choice: &Place, case: usize) -> bool {
+        let cases = self.cases(choice);
+        let is_open = self.tree.nodes[choice.node].race().is_some() && cases.is_empty();
+        !is_open && !cases.contains(&case)
     }
 }
 

@@ -129,7 +129,9 @@ fn config() -> ProptestConfig {
         RngSeed::Random => RngSeed::Fixed(2026),
         RngSeed::Fixed(seed) => RngSeed::Fixed(seed),
     };
-    ProptestConfig { rng_seed, failure_persistence: None, max_shrink_iters: 1000, ..config }
+    let max_shrink_iters =
+        if config.max_shrink_iters == u32::MAX { 1000 } else { config.max_shrink_iters };
+    ProptestConfig { rng_seed, failure_persistence: None, max_shrink_iters, ..config }
 }
 
 proptest! {

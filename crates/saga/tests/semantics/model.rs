@@ -9,7 +9,7 @@ use crate::judge::taken;
 use crate::participants;
 use crate::reach::Reach;
 use crate::tree::{
-    Act, Action, AtLeast, InDoubt, Kind, Node, Place, Role, Strategy, Tree, UndoAct, When,
+    Act, Action, AtLeast, InDoubt, Kind, Node, On, Place, Role, Strategy, Task, Tree, UndoAct, When,
 };
 use crate::view::End;
 
@@ -209,7 +209,10 @@ impl Model<'_> {
             Action::Wait(_) => Ok(Some(Fate::Done(Value::Null))),
             Action::Group(_) | Action::Sequential(_) => self.container(place, None),
             Action::Choice { many, .. } => {
-                let cases = taken(self.tree, place.node);
+                let cases = match self.tree.nodes[place.node].race() {
+                    Some(on) => vec![race(task, &on)?],
+                    None => taken(self.tree, place.node),
+                };
                 match cases.first() {
                     None if !many => self.failed(place),
                     _ => self.container(place, Some((*many, cases))),
@@ -234,6 +237,14 @@ impl Model<'_> {
         self.list(&taken)?;
         if self.escapes.len() > before.0 {
             return self.caught(place, before);
+        }
+        if let Some(gives) = &self.tree.nodes[place.node].task.gives {
+            let is_it = |child: &&Place| self.tree.nodes[child.node].task.id == *gives;
+            let output = match taken.iter().find(is_it).map(|child| &self.fates[child]) {
+                Some(Fate::Done(output)) => output.clone(),
+                _ => Value::Null,
+            };
+            return Ok(Some(Fate::Done(json!({"gave": output}))));
         }
         let output = |child: &Place| match &self.fates[child] {
             Fate::Done(output) => output.clone(),
@@ -338,7 +349,8 @@ impl Model<'_> {
                 Act::Unknown(done) | Act::Silent(done) => {
                     did |= done;
                     match (task.kind, task.in_doubt) {
-                        _ if again => {}
+                        (Kind::ReadOnly, _) if task.once => return Ok(false),
+                        _ if again && !task.once => {}
                         (Kind::ReadOnly, _) => return Ok(false),
                         (_, Some(InDoubt::Query)) => return Ok(did),
                         (Kind::Compensatable, None | Some(InDoubt::Undo)) => return Ok(false),
@@ -348,6 +360,25 @@ impl Model<'_> {
             }
         }
         unreachable!("a task ends")
+    }
+}
+
+/// What happens of itself happens before time goes on.
+fn race(task: &Task, on: &[On]) -> Result<usize, Open> {
+    let cases = 0..on.len();
+    let events: Vec<usize> = cases.clone().filter(|k| on[*k] == On::Event).collect();
+    match task.acts.first() {
+        None | Some(Act::Done) if !events.is_empty() => {
+            Ok(events[usize::try_from(task.n).unwrap() % events.len()])
+        }
+        Some(Act::Late | Act::Twice) => Err(Open),
+        _ => {
+            let due = cases.filter_map(|k| match on[k] {
+                On::After(seconds) => Some((seconds, k)),
+                On::Event => None,
+            });
+            Ok(due.min().unwrap().1)
+        }
     }
 }
 

@@ -32,7 +32,13 @@ pub(crate) fn judge(world: &World, yaml: &str, participants: &Participants) -> R
                 let headers = [("ce_type", kind), ("ce_subject", subject.as_str())];
                 outside.inbox(world.id.as_str(), &headers, value.as_str().as_bytes());
             }
-            Entry::Event(..) | Entry::Ordered(_) | Entry::Woken(_) | Entry::Unsent(..) => {}
+            Entry::Event(..)
+            | Entry::Ordered(_)
+            | Entry::Woken(_)
+            | Entry::Unsent(..)
+            | Entry::Dead(_)
+            | Entry::Passed(_)
+            | Entry::Happened(..) => {}
         }
     }
     outside.judge.finish()

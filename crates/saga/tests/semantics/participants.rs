@@ -4,12 +4,12 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use events::{Json, Outgoing, Subject, Timestamp, ce_type, header};
+use events::{CommandKind, Json, Outgoing, Subject, Timestamp, ce_type, header};
 use saga::{Answer, Effects, Failure, Known};
 use serde_json::json;
 
-use crate::tree::{Act, Place, Tree, UndoAct};
-use crate::world::text;
+use crate::tree::{Act, Place, Talk, Tree, UndoAct};
+use crate::world::{agent, text};
 
 /// What stands in the books for one key.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -22,9 +22,51 @@ pub(crate) enum Entry {
     Refuses,
 }
 
+/// What a participant reads.
+#[derive(Clone)]
+pub(crate) struct Command {
+    record: Option<Outgoing>,
+    subject: Subject,
+    /// As of a command, also where it is an event.
+    of: &'static str,
+    key: String,
+    epoch: u32,
+}
+
+impl Command {
+    /// What somebody does of whom only an event or a signal is awaited.
+    pub(crate) fn outside(subject: Subject, incarnation: u32) -> Self {
+        let Subject { workflow, task, run, .. } = &subject;
+        let key = format!("{workflow}/{task}/{run}.{incarnation}");
+        Self { record: None, subject, of: ce_type::DO_TASK, key, epoch: 0 }
+    }
+
+    /// `subject`: what the record follows from, where it is an event.
+    pub(crate) fn of(record: &Outgoing, subject: Option<&Subject>) -> Self {
+        let header = |name| text(record, name);
+        if let (true, Some(subject)) = (agent(record).is_none(), subject) {
+            let of = match subject.kind {
+                CommandKind::Undo => ce_type::UNDO_TASK,
+                CommandKind::Do | CommandKind::Query => ce_type::DO_TASK,
+            };
+            let key = header(header::ID).split("/undo").next().unwrap().to_owned();
+            let record = Some(record.clone());
+            return Self { record, subject: subject.clone(), of, key, epoch: 0 };
+        }
+        let all = [ce_type::DO_TASK, ce_type::UNDO_TASK, ce_type::QUERY_TASK, ce_type::CANCEL_TASK];
+        Self {
+            record: Some(record.clone()),
+            subject: header(header::SUBJECT).parse().unwrap(),
+            of: all.into_iter().find(|of| *of == header(header::TYPE)).unwrap(),
+            key: header(header::IDEMPOTENCY_KEY).to_owned(),
+            epoch: header(header::EPOCH).parse().unwrap(),
+        }
+    }
+}
+
 #[derive(Default)]
 struct Participant {
-    queue: Vec<Outgoing>,
+    queue: Vec<Command>,
     /// The next command; what stands before it may come again.
     at: usize,
     /// What was read at least once.
@@ -37,6 +79,8 @@ pub(crate) struct Reply {
     pub(crate) due: Timestamp,
     pub(crate) subject: Subject,
     pub(crate) answer: Answer,
+    /// Not an answer, but the event of that case of a choice.
+    pub(crate) case: Option<usize>,
 }
 
 #[derive(Default)]
@@ -50,6 +94,9 @@ pub(crate) struct Participants {
 
 /// What each participant gives.
 pub(crate) fn output(tree: &Tree<'_>, place: &Place) -> Json {
+    if tree.nodes[place.node].talk() == Talk::Emit {
+        return Json::null();
+    }
     Json::from_value(&json!({"by": tree.name(place), "n": tree.nodes[place.node].task.n}))
 }
 
@@ -71,7 +118,7 @@ fn failure(code: &str, retryable: bool, effects: Effects) -> Answer {
 }
 
 impl Participants {
-    pub(crate) fn take(&mut self, agent: String, command: Outgoing) {
+    pub(crate) fn take(&mut self, agent: String, command: Command) {
         self.agents.entry(agent).or_default().queue.push(command);
     }
 
@@ -93,10 +140,19 @@ impl Participants {
 
     /// The last command of some participant that has not seen it, if it is taken out of the topic.
     pub(crate) fn last_unseen(&mut self, which: usize) -> Option<Outgoing> {
-        let mut waiting: Vec<&mut Participant> =
-            self.agents.values_mut().filter(|agent| agent.read < agent.queue.len()).collect();
+        let is_command = |command: &Command| {
+            let record = command.record.as_ref();
+            record.is_some_and(|record| agent(record).is_some())
+        };
+        let mut waiting: Vec<&mut Participant> = self
+            .agents
+            .values_mut()
+            .filter(|agent| agent.read < agent.queue.len())
+            .filter(|agent| agent.queue.last().is_some_and(is_command))
+            .collect();
         let count = waiting.len();
-        waiting.get_mut(which % count.max(1)).map(|agent| agent.queue.last().unwrap().clone())
+        let of = waiting.get_mut(which % count.max(1));
+        of.and_then(|agent| agent.queue.last().unwrap().record.clone())
     }
 
     pub(crate) fn forget(&mut self, agent: &str) {
@@ -120,7 +176,7 @@ impl Participants {
         let command = agent.queue[agent.at].clone();
         agent.at += 1;
         agent.read = agent.read.max(agent.at);
-        let epoch: u32 = text(&command, header::EPOCH).parse().unwrap();
+        let epoch = command.epoch;
         let is_old = epoch < agent.epoch;
         agent.epoch = agent.epoch.max(epoch);
         self.answer(tree, &command, is_old, now)
@@ -138,21 +194,24 @@ impl Participants {
     fn answer(
         &mut self,
         tree: &Tree<'_>,
-        command: &Outgoing,
+        command: &Command,
         is_old: bool,
         now: Timestamp,
     ) -> Vec<Reply> {
-        let subject: Subject = text(command, header::SUBJECT).parse().unwrap();
-        let key = text(command, header::IDEMPOTENCY_KEY);
+        let (subject, key) = (command.subject.clone(), command.key.as_str());
         let place = tree.find(subject.task.as_str()).expect("a command is about a task");
         self.meet(&place, key);
         let book = self.books.entry(key.to_owned()).or_default();
         let output = Answer::Completed(output(tree, &place));
         let late = now.after(Duration::from_secs(11));
-        let answers = match text(command, header::TYPE) {
+        let talk = tree.nodes[place.node].talk();
+        let answers = match command.of {
             ce_type::DO_TASK if *book == Entry::Done => vec![(now, output)],
             ce_type::DO_TASK if is_old => {
                 vec![(now, failure("superseded", false, Effects::None))]
+            }
+            ce_type::DO_TASK if *book != Entry::Nothing && talk == Talk::Emit => {
+                vec![(now, output)]
             }
             ce_type::DO_TASK if *book != Entry::Nothing => {
                 vec![(now, failure("already_undone", false, Effects::None))]
@@ -170,7 +229,13 @@ impl Participants {
                     Act::Twice => vec![(now, output.clone()), (now, output)],
                     Act::Late => vec![(late, output)],
                     Act::Retryable => vec![(now, failure("busy", true, Effects::None))],
-                    Act::Final => vec![(now, failure("refused", false, Effects::None))],
+                    Act::Final => {
+                        // An event does not say which attempt it is about.
+                        if talk != Talk::Agent {
+                            *book = Entry::Refuses;
+                        }
+                        vec![(now, failure("Refused", false, Effects::None))]
+                    }
                     Act::Unknown(_) => vec![(now, failure("crashed", true, Effects::Unknown))],
                     Act::Silent(_) => Vec::new(),
                 }
@@ -208,7 +273,7 @@ impl Participants {
             },
             other => panic!("{other} is no command"),
         };
-        let reply = |(due, answer)| Reply { due, subject: subject.clone(), answer };
+        let reply = |(due, answer)| Reply { due, subject: subject.clone(), answer, case: None };
         answers.into_iter().map(reply).collect()
     }
 }

@@ -3,13 +3,13 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use events::{Json, Outgoing, Subject, Timestamp, header};
+use events::{CommandKind, Json, Outgoing, Subject, Timestamp, What, header};
 use saga::{Answer, Effects, Known, Outcome, Unsent, Verb};
 
-use crate::participants::{self, Participants, Reply};
-use crate::tree::{Place, Saga, Tree};
+use crate::participants::{self, Command, Participants, Reply};
+use crate::tree::{Act, Kind, On, Place, Saga, Talk, Tree};
 use crate::view::{Back, Forward, View, task_of};
-use crate::world::{Entry, World, agent, text};
+use crate::world::{Entry, World, agent, text, topic};
 use crate::written;
 
 /// What happens next, which of those that could, and how.
@@ -38,27 +38,91 @@ impl<'a> Play<'a> {
             moods: 0,
         };
         play.settle();
+        play.early();
         play
+    }
+
+    /// Some of what is awaited happens before anybody waits for it.
+    fn early(&mut self) {
+        for (node, known) in self.tree.nodes.iter().enumerate() {
+            let comes_twice = known.task.acts.first() == Some(&Act::Twice);
+            if known.task.kind != Kind::ReadOnly || !known.is_agent() || !comes_twice {
+                continue;
+            }
+            let place = Place { node, at: Vec::new() };
+            let task = self.tree.name(&place).as_str().into();
+            let subject = self.world.subject_of(&task, CommandKind::Do, 1);
+            let answer = Answer::Completed(participants::output(self.tree, &place));
+            match known.talk() {
+                Talk::Await => self.world.hear(&known.task.id, subject, answer),
+                Talk::Signal => self.world.signal(&known.task.id, subject, answer),
+                Talk::Agent | Talk::Request | Talk::Emit => {}
+            }
+        }
+        self.settle();
     }
 
     /// After each step: what was sent is queued, what was said is read.
     fn settle(&mut self) {
-        while self.world.acknowledge() {}
+        let (mut follows_from, mut happen) = (None, Vec::new());
         for entry in &self.world.log[self.seen..] {
             match entry {
-                Entry::Event(sequence, what) => self.view.fold(*sequence, what),
+                Entry::Event(sequence, what) => {
+                    self.view.fold(*sequence, what);
+                    follows_from = self.world.subject(what);
+                    happen.extend(self.races(what));
+                    if let Some((id, subject)) = self.awaited(what) {
+                        let anew = self.view.of(subject.task.as_str()).anew;
+                        self.participants.take(id, Command::outside(subject, anew + 1));
+                    }
+                }
                 Entry::Sent(record) => {
-                    if let Some(agent) = agent(record) {
-                        self.participants.take(agent, record.clone());
+                    if let Some(to) = agent(record).or_else(|| topic(record)) {
+                        let command = Command::of(record, follows_from.as_ref());
+                        self.participants.take(to, command);
                     }
                 }
                 _ => {}
             }
         }
+        self.answers.extend(happen);
         self.seen = self.world.log.len();
         let waits = self.world.wake_at().is_some();
         let asks = self.view.paused || self.view.is_blocked();
         assert!(waits || asks || self.view.end.is_some(), "never silent");
+    }
+
+    /// What happens once a choice on events and time has begun.
+    fn races(&self, what: &What) -> Vec<Reply> {
+        let What::TaskStarted { task, attempt, .. } = what else { return Vec::new() };
+        let Some(place) = self.tree.find(task.as_str()) else { return Vec::new() };
+        let node = &self.tree.nodes[place.node];
+        let Some(cases) = node.race() else { return Vec::new() };
+        let subject = self.world.subject_of(task, CommandKind::Do, *attempt);
+        let on_events: Vec<usize> = (0..cases.len()).filter(|k| cases[*k] == On::Event).collect();
+        let reply = |k: usize, wait| Reply {
+            due: self.world.now.after(Duration::from_secs(wait)),
+            subject: subject.clone(),
+            answer: Answer::Progress { percent: None, note: None },
+            case: Some(on_events[k % on_events.len()]),
+        };
+        let n = usize::try_from(node.task.n).unwrap();
+        match node.task.acts.first() {
+            _ if on_events.is_empty() => Vec::new(),
+            None | Some(Act::Done) => vec![reply(n, 0)],
+            Some(Act::Twice) => vec![reply(n, 0), reply(n + 1, 0)],
+            Some(Act::Late) => vec![reply(n, 11)],
+            Some(_) => Vec::new(),
+        }
+    }
+
+    /// Who does what a task has begun to wait for.
+    fn awaited(&self, what: &What) -> Option<(String, Subject)> {
+        let What::TaskStarted { task, attempt, .. } = what else { return None };
+        let node = &self.tree.nodes[self.tree.find(task.as_str())?.node];
+        let waits = node.is_agent() && matches!(node.talk(), Talk::Await | Talk::Signal);
+        let subject = self.world.subject_of(task, CommandKind::Do, *attempt);
+        waits.then(|| (format!("tell.{}", node.task.id), subject))
     }
 
     fn deliver(&mut self, which: usize) {
@@ -75,14 +139,33 @@ impl<'a> Play<'a> {
     fn answer(&mut self, which: usize, keep: bool) -> bool {
         let due = self.due();
         let Some(at) = due.get(which % due.len().max(1)) else { return false };
-        let (subject, answer) = {
+        let (subject, answer, case) = {
             let reply = &self.answers[*at];
-            (reply.subject.clone(), reply.answer.clone())
+            (reply.subject.clone(), reply.answer.clone(), reply.case)
         };
         if !keep {
             self.answers.remove(*at);
         }
-        self.world.tell(subject, answer);
+        let place = self.tree.find(subject.task.as_str()).unwrap();
+        if let Some(case) = case {
+            self.world.happen(&self.tree.nodes[place.node].task.id, subject.task, case);
+            self.settle();
+            return true;
+        }
+        match self.tree.nodes[place.node].talk() {
+            Talk::Agent => self.world.tell(subject, answer),
+            // An await is undone by a command.
+            Talk::Await | Talk::Signal if subject.kind != CommandKind::Do => {
+                self.world.tell(subject, answer);
+            }
+            Talk::Request | Talk::Await => {
+                self.world.hear(&self.tree.nodes[place.node].task.id, subject, answer);
+            }
+            Talk::Signal => {
+                self.world.signal(&self.tree.nodes[place.node].task.id, subject, answer);
+            }
+            Talk::Emit => self.world.acknowledge(subject, answer),
+        }
         self.settle();
         true
     }
@@ -114,9 +197,7 @@ impl<'a> Play<'a> {
             26 => self.unsent(which, mood.is_multiple_of(2)),
             27 if mood < 40 => _ = self.world.order(Verb::Cancel),
             28 | 29 => self.operate(mood),
-            _ => {
-                self.world.now = self.world.now.after(Duration::from_millis(u64::from(mood) * 20));
-            }
+            _ => self.world.pass(self.world.now.after(Duration::from_millis(u64::from(mood) * 20))),
         }
         self.settle();
     }
@@ -155,26 +236,38 @@ impl<'a> Play<'a> {
                 // In the end the simplest choice, which always lets go.
                 self.operate(if round < 200 { moods } else { 0 });
                 self.settle();
+                let asks = self.view.paused || self.view.is_blocked();
+                if asks && round < 300 && self.is_far() {
+                    continue;
+                }
             }
             if !self.participants.is_idle() {
                 continue;
             }
             if self.view.end.is_some() && !self.view.is_blocked() && !self.view.is_undoing() {
                 let Some(last) = self.answers.iter().map(|reply| reply.due).max() else { return };
-                self.world.now = self.world.now.max(last);
+                self.world.pass(last);
                 continue;
             }
             // What comes late comes before the next timer, if it is due before.
             let next = self.answers.iter().map(|reply| reply.due).min();
             let wakes = self.world.wake_at();
             match (next, wakes) {
-                (Some(at), Some(wake)) if at < wake => self.world.now = self.world.now.max(at),
-                (Some(at), None) => self.world.now = self.world.now.max(at),
+                (Some(at), Some(wake)) if at < wake => self.world.pass(at),
+                (Some(at), None) => self.world.pass(at),
                 _ => _ = self.world.wake(),
             }
             self.settle();
         }
         panic!("never ends: {}", self.view.status());
+    }
+
+    /// Whether nothing will happen for hours: whoever is asked says something before.
+    fn is_far(&self) -> bool {
+        let soon = self.world.now.after(Duration::from_secs(3600));
+        self.participants.is_idle()
+            && self.answers.is_empty()
+            && self.world.wake_at().is_none_or(|at| at > soon)
     }
 
     /// Someone looks at the workflow, and does what must be done.
@@ -210,8 +303,10 @@ impl<'a> Play<'a> {
             }
             // A success that was told of too late does not change that it has failed.
             if seen.forward == Forward::Failed || seen.lost && seen.back == Back::Undone {
+                // An event does not say which incarnation it is about.
+                let is_told = self.tree.nodes[place.node].talk() == Talk::Agent;
                 let verb = match mood % 8 {
-                    1 | 2 => Verb::Retry(task()),
+                    1 | 2 if is_told || seen.back == Back::Nothing => Verb::Retry(task()),
                     3 => Verb::Skip { task: task(), output: None },
                     4 => {
                         let output = Some(Json::parse(b"{\"n\":5}").unwrap());
@@ -265,6 +360,9 @@ pub(crate) fn story(log: &[Entry]) -> String {
                 writeln!(told, "    # {n} {name} {task} {more}").unwrap();
             }
             Entry::Sent(record) => {
+                if let Some(topic) = topic(record) {
+                    writeln!(told, "    # -> {topic} {}", text(record, header::ID)).unwrap();
+                }
                 if agent(record).is_some() {
                     writeln!(told, "    # -> {} {}", text(record, header::TYPE), command(record))
                         .unwrap();
@@ -281,6 +379,9 @@ pub(crate) fn story(log: &[Entry]) -> String {
             Entry::Unsent(record, how) => {
                 writeln!(told, "unsent {} {how:?}", command(record)).unwrap()
             }
+            Entry::Passed(_) => {}
+            Entry::Happened(task, case) => writeln!(told, "{task}: case {case} happens").unwrap(),
+            Entry::Dead(code) => writeln!(told, "    # a dead letter: {code}").unwrap(),
         }
     }
     told

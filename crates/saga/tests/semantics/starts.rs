@@ -1,6 +1,8 @@
 //! The rules of beginning and of ending well, of failing and of being passed over.
 
-use events::{Json, Problem};
+use std::time::Duration;
+
+use events::{Json, Problem, Timestamp};
 use saga::Verb;
 use serde_json::{Value, json};
 
@@ -39,6 +41,14 @@ impl Judge<'_> {
         let orders = self.orders.iter().filter(|verb| matches!(verb, Verb::Retry(_))).count();
         // An operator's retry begins to count anew.
         let max = task.attempts as usize * (1 + orders);
+        if let Some(seconds) = task.deadline.filter(|_| orders == 0) {
+            let from = self.told.get(place).and_then(|told| told.ready).unwrap_or(self.now);
+            let over = from.after(Duration::from_secs(seconds));
+            assert!(self.now < over, "`{name}` is sent after its deadline");
+        }
+        let is_unknown = self.told.get(place).is_some_and(|told| !told.open.is_empty());
+        let again = task.once && attempt > 1 && is_unknown && orders == 0;
+        assert!(!again, "`{name}` is sent again, and nobody knows of the last time");
         let bounded = task.kind != Kind::Retriable;
         assert!(!bounded || attempt as usize <= max, "`{name}` is sent {attempt} times");
     }
@@ -56,8 +66,9 @@ impl Judge<'_> {
             self.may_close(&name);
         }
         assert!(again || !self.view.paused, "`{name}` begins while the run is paused");
-        let turned = self.turned.filter(|_| !closing);
-        assert!(turned.is_none(), "`{name}` begins after a failure of the run: {turned:?}");
+        let turned = &self.turned;
+        let goes_on = turned.is_empty() || closing;
+        assert!(goes_on, "`{name}` begins after a failure of the run: {turned:?}");
         let line = self.tree.line(place);
         let falling = line.iter().skip(1).find(|around| self.falling.contains(around));
         assert!(falling.is_none(), "`{name}` begins in what has failed: {falling:?}");
@@ -68,11 +79,17 @@ impl Judge<'_> {
             let around = self.tree.name(parent);
             assert_eq!(forward, Forward::Running, "`{name}` begins outside of `{around}`");
         }
+        for around in line.iter().skip(1) {
+            let (seen, around) = (self.seen(around), self.tree.name(around));
+            let is_over = matches!(seen.forward, Forward::Failed | Forward::Skipped);
+            assert!(!is_over, "`{name}` begins in `{around}`, which is {}", seen.status());
+        }
         let is_root = place.at.len() > node.depth;
         match (node.role, &parent) {
             _ if is_root => {}
             (Role::Case(case), Some(parent)) => {
-                assert!(self.is_taken(parent, case), "`{name}`: case {case} is not taken");
+                let is_taken = self.is_taken(parent, case);
+                assert!(is_taken, "`{name}` begins: case {case} is not taken");
             }
             (Role::Fallback(of), _) => {
                 self.may_fall_back(&Place { node: of, at: place.at.clone() });
@@ -102,7 +119,9 @@ impl Judge<'_> {
             return assert!(self.view.compensated, "`{name}` begins before all is undone");
         }
         let failed = self.accepted || self.accepted_perhaps || self.continued();
-        let fast = self.turned == Some(Strategy::FailFast) || self.turned_perhaps;
+        let fast = self.turned.contains(&Strategy::FailFast)
+            || self.turned_perhaps
+            || self.is_out_of_time();
         assert!(failed || fast, "`{name}` begins, but nothing has failed");
         for node in &self.tree.top {
             let place = Place { node: *node, at: Vec::new() };
@@ -181,7 +200,7 @@ impl Judge<'_> {
         let done = |k: &usize| self.counts_as_done(&deps[*k]);
         let failed = |k: &usize| {
             let dep = &deps[*k];
-            self.has_failed(dep) && !self.is_forgiven(dep) && !(forgiving && self.has_lost(dep))
+            self.has_failed(dep) && !self.is_forgiven(dep) && !(forgiving && self.is_loser(dep))
         };
         if all.clone().all(|k| skipped(&k)) {
             return Verdict::Skipped;
@@ -325,10 +344,12 @@ impl Judge<'_> {
             return;
         }
         if let (true, Some(fallback)) = (self.is_replaced(place), self.tree.fallback(place)) {
-            // Both may have come too late, where what is around them had gone on without them.
+            // Both may have come too late, where what is around them had gone on without them; or an operator
+            // had it tried again though its fallback was yet to be heard of.
             let own = || self.told.get(place).is_some_and(|told| !told.outputs.is_empty());
             let is_late = self.tree.parent(place).is_some_and(|around| self.is_settled(&around));
-            let right = output == self.output(&fallback) || is_late && own();
+            let by_itself = is_late || self.seen(place).ordered;
+            let right = output == self.output(&fallback) || by_itself && own();
             assert!(right, "`{name}` gives what its fallback gave");
             return;
         }
@@ -385,10 +406,14 @@ impl Judge<'_> {
             return children.iter().map(|element| self.output(element)).collect();
         }
         let id = |child: &Place| self.tree.nodes[child.node].task.id.clone();
+        if let Some(gives) = &self.tree.nodes[place.node].task.gives {
+            let one = children.iter().find(|child| id(child) == *gives).unwrap();
+            return json!({"gave": self.output(one)});
+        }
         let mut outputs: serde_json::Map<String, Value> =
             children.iter().map(|child| (id(child), self.output(child))).collect();
         if let Action::Choice { many, .. } = &self.tree.nodes[place.node].task.action {
-            let cases = taken(self.tree, place.node);
+            let cases = self.cases(place);
             let case = if *many { json!(cases) } else { json!(cases[0]) };
             outputs.insert("case".to_owned(), case);
         }
@@ -469,7 +494,7 @@ impl Judge<'_> {
         let untaken = line.iter().any(|part| {
             matches!(
                 (self.tree.nodes[part.node].role, self.tree.parent(part)),
-                (Role::Case(case), Some(choice)) if !self.is_taken(&choice, case)
+                (Role::Case(case), Some(choice)) if self.is_passed_over(&choice, case)
             )
         });
         match reason {
@@ -490,15 +515,26 @@ impl Judge<'_> {
         }
     }
 
+    /// Whether the time for the whole run may be over; a pause makes it longer.
+    pub(crate) fn is_out_of_time(&self) -> bool {
+        let over = self.tree.saga.timeout.unwrap_or(24 * 3600);
+        self.now >= Timestamp::default().after(Duration::from_secs(over))
+    }
+
     pub(crate) fn may_cancel(&self, place: &Place) {
         let name = self.tree.name(place);
         let seen = self.seen(place);
         let is_over = matches!(seen.forward, Forward::Done | Forward::Skipped);
         assert!(!is_over, "`{name}` is cancelled while {}", seen.status());
-        let fell = self.tree.line(place).iter().any(|around| self.falling.contains(around));
-        let turned = self.view.compensating || self.turned.is_some() || self.is_short(place);
-        let turned = turned || self.turned_perhaps;
+        let fell = self.tree.line(place).iter().any(|around| self.falls(around));
+        let turned = self.view.compensating || !self.turned.is_empty() || self.is_short(place);
+        let turned = turned || self.turned_perhaps || self.is_out_of_time();
         assert!(turned || fell || self.is_loser(place), "`{name}` is cancelled for no reason");
+    }
+
+    /// Whether it may be given up for what has failed in it.
+    pub(crate) fn falls(&self, around: &Place) -> bool {
+        self.falling.contains(around) || self.falling_perhaps.contains(around)
     }
 
     /// Whether it, or what it stands in, lost against others whose join wanted no more.
@@ -542,7 +578,9 @@ impl Judge<'_> {
         }
         match (&problem.task, problem.code.as_str()) {
             (None, "cancelled") => assert!(self.orders.contains(&Verb::Cancel), "nobody cancelled"),
-            (None, "timeout") => assert!(self.tree.saga.timeout.is_some(), "there is time"),
+            (None, "timeout") => {
+                assert!(self.is_out_of_time(), "there is time");
+            }
             (None, other) => panic!("compensation begins for `{other}` of no task"),
             (Some(task), _) => {
                 let place = self.tree.find(task.as_str()).unwrap();

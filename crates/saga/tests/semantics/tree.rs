@@ -25,9 +25,19 @@ pub(crate) struct Task {
     pub(crate) when: Option<When>,
     pub(crate) alone: bool,
     pub(crate) for_each: Option<ForEach>,
+    /// How its participant is told, and heard.
+    pub(crate) talk: Talk,
     pub(crate) kind: Kind,
     pub(crate) in_doubt: Option<InDoubt>,
     pub(crate) attempts: u32,
+    /// `idempotency: none`
+    pub(crate) once: bool,
+    /// Its undo says what it is given.
+    pub(crate) declared: bool,
+    /// Seconds for all attempts together.
+    pub(crate) deadline: Option<u64>,
+    /// Of a group: the one in it whose output is its own.
+    pub(crate) gives: Option<String>,
     pub(crate) optional: bool,
     pub(crate) fallback: Option<Box<Task>>,
     pub(crate) strategy: Option<Strategy>,
@@ -38,6 +48,21 @@ pub(crate) struct Task {
     pub(crate) undos: Vec<UndoAct>,
     /// What stands in its output.
     pub(crate) n: i64,
+}
+
+/// How a task and whoever does it talk with one another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Talk {
+    /// Commands, and answers to them.
+    Agent,
+    /// `emit` and `await`: events on topics of ours.
+    Request,
+    /// `emit` alone: done when the broker has it.
+    Emit,
+    /// `await` alone: somebody else does it, and says so on a topic.
+    Await,
+    /// `await` of a signal.
+    Signal,
 }
 
 #[derive(Clone, Debug)]
@@ -58,7 +83,18 @@ pub(crate) enum Action {
 pub(crate) struct Case {
     /// Is this input true? `None`: `else`.
     pub(crate) when: Option<bool>,
+    /// Of a choice on events and time.
+    pub(crate) on: Option<On>,
     pub(crate) tasks: Vec<Task>,
+}
+
+/// What has to happen for a case to be taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum On {
+    /// An event of the case's own name.
+    Event,
+    /// Seconds from when the choice began.
+    After(u64),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -105,7 +141,7 @@ impl ForEach {
     pub(crate) fn needs(self) -> usize {
         match self.at_least {
             AtLeast::All => self.count,
-            AtLeast::Count(n) => n.min(self.count),
+            AtLeast::Count(n) => n,
             AtLeast::Percent(share) => (self.count * share).div_ceil(100),
         }
     }
@@ -205,6 +241,18 @@ impl Node<'_> {
 
     pub(crate) fn is_agent(&self) -> bool {
         matches!(self.task.action, Action::Agent)
+    }
+
+    /// Of a choice on events and time: what each case waits for.
+    pub(crate) fn race(&self) -> Option<Vec<On>> {
+        match &self.task.action {
+            Action::Choice { cases, .. } => cases.iter().map(|case| case.on).collect(),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn talk(&self) -> Talk {
+        self.task.talk
     }
 }
 

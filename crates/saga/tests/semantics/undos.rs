@@ -10,6 +10,7 @@ impl Judge<'_> {
     pub(crate) fn may_undo(&self, place: &Place, n: u32, inputs: Value) {
         let name = self.tree.name(place);
         let seen = self.seen(place);
+        let inputs = self.original(place, inputs);
         assert_eq!(self.kind(place), Kind::Compensatable, "`{name}` has no undo");
         assert_eq!(n, seen.undo + 1, "undos of `{name}` are counted");
         // A late success: once more, with the output.
@@ -46,7 +47,7 @@ impl Judge<'_> {
             .tree
             .line(place)
             .iter()
-            .any(|around| self.falling.contains(around) || self.is_given_up(around));
+            .any(|around| self.falls(around) || self.is_given_up(around));
         in_doubt
             || seen.doubted
             || fell

@@ -65,6 +65,8 @@ pub(crate) struct Seen {
     pub(crate) reason: Option<String>,
     /// An operator has decided about it.
     pub(crate) by_hand: bool,
+    /// An operator has had it tried again.
+    pub(crate) ordered: bool,
     /// An operator has ordered its undo once more.
     pub(crate) repeated: bool,
     /// A success was told of while its undo was out: another one follows in its turn.
@@ -168,6 +170,7 @@ impl View {
                     begun: seen.begun,
                     failures: seen.failures,
                     by_hand: true,
+                    ordered: true,
                     undo: seen.undo,
                     anew: seen.anew + 1,
                     ..Seen::default()
@@ -176,6 +179,7 @@ impl View {
             What::TaskRetried { by, .. } => {
                 seen.forward = Forward::Retrying;
                 seen.by_hand |= by.is_some();
+                seen.ordered |= by.is_some();
             }
             What::TaskInDoubt { policy, code, .. } => {
                 seen.lost = policy == "undo";

@@ -1,12 +1,15 @@
 //! A lane's memory and nothing else: decides, encodes, decodes, folds, and keeps a log of all that can be
 //! seen from outside: public events, commands, answers, orders, in the order in which they happened.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 
-use events::{By, Destination, Json, Outgoing, SagaName, Subject, Timestamp, What, WorkflowId};
+use events::{
+    By, CommandKind, Destination, Json, Outgoing, Run, SagaName, Subject, TaskId, Timestamp, What,
+    WorkflowId,
+};
 use saga::{
-    Answer, Cause, Decision, Deploy, Event, Held, Input, Start, State, Unsent, Verb, decide,
-    evolve, react, wake_at, wants_ack,
+    Answer, Cause, Decision, Deploy, DomainEvent, Event, Held, Input, Signal, Start, State, Unsent,
+    Verb, decide, evolve, react, wake_at, wants_ack,
 };
 
 /// What can be seen from outside.
@@ -17,14 +20,21 @@ pub(crate) enum Entry {
     Told(Subject, Answer),
     Ordered(Verb),
     Woken(Timestamp),
+    /// Time went on, and nobody looked.
+    Passed(Timestamp),
+    /// An event of a case of that choice.
+    Happened(TaskId, usize),
     Unsent(Outgoing, Unsent),
+    /// What was told last is a dead letter, with that code.
+    Dead(String),
 }
 
 pub(crate) struct World {
     states: BTreeMap<String, State>,
     journal: Vec<Event>,
     /// Events whose records are to be acknowledged.
-    unacknowledged: VecDeque<Event>,
+    unacknowledged: Vec<Event>,
+    offset: u64,
     pub(crate) log: Vec<Entry>,
     pub(crate) now: Timestamp,
     pub(crate) id: WorkflowId,
@@ -51,7 +61,8 @@ impl World {
         let mut world = Self {
             states: BTreeMap::new(),
             journal: Vec::new(),
-            unacknowledged: VecDeque::new(),
+            unacknowledged: Vec::new(),
+            offset: 0,
             log: Vec::new(),
             now: Timestamp::default(),
             id: WorkflowId::of(&saga, key),
@@ -112,7 +123,7 @@ impl World {
         assert_eq!(records, react(&read), "same-again");
         self.log.extend(records.into_iter().map(Entry::Sent));
         if wants_ack(event) {
-            self.unacknowledged.push_back(read.clone());
+            self.unacknowledged.push(read.clone());
         }
         self.journal.push(read);
     }
@@ -158,17 +169,90 @@ impl World {
         true
     }
 
+    /// What a command of that event's is about.
+    pub(crate) fn subject(&self, what: &What) -> Option<Subject> {
+        let (task, kind, n) = match what {
+            What::TaskScheduled { task, attempt, .. } => (task, CommandKind::Do, *attempt),
+            What::UndoScheduled { task, n, .. } => (task, CommandKind::Undo, *n),
+            _ => return None,
+        };
+        Some(self.subject_of(task, kind, n))
+    }
+
+    pub(crate) fn subject_of(&self, task: &TaskId, kind: CommandKind, n: u32) -> Subject {
+        Subject { workflow: self.id.clone(), task: task.clone(), run: Run(1), kind, n }
+    }
+
+    /// Time goes on, and nothing happens.
+    pub(crate) fn pass(&mut self, to: Timestamp) {
+        self.now = self.now.max(to);
+        self.log.push(Entry::Passed(self.now));
+    }
+
+    /// What a choice may wait for happens.
+    pub(crate) fn happen(&mut self, id: &str, task: TaskId, case: usize) {
+        self.log.push(Entry::Happened(task, case));
+        self.see(id, &format!("C{case}"), Json::null());
+    }
+
+    /// Somebody says so by a signal.
+    pub(crate) fn signal(&mut self, id: &str, subject: Subject, answer: Answer) {
+        let data = match &answer {
+            Answer::Completed(output) => output.clone(),
+            _ => return,
+        };
+        self.offset += 1;
+        let signal = Signal { name: id.to_owned(), data, id: format!("signal{}", self.offset) };
+        self.log.push(Entry::Told(subject, answer));
+        let workflow = self.id.clone();
+        let decision = self.feed(Cause::Input(&Input::Signal { workflow, signal }));
+        assert!(!matches!(decision, Decision::DeadLetter(_)), "{decision:?}");
+    }
+
     /// The broker has taken what an event of ours sent.
-    pub(crate) fn acknowledge(&mut self) -> bool {
-        let Some(event) = self.unacknowledged.pop_front() else { return false };
+    pub(crate) fn acknowledge(&mut self, subject: Subject, answer: Answer) {
+        let is_it = |event: &&Event| {
+            let public = event.lifecycle();
+            public.is_some_and(|public| self.subject(&public.what).as_ref() == Some(&subject))
+        };
+        let event = self.unacknowledged.iter().find(is_it).cloned().expect("it was sent");
+        self.log.push(Entry::Told(subject, answer));
         _ = self.feed(Cause::Sent(&event));
-        true
+    }
+
+    /// Whoever does it says so on a topic of theirs.
+    pub(crate) fn hear(&mut self, id: &str, subject: Subject, answer: Answer) {
+        let (name, value) = match (subject.kind, &answer) {
+            (CommandKind::Undo, Answer::Failed(_)) => ("Stuck", Json::null()),
+            (CommandKind::Undo, _) => ("Undone", Json::null()),
+            (_, Answer::Completed(output)) => ("Done", output.clone()),
+            (_, _) => ("Refused", Json::null()),
+        };
+        self.log.push(Entry::Told(subject, answer));
+        self.see(id, name, value);
+    }
+
+    fn see(&mut self, id: &str, name: &str, value: Json) {
+        self.offset += 1;
+        let event = DomainEvent {
+            name: format!("tell.{id}/{name}"),
+            record: format!("tell.{id}/0/{}", self.offset),
+            value,
+            key: Some("k".to_owned()),
+            headers: Json::parse(b"{}").unwrap(),
+            time: self.now,
+        };
+        let workflow = self.id.clone();
+        let decision = self.feed(Cause::Input(&Input::Seen { workflow, event }));
+        assert!(!matches!(decision, Decision::DeadLetter(_)), "{decision:?}");
     }
 
     pub(crate) fn tell(&mut self, subject: Subject, answer: Answer) {
         self.log.push(Entry::Told(subject.clone(), answer.clone()));
         let decision = self.feed(Cause::Input(&Input::Answer { subject, answer }));
-        assert!(!matches!(decision, Decision::DeadLetter(_)), "{decision:?}");
+        if let Decision::DeadLetter(refusal) = decision {
+            self.log.push(Entry::Dead(refusal.code));
+        }
     }
 
     /// Whether the order was taken.
@@ -190,6 +274,14 @@ impl World {
         let (key, reason) = (id.as_str(), "full");
         let decision = self.feed(Cause::Undeliverable { key, record, unsent, reason });
         assert!(!matches!(decision, Decision::DeadLetter(_)));
+    }
+}
+
+/// The topic of an event of the user's.
+pub(crate) fn topic(record: &Outgoing) -> Option<String> {
+    match &record.to {
+        Destination::Named(topic) => Some(topic.to_string()),
+        _ => None,
     }
 }
 

@@ -4,11 +4,15 @@ use std::fmt::{self, Write as _};
 
 use serde_json::{Value, json};
 
-use crate::tree::{Action, AtLeast, InDoubt, Inputs, Join, Kind, Saga, Strategy, Task, Tree, When};
+use crate::tree::{
+    Action, AtLeast, InDoubt, Inputs, Join, Kind, On, Saga, Strategy, Talk, Task, Tree, When,
+};
 
 const HEAD: &str = r#"version: "2.0"
 name: drawn
+key: ${inputs.k}
 inputs:
+  - {name: k, type: string}
   - {name: yes_, type: boolean}
   - {name: no_, type: boolean}
   - {name: n, type: integer}
@@ -20,10 +24,14 @@ inputs:
 defaults: {timeout: 10s}
 "#;
 
+/// What an undo is given that says so itself.
+const DECLARED: &str =
+    r#"inputs: {was: "${original.status}", gave: "${original.output}", n: "${inputs.n}"}"#;
+
 /// What every drawn saga is started with.
 pub(crate) fn given() -> Value {
     json!({
-        "yes_": true, "no_": false, "n": 7,
+        "k": "k", "yes_": true, "no_": false, "n": 7,
         "l0": [], "l1": [10], "l2": [10, 11], "l3": [10, 11, 12], "l4": [10, 11, 12, 13],
     })
 }
@@ -139,8 +147,19 @@ fn list(out: &mut String, tasks: &[Task], indent: usize) {
                     writeln!(out, "{:indent$}  pick: many", "").unwrap();
                 }
                 writeln!(out, "{:indent$}  choice:", "").unwrap();
-                for case in cases {
+                for (k, case) in cases.iter().enumerate() {
                     let deep = indent + 4;
+                    let on = match case.on {
+                        Some(On::Event) => format!("event: tell.{}/C{k}", task.id),
+                        Some(On::After(seconds)) => format!("after: {seconds}s"),
+                        None => String::new(),
+                    };
+                    if !on.is_empty() {
+                        writeln!(out, "{:deep$}- {on}", "").unwrap();
+                        writeln!(out, "{:deep$}  then:", "").unwrap();
+                        list(out, &case.tasks, deep + 4);
+                        continue;
+                    }
                     match case.when {
                         Some(value) => {
                             writeln!(out, "{:deep$}- when: {}", "", flag(value)).unwrap();
@@ -201,6 +220,12 @@ fn keys(task: &Task, named: bool) -> Vec<String> {
         Inputs::Map => keys.push("inputs: {c: 1, n: \"${inputs.n}\"}".to_owned()),
         Inputs::Names(names) => keys.push(format!("inputs: [{}]", names.join(", "))),
     }
+    if let Some(seconds) = task.deadline {
+        keys.push(format!("deadline: {seconds}s"));
+    }
+    if let Some(id) = &task.gives {
+        keys.push(format!("outputs: [{{name: gave, from: {id}.output}}]"));
+    }
     if task.alone {
         keys.push("parallel: false".to_owned());
     }
@@ -217,9 +242,44 @@ fn keys(task: &Task, named: bool) -> Vec<String> {
 }
 
 fn agent(task: &Task, keys: &mut Vec<String>) {
-    keys.push(format!("agent: {}", task.id));
+    let id = &task.id;
+    let undo = match task.talk {
+        Talk::Agent => {
+            keys.push(format!("agent: {id}"));
+            "undo".to_owned()
+        }
+        Talk::Request => {
+            keys.push(format!("emit: ask.{id}/Asked"));
+            keys.push(format!("await: {{event: tell.{id}/Done, failed: tell.{id}/Refused}}"));
+            let heard = format!("{{event: tell.{id}/Undone, failed: tell.{id}/Stuck}}");
+            format!("{{emit: ask.{id}/Undo, await: {heard}}}")
+        }
+        Talk::Emit => {
+            keys.push(format!("emit: ask.{id}/Asked"));
+            format!("{{emit: ask.{id}/Undo}}")
+        }
+        Talk::Await => {
+            keys.push(format!("await: {{event: tell.{id}/Done, failed: tell.{id}/Refused}}"));
+            format!("{{agent: {id}}}")
+        }
+        Talk::Signal => {
+            keys.push(format!("await: signal/{id}"));
+            format!("{{agent: {id}}}")
+        }
+    };
+    if matches!(task.talk, Talk::Await | Talk::Signal) {
+        keys.push("timeout: 10s".to_owned());
+    }
+    let undo = match (task.declared, undo.strip_suffix('}')) {
+        (false, _) => undo,
+        (true, Some(body)) => format!("{body}, {DECLARED}}}"),
+        (true, None) => format!("{{type: {undo}, {DECLARED}}}"),
+    };
+    if task.once {
+        keys.push("idempotency: none".to_owned());
+    }
     match task.kind {
-        Kind::Compensatable => keys.push("compensate: undo".to_owned()),
+        Kind::Compensatable => keys.push(format!("compensate: {undo}")),
         Kind::Pivot => keys.push("kind: pivot".to_owned()),
         Kind::Retriable => keys.push("kind: retriable".to_owned()),
         Kind::ReadOnly => keys.push("kind: readonly".to_owned()),

@@ -69,6 +69,34 @@ fn a_fallback_begins_when_its_task_has_failed() {
     check_of(saga, &[before, covered].concat(), &["graph-order"]);
 }
 
+/// Its undo went out because it was in doubt, it turned out to be done, and was undone once more.
+#[test]
+fn a_fallback_begins_behind_a_late_success_that_is_undone() {
+    let saga = "version: \"2.0\"\nname: shop\ntasks:\n  \
+        - {id: b, agent: b, compensate: u, fallback: {agent: c}}\n";
+    let doubted = "start\nstarted\ndo b\nwait 100000\ndoubt b\nundo b\nanswer b\ndone b\n\
+        undo b 2\n";
+    let covered = "do b~fallback agent=c to=c\nanswer b~fallback\ndone b~fallback\n\
+        done b output={\"by\":\"b~fallback\"}\ncompleted\n";
+    check_of(saga, &[doubted, "undone b 2\n", covered].concat(), &[]);
+    check_of(saga, &[doubted, covered].concat(), &["all-over", "graph-order"]);
+}
+
+/// An undo whose `when` is false ends without being sent.
+#[test]
+fn an_undo_may_say_that_there_is_nothing_to_undo() {
+    let saga = |when: &str| {
+        format!(
+            "version: \"2.0\"\nname: shop\ntasks:\n  \
+             - {{id: a, agent: a, compensate: {{type: u{when}}}}}\n  - {{id: z, agent: z, depends_on: [a]}}\n"
+        )
+    };
+    let lines = "start\nstarted\ndo a\nanswer a\ndone a\ndo z\nfailed z\nturn\nundone a\nback\n\
+        compensated undone=a\n";
+    check_of(&saga(", when: \"${original.output.sure}\""), lines, &[]);
+    check_of(&saga(""), lines, &["one-undo"]);
+}
+
 /// Of those that the graph lets through, what was finished last is undone first.
 #[test]
 fn strictly_the_last_that_the_graph_lets_through() {
