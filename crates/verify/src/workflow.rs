@@ -69,8 +69,17 @@ pub(crate) fn course(
     Next::Takes
 }
 
+/// Whether a task of another workflow begins this one: by the command that has this subject.
+fn of_a_parent(event: &wire::Event<'_>) -> bool {
+    let wire::What::Started { start_id } = &event.what else { return false };
+    let command = start_id.rsplit_once('/').and_then(|(_, last)| last.split_once(".do"));
+    let is_number = |text: &str| !text.is_empty() && text.bytes().all(|it| it.is_ascii_digit());
+    command.is_some_and(|(run, n)| is_number(run) && is_number(n))
+}
+
 impl Workflow {
-    /// A new run only once the one before is over, and no longer remembered.
+    /// A new run only once the one before is over, and no longer remembered; a child that has failed is begun anew when
+    /// its parent asks again.
     pub(crate) fn one_at_a_time(
         &self,
         event: &wire::Event<'_>,
@@ -79,7 +88,9 @@ impl Workflow {
     ) {
         for run in self.runs.iter().filter(|run| run.from_start && run.sequence > 0) {
             let over = run.end.map(|(_, end)| end.saturating_add(remember_ms));
-            if over.is_none_or(|over| event.time < over) {
+            let has_failed =
+                matches!(run.end, Some((Kind::WorkflowFailed(_) | Kind::WorkflowCancelled, _)));
+            if over.is_none_or(|over| event.time < over) && !(has_failed && of_a_parent(event)) {
                 let message = format!("run {} begins while run {} counts", event.run, run.number);
                 bench.blame_run(I::OneStart, &self.id, run, &[], message);
             }
