@@ -95,9 +95,10 @@ impl System {
             }),
             std::thread::spawn(move || {
                 let clock = Arc::new(SystemClock);
-                let (settings, metrics) = (Settings::default(), Arc::new(String::new));
+                let settings = Settings::default();
+                let process = gateway::Process::alone(Arc::new(String::new));
                 let served =
-                    gateway::serve(of_gateway, clock, settings, metrics, listener, to_gateway);
+                    gateway::serve(of_gateway, clock, settings, process, listener, to_gateway);
                 runtime.block_on(served).unwrap();
             }),
         ];
@@ -323,7 +324,7 @@ fn bad_bodies_are_refused_by_name() {
         ("/v1/sagas", "[".repeat(200_000), 422, "recursion limit"),
         ("/v1/sagas", keys, 422, "more than 2000 keys"),
         ("/v1/sagas", "x".repeat(300_000), 413, "262144 at most"),
-        ("/v1/workflows", deep_start, 400, "recursion limit"),
+        ("/v1/workflows", deep_start, 400, "nested more than 100"),
         ("/v1/workflows/orders:here/tasks/paid/resolve", deep_value, 400, "nested more than 100"),
         ("/v1/topics/shop.orders/records", published, 413, "too large"),
     ] {

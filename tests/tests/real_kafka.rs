@@ -9,6 +9,7 @@ mod system;
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
+use stream::Broker as _;
 use system::System;
 
 const ORDERS: &str = include_str!("../../sagas/order-processing.yaml");
@@ -156,4 +157,29 @@ fn a_participant_with_a_foreign_client_does_and_undoes() {
     assert_eq!(again["run"], done["run"], "the same start finds the same workflow");
     let judged = system.judged();
     assert_eq!(judged["ended"], 2, "{judged}");
+}
+
+/// Settings of users' topics are their owner's: none is made by the way, though brokers would do so for who asks
+/// about one.
+///
+/// shows: P4
+#[test]
+fn a_users_topic_that_is_missing_is_said_and_not_made() {
+    let system = System::start("missing");
+    let missing = system.topic("shop.orders").replace("orders", "stok");
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("missing.yaml");
+    let saga = format!(
+        "name: missing\nkey: ${{inputs.k}}\ninputs: [{{name: k, type: string}}]\ntasks:\n  \
+         - {{id: told, await: {missing}/StockReserved, timeout: 1m, kind: readonly}}\n"
+    );
+    std::fs::write(&file, saga).unwrap();
+    let deployed = system.try_pavane(&["deploy", file.to_str().unwrap()]);
+    let said = String::from_utf8_lossy(&deployed.stderr).into_owned();
+    assert_eq!(deployed.status.code(), Some(1), "{said}");
+    assert!(said.contains(&format!("topic `{missing}` does not exist")), "{said}");
+    let published = system.try_pavane(&["publish", &missing, "{}"]);
+    assert_eq!(published.status.code(), Some(3), "{published:?}");
+    // A topic is made a moment after it was asked for: the look for it is itself repeated.
+    assert_eq!(system.broker().kept(&missing.as_str().into()).unwrap(), None);
 }

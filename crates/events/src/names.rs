@@ -74,10 +74,21 @@ impl Topics {
         (!agent.ends_with(".dlq")).then(|| AgentName::from(agent))
     }
 
-    /// Whether only the coordinator writes to that topic.
+    /// Who alone writes to that topic, where it is one of ours that is not for users to write.
     #[must_use]
-    pub fn is_private(&self, topic: &Topic) -> bool {
-        [self.journal(), self.snapshots()].contains(topic)
+    pub fn only_writer(&self, topic: &Topic) -> Option<&'static str> {
+        let name = topic.as_str();
+        if name.ends_with(".dlq") {
+            return Some("whoever of pavane refuses a record");
+        }
+        let name = name.strip_prefix(&self.prefix)?;
+        match name {
+            "journal" | "snapshots" | "events" => Some("the coordinator"),
+            "definitions" => Some("the gateway"),
+            "redrives" => Some("the dead-letter service"),
+            _ if name.starts_with("tasks.") => Some("the coordinator"),
+            _ => None,
+        }
     }
 
     /// The dead letters of a topic.

@@ -10,6 +10,10 @@ use crate::definition::{Finding, Findings, Span};
 const DEPTH_MAX: usize = 64;
 /// Keys of one map: twice the tasks that a file may have.
 const KEYS_MAX: usize = 2_000;
+/// What to do without what the language does not have.
+const UNDECORATED: &str = "anchors, aliases, tags and merge keys are no part of the language: write \
+                           the value out, or put it under `defaults`; quote a text that begins \
+                           with `*` or `&`";
 
 /// A value of the file.
 #[derive(Clone, Debug)]
@@ -279,9 +283,7 @@ impl Reading<'_> {
     fn refuse(&mut self, span: Span, what: &str) {
         self.refused = true;
         let message = format!("{what} are not used here");
-        let help = "anchors, aliases, tags and merge keys are no part of the language: \
-                    write the value out, or put it under `defaults`";
-        self.findings.push(Finding::error("E101", span, message).help(help));
+        self.findings.push(Finding::error("E101", span, message).help(UNDECORATED));
     }
 
     fn not_yaml(&mut self, source: &str, at: usize, reason: &str) {
@@ -293,7 +295,9 @@ impl Reading<'_> {
         // The line before is looked at too: a text that does not end is noticed late.
         let before = source.get(..begin.saturating_sub(1)).unwrap_or_default();
         let before = before.lines().next_back().unwrap_or_default();
-        if line.contains("${") || before.contains("${") {
+        if reason.contains("anchor") {
+            finding = finding.help(UNDECORATED);
+        } else if line.contains("${") || before.contains("${") {
             finding = finding.help(
                 "quote an expression that holds `: ` or ` #`, and any inside `{ }` or `[ ]`: \"${...}\"",
             );

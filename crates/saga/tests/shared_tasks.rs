@@ -241,12 +241,16 @@ fn imports_that_there_are_not_and_circles_are_refused() {
         ("a.yaml", "imports:\n  b: b.yaml\ntemplates: {t: {agent: x}}"),
         ("b.yaml", "templates: {u: {agent: y}}\nimports: {a: a.yaml, c: c.yaml}"),
     ]);
+    let missing = |at: &str, path: &str| {
+        let help = "its path is relative to the folder of the file that imports it";
+        format!("E108 {at} import `{path}` not found; no such file; {help}")
+    };
     folder.finds(
         "name: n\nimports: {a: a.yaml, d: d.yaml}\ntasks: [{id: p, use: a.t}]",
         &[
-            "E108 2:25 import `d.yaml` not found; no such file",
+            &missing("2:25", "d.yaml"),
             "E108 b.yaml 2:14 imports in a circle: a.yaml → b.yaml → a.yaml",
-            "E108 b.yaml 2:25 import `c.yaml` not found; no such file",
+            &missing("b.yaml 2:25", "c.yaml"),
         ],
     );
 }

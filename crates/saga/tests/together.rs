@@ -122,3 +122,14 @@ fn a_file_is_held_against_sagas_that_are_known() {
     let own = check("name: order\ntasks: [{id: a, agent: x, kind: pivot}]\n").plan.unwrap();
     assert_eq!(said(&check_beside(parent, &[&own])), [""; 0]);
 }
+
+#[test]
+fn two_files_of_one_saga_are_refused() {
+    let other = PAY.replace("Pay", "pay").replace("charge", "take");
+    let error = "E201 1:7 saga `pay` is given twice: a file before this one is it, too";
+    assert_eq!(found(&[PAY, &other]), [vec![], vec![error.to_owned()]]);
+    assert_eq!(found(&[PAY, &other.replace("name: pay", "name: paying")]), [vec![""; 0], vec![]]);
+    // A new version of what is deployed is no second one.
+    let deployed = check(PAY).plan.unwrap();
+    assert_eq!(said(&check_beside(&other, &[&deployed])), [""; 0]);
+}

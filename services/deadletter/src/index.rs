@@ -48,6 +48,14 @@ pub struct Source {
     pub offset: Option<Offset>,
 }
 
+impl Source {
+    fn is(&self, place: &Place) -> bool {
+        self.topic.as_deref() == Some(place.topic.as_str())
+            && self.partition == Some(place.partition)
+            && self.offset == Some(place.offset)
+    }
+}
+
 impl Letter {
     /// What the headers of a record of a dead-letter topic say.
     #[must_use]
@@ -100,6 +108,8 @@ pub struct Filter {
     pub topic: Option<String>,
     /// Of this class.
     pub class: Option<String>,
+    /// Of the record that stood at this place.
+    pub source: Option<Place>,
     /// Behind the page that ended with this cursor.
     pub cursor: Option<String>,
     /// So many at most.
@@ -166,7 +176,8 @@ impl Index {
             let of_topic = topic.is_none_or(|topic| {
                 letter.topic == topic || letter.source.topic.as_deref() == Some(topic)
             });
-            of_topic && (filter.class.is_none() || letter.class == filter.class)
+            let of_source = filter.source.as_ref().is_none_or(|place| letter.source.is(place));
+            of_topic && of_source && (filter.class.is_none() || letter.class == filter.class)
         };
         let mut page = Page { not_listed: held.not_listed, ..Page::default() };
         let all = held.letters.iter().rev();
@@ -244,6 +255,12 @@ mod tests {
         let page = index.list(&invalid).unwrap();
         assert_eq!(page.items.len(), 1);
         assert_eq!(page.items[0].id, "shop.orders.dlq~0~3");
+        let of_source = |id: &str| {
+            let filter = Filter { source: parse_id(id), limit: 9, ..Filter::default() };
+            index.list(&filter).unwrap().items.into_iter().map(|item| item.id).collect::<Vec<_>>()
+        };
+        assert_eq!(of_source("shop.orders~2~3"), ["shop.orders.dlq~0~3"]);
+        assert_eq!(of_source("shop.orders~1~3"), [""; 0]);
         let wrong = Filter { cursor: Some("x".into()), limit: 1, ..Filter::default() };
         assert_eq!(index.list(&wrong), None);
     }

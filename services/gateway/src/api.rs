@@ -10,7 +10,7 @@ use saga::{INBOX_BYTES_MAX, JSON_DEPTH_MAX};
 use stream::{Broker, Clock, Stop};
 use tokio::sync::{Semaphore, watch};
 
-use crate::RenderMetrics;
+use crate::Process;
 use crate::agents::Agents;
 use crate::problem::Problem;
 use crate::reader::Reading;
@@ -64,7 +64,7 @@ pub(crate) struct Api<B: Broker> {
     pub(crate) letters: Index,
     pub(crate) agents: Agents,
     pub(crate) deploying: Mutex<()>,
-    pub(crate) metrics: RenderMetrics,
+    pub(crate) process: Process,
     pub(crate) reading: watch::Receiver<Reading>,
     /// True when the gateway ends.
     pub(crate) over: watch::Receiver<bool>,
@@ -76,7 +76,7 @@ impl<B: Broker> Api<B> {
         broker: Arc<B>,
         clock: Arc<dyn Clock>,
         settings: Settings,
-        metrics: RenderMetrics,
+        process: Process,
         reading: watch::Receiver<Reading>,
         over: watch::Receiver<bool>,
         stop: Stop,
@@ -91,7 +91,7 @@ impl<B: Broker> Api<B> {
             letters: Index::new(settings.letters_max),
             agents: Agents::new(settings.agent_idle, stop),
             deploying: Mutex::default(),
-            metrics,
+            process,
             reading,
             over,
             calls: Arc::new(Semaphore::new(CALLS_MAX)),

@@ -15,6 +15,7 @@ use uuid::Uuid;
 
 use crate::problem::Problem;
 use crate::sagas::Sagas;
+use crate::topics::make_for_user;
 
 /// How long the newest definitions are waited for.
 const CATCH_UP: Duration = Duration::from_secs(10);
@@ -80,8 +81,7 @@ impl<B: Broker> Deployer<'_, B> {
         let read = plan.reads_from();
         for topic in plan.emits_to().iter().chain(&read) {
             if self.broker.kept(topic)?.is_none() {
-                let made = self.broker.create(topic, Purpose::User);
-                made.map_err(|why| no_topic(topic, text, &why.to_string()))?;
+                make_for_user(self.broker, topic).map_err(|why| no_topic(topic, text, &why))?;
             }
         }
         for topic in &read {
@@ -176,7 +176,7 @@ fn refused(checked: &Checked) -> Problem {
         .with("diagnostics", saga::to_json("definition", checked))
 }
 
-/// The broker makes no users' topics: their settings are their owner's.
+/// A Kafka makes no users' topics unasked: their settings are their owner's.
 fn no_topic(topic: &Topic, text: &str, why: &str) -> Problem {
     let at = text.find(topic.as_str()).unwrap_or(0);
     let before = text.get(..at).unwrap_or_default();

@@ -56,12 +56,19 @@ impl Status {
 pub(crate) struct Standing {
     pub(crate) status: Status,
     is_compensating: bool,
+    /// Until it is said that it goes on; what is blocked beside that may hide it.
+    pub(crate) is_paused: bool,
     blocked: BTreeSet<TaskId>,
 }
 
 impl Default for Standing {
     fn default() -> Self {
-        Self { status: Status::Running, is_compensating: false, blocked: BTreeSet::new() }
+        Self {
+            status: Status::Running,
+            is_compensating: false,
+            is_paused: false,
+            blocked: BTreeSet::new(),
+        }
     }
 }
 
@@ -79,7 +86,10 @@ impl Standing {
                 };
             }
             What::WorkflowCancelled { .. } => self.status = Status::Cancelled,
-            What::WorkflowPaused { .. } => self.go(Status::Paused),
+            What::WorkflowPaused { .. } => {
+                self.is_paused = true;
+                self.go_on();
+            }
             What::CompensationStarted { .. } => {
                 self.is_compensating = true;
                 self.go_on();
@@ -95,8 +105,14 @@ impl Standing {
                     self.go_on();
                 }
             }
-            What::WorkflowResumed { .. } => self.go_on(),
-            What::CompensationBlocked { .. } => self.go(Status::Blocked),
+            What::WorkflowResumed { .. } => {
+                self.is_paused = false;
+                self.go_on();
+            }
+            What::CompensationBlocked { problem } => {
+                self.blocked.extend(problem.task.clone());
+                self.go_on();
+            }
             What::CompensationCompleted { .. }
             | What::TaskScheduled { .. }
             | What::TaskStarted { .. }
@@ -120,10 +136,11 @@ impl Standing {
     }
 
     fn go_on(&mut self) {
-        self.go(match (self.is_compensating, self.blocked.is_empty()) {
-            (true, false) => Status::Blocked,
-            (true, true) => Status::Compensating,
-            (false, _) => Status::Running,
+        self.go(match (self.is_compensating, self.is_paused, self.blocked.is_empty()) {
+            (true, _, false) | (false, false, false) => Status::Blocked,
+            (false, true, _) | (true, true, true) => Status::Paused,
+            (true, false, true) => Status::Compensating,
+            (false, false, true) => Status::Running,
         });
     }
 }
@@ -142,6 +159,15 @@ pub(crate) struct Workflow {
     pub(crate) outputs: Value,
     pub(crate) error: Option<Value>,
     pub(crate) tasks: Vec<Task>,
+    /// Whether it goes on only once an operator has said so.
+    #[serde(skip)]
+    pub(crate) is_paused: bool,
+    /// Whether it is being undone, blocked or not.
+    #[serde(skip)]
+    pub(crate) is_compensating: bool,
+    /// The sequence of the last event.
+    #[serde(skip)]
+    pub(crate) last: u64,
 }
 
 /// A task as the API shows it.
@@ -192,11 +218,17 @@ pub(crate) fn workflow(history: &[Lifecycle], plan: Option<&Plan>) -> Option<Wor
         outputs: Value::Null,
         error: None,
         tasks: tasks.map(|task| Task::pending(task.id.as_str())).collect(),
+        is_paused: false,
+        is_compensating: false,
+        last: 0,
     };
     let mut standing = Standing::default();
     for event in history {
         standing.fold(&event.what);
         folded.status = standing.status;
+        folded.is_paused = standing.is_paused;
+        folded.is_compensating = standing.is_compensating;
+        folded.last = event.sequence;
         folded.take(event);
     }
     Some(folded)

@@ -9,7 +9,7 @@ use axum::http::Uri;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use deadletter::{Filter, Letter};
-use events::Record;
+use events::{Class, Place, Record};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use stream::Broker;
@@ -26,7 +26,8 @@ const READ_WAIT: Duration = Duration::from_secs(10);
 struct Which {
     topic: Option<String>,
     class: Option<String>,
-    limit: Option<usize>,
+    source: Option<String>,
+    limit: Option<String>,
     cursor: Option<String>,
 }
 
@@ -36,11 +37,32 @@ pub(crate) async fn list<B: Broker>(
     uri: Uri,
 ) -> Result<Json<deadletter::Page>, Problem> {
     let which: Which = query::query(&uri)?;
-    let limit = query::limit(which.limit)?;
-    let filter = Filter { topic: which.topic, class: which.class, cursor: which.cursor, limit };
+    let limit = query::limit(which.limit.as_deref())?;
+    if let Some(class) = &which.class {
+        is_class(class)?;
+    }
+    let source = which.source.as_deref().map(place).transpose()?;
+    let filter =
+        Filter { topic: which.topic, class: which.class, source, cursor: which.cursor, limit };
     let wrong =
         || Problem::bad("query", "`cursor` is not one; take `next_cursor` of the page before");
     api.letters.list(&filter).map(Json).ok_or_else(wrong)
+}
+
+fn is_class(class: &str) -> Result<(), Problem> {
+    let all = Class::ALL.map(Class::as_str);
+    if all.contains(&class) {
+        return Ok(());
+    }
+    let what = format!("`class` can not be `{class}`; there are {}", all.join(", "));
+    Err(Problem::bad("query", what))
+}
+
+fn place(source: &str) -> Result<Place, Problem> {
+    deadletter::parse_id(source).ok_or_else(|| {
+        let what = format!("`source` is a record's place, topic~partition~offset, not `{source}`");
+        Problem::bad("query", what)
+    })
 }
 
 /// `GET /v1/dead-letters/{topic~partition~offset}`

@@ -5,6 +5,7 @@
 
 mod agents;
 mod api;
+mod applies;
 mod deploy;
 mod fold;
 mod history;
@@ -29,6 +30,7 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use events::Partition;
 use stream::{Broker, Clock, Stop};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -47,6 +49,25 @@ const LOOK_EVERY: Duration = Duration::from_millis(100);
 /// Gives the metrics of this process as Prometheus reads them.
 pub type RenderMetrics = Arc<dyn Fn() -> String + Send + Sync>;
 
+/// What the gateway asks of the process that it runs in. Its answers must not block.
+#[derive(Clone)]
+pub struct Process {
+    /// Its metrics.
+    pub metrics: RenderMetrics,
+    /// What of its other services does not do its work, in words; `None`: nothing.
+    pub missing: Arc<dyn Fn() -> Option<String> + Send + Sync>,
+    /// Why it has refused a lane; `None`: it has not, or does not hold it.
+    pub refused: Arc<dyn Fn(Partition) -> Option<String> + Send + Sync>,
+}
+
+impl Process {
+    /// One without other services.
+    #[must_use]
+    pub fn alone(metrics: RenderMetrics) -> Self {
+        Self { metrics, missing: Arc::new(|| None), refused: Arc::new(|_| None) }
+    }
+}
+
 /// Why the gateway has ended before it was asked to.
 #[derive(Debug, thiserror::Error)]
 pub enum GatewayError {
@@ -63,7 +84,7 @@ pub enum GatewayError {
 
 /// Serves HTTP on `listener` until asked to stop, in the runtime of the caller; the broker is only ever
 /// called from threads of its own and from tokio's for blocking work. Answers from the first moment:
-/// `/readyz` says when the view has caught up.
+/// `/readyz` says when the view has caught up and nothing of the process is missing.
 ///
 /// # Errors
 /// [`GatewayError`].
@@ -71,7 +92,7 @@ pub async fn serve<B: Broker>(
     broker: Arc<B>,
     clock: Arc<dyn Clock>,
     settings: Settings,
-    metrics: RenderMetrics,
+    process: Process,
     listener: TcpListener,
     stop: Stop,
 ) -> Result<(), GatewayError> {
@@ -79,7 +100,7 @@ pub async fn serve<B: Broker>(
     let (ending, over) = watch::channel(false);
     // Ours ends with us, whatever happens to the other.
     let inner = Stop::default();
-    let api = Arc::new(Api::new(broker, clock, settings, metrics, readings, over, inner.clone()));
+    let api = Arc::new(Api::new(broker, clock, settings, process, readings, over, inner.clone()));
     let mut threads = Vec::new();
     let started = start_threads(&api, reading, &inner, &mut threads);
     let served = match started {

@@ -6,7 +6,7 @@ use axum::Json;
 use axum::body::Bytes;
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode};
-use events::{Destination, Header, Outgoing, Payload, WorkflowId, ce_type, header};
+use events::{Destination, Header, Outgoing, Payload, Place, WorkflowId, ce_type, header};
 use saga::Kind;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
@@ -14,6 +14,7 @@ use stream::Broker;
 use uuid::Uuid;
 
 use crate::api::Api;
+use crate::applies::{self, Outcome, Verb};
 use crate::fold::{Workflow, without_elements};
 use crate::problem::Problem;
 use crate::query;
@@ -46,9 +47,9 @@ pub(crate) async fn cancel<B: Broker>(
     headers: HeaderMap,
     body: Bytes,
 ) -> Answer {
-    let word = word(&body)?;
+    let word = word(&body, "cancel")?;
     let workflow = shown(&api, &id)?;
-    is_under_way(&workflow, "cancel")?;
+    applies::cancel(&workflow)?;
     if let Some(pivot) = passed_pivot(&api, &workflow) {
         return Err(Problem::conflict(
             "past_pivot",
@@ -67,9 +68,9 @@ pub(crate) async fn go_on<B: Broker>(
     headers: HeaderMap,
     body: Bytes,
 ) -> Answer {
-    let word = word(&body)?;
+    let word = word(&body, "continue")?;
     let workflow = shown(&api, &id)?;
-    is_under_way(&workflow, "continue")?;
+    applies::go_on(&workflow)?;
     order(&api, ce_type::CONTINUE_WORKFLOW, &workflow, None, word, &headers).await
 }
 
@@ -80,38 +81,40 @@ pub(crate) async fn task<B: Broker>(
     headers: HeaderMap,
     body: Bytes,
 ) -> Answer {
-    let ce_type = match verb.as_str() {
-        "retry" => ce_type::RETRY_TASK,
-        "skip" => ce_type::SKIP_TASK,
-        "resolve" => ce_type::RESOLVE_TASK,
+    let (ce_type, word, about) = match verb.as_str() {
+        "retry" => (ce_type::RETRY_TASK, word(&body, &verb)?, Verb::Retry),
+        "skip" => (ce_type::SKIP_TASK, word(&body, &verb)?, Verb::Skip),
+        "resolve" => {
+            let word = word(&body, &verb)?;
+            let outcome = outcome(word.outcome.as_deref())?;
+            (ce_type::RESOLVE_TASK, word, Verb::Resolve(outcome))
+        }
         other => {
             let what =
                 format!("`{other}` is no verb for a task; there are retry, skip and resolve");
             return Err(Problem::missing("no_route", what));
         }
     };
-    let word = word(&body)?;
-    if verb == "resolve" {
-        match word.outcome.as_deref() {
-            Some("done" | "not_done" | "undone") => {}
-            Some(other) => {
-                let what =
-                    format!("`{other}` is no `outcome`; there are done, not_done and undone");
-                return Err(Problem::refused("bad_outcome", what));
-            }
-            None => {
-                let what = "resolve needs `outcome`: done, not_done or undone";
-                return Err(Problem::refused("no_outcome", what));
-            }
+    let workflow = shown(&api, &id)?;
+    let plan = api.sagas.plan(&workflow.saga, &workflow.version);
+    applies::task(&workflow, plan.as_deref(), &task, about, word.output.as_ref())?;
+    order(&api, ce_type, &workflow, Some(&task), word, &headers).await
+}
+
+fn outcome(given: Option<&str>) -> Result<Outcome, Problem> {
+    match given {
+        Some("done") => Ok(Outcome::Done),
+        Some("not_done") => Ok(Outcome::NotDone),
+        Some("undone") => Ok(Outcome::Undone),
+        Some(other) => {
+            let what = format!("`{other}` is no `outcome`; there are done, not_done and undone");
+            Err(Problem::refused("bad_outcome", what))
+        }
+        None => {
+            let what = "resolve needs `outcome`: done, not_done or undone";
+            Err(Problem::refused("no_outcome", what))
         }
     }
-    let workflow = shown(&api, &id)?;
-    if !workflow.tasks.iter().any(|of| of.id == task) {
-        let names: Vec<&str> = workflow.tasks.iter().map(|of| of.id.as_str()).collect();
-        let what = format!("`{id}` has no task `{task}`; it has {}", names.join(", "));
-        return Err(Problem::missing("unknown_task", what));
-    }
-    order(&api, ce_type, &workflow, Some(&task), word, &headers).await
 }
 
 /// `POST /v1/workflows/{id}/signals/{name}`: the body is what the signal says.
@@ -121,42 +124,48 @@ pub(crate) async fn signal<B: Broker>(
     headers: HeaderMap,
     body: Bytes,
 ) -> Answer {
-    let data: Value = if body.is_empty() { Value::Null } else { query::json(&body)? };
+    let data = if body.is_empty() { Value::Null } else { query::value(&body)? };
     let workflow = shown(&api, &id)?;
-    is_under_way(&workflow, "a signal")?;
-    if let Some(plan) = api.sagas.plan(&workflow.saga, &workflow.version) {
-        let awaited = plan.signals();
-        if !awaited.contains(name.as_str()) {
-            let names = Vec::from_iter(awaited).join("`, `");
-            let what = if names.is_empty() { "none".to_owned() } else { format!("`{names}`") };
-            let what = format!("no task of `{id}` awaits a signal `{name}`; they await {what}");
-            return Err(Problem::missing("unknown_signal", what));
-        }
-    }
+    let plan = api.sagas.plan(&workflow.saga, &workflow.version);
+    applies::signal(&workflow, plan.as_deref(), &name)?;
     let actor = query::header(&headers, ACTOR_HEADER).unwrap_or(ACTOR);
     let id = WorkflowId::from(workflow.id.as_str());
     let mut record = record(&api, ce_type::SIGNAL, (&id, id.as_str()), actor, &data, &headers);
     record.headers.push(Header::text(header::SIGNAL, name.as_str()));
-    api.put(record).await?;
-    let said = json!({
-        "ordered": ce_type::SIGNAL, "subject": id.as_str(), "signal": name, "actor": actor,
-    });
-    Ok((StatusCode::ACCEPTED, Json(said)))
+    let place = api.put(record).await?;
+    let mut said = ordered(ce_type::SIGNAL, id.as_str(), actor, &workflow, &place);
+    said.insert("signal".to_owned(), name.into());
+    Ok((StatusCode::ACCEPTED, Json(said.into())))
 }
 
-fn word(body: &Bytes) -> Result<Word, Problem> {
-    if body.is_empty() { Ok(Word::default()) } else { query::json(body) }
-}
-
-fn is_under_way(workflow: &Workflow, verb: &str) -> Result<(), Problem> {
-    if workflow.status.is_at_rest() {
-        let status = serde_json::to_value(workflow.status).unwrap_or_default();
-        return Err(Problem::conflict(
-            "at_rest",
-            format!("`{}` has ended ({status}), so {verb} changes nothing", workflow.id),
-        ));
+/// What is ordered, with the reason that no order goes without.
+fn word(body: &Bytes, verb: &str) -> Result<Word, Problem> {
+    let word: Word = if body.is_empty() { Word::default() } else { query::json(body)? };
+    if word.reason.as_deref().is_none_or(|reason| reason.trim().is_empty()) {
+        let what = format!("{verb} needs a `reason`, for the history");
+        return Err(Problem::refused("no_reason", what));
     }
-    Ok(())
+    Ok(word)
+}
+
+/// The answer to an order: what it is, where it is stored, and the last event that was seen before it. What
+/// comes of it is an event behind that one, or a dead letter of that place.
+fn ordered(
+    ce_type: &str,
+    subject: &str,
+    actor: &str,
+    workflow: &Workflow,
+    place: &Place,
+) -> Map<String, Value> {
+    let Place { topic, partition, offset } = place;
+    let record = json!({"topic": topic.as_str(), "partition": partition, "offset": offset});
+    Map::from_iter([
+        ("ordered".to_owned(), ce_type.into()),
+        ("subject".to_owned(), subject.into()),
+        ("actor".to_owned(), actor.into()),
+        ("record".to_owned(), record),
+        ("after".to_owned(), workflow.last.into()),
+    ])
 }
 
 fn passed_pivot<B: Broker>(api: &Api<B>, workflow: &Workflow) -> Option<String> {
@@ -187,9 +196,9 @@ async fn order<B: Broker>(
     value.extend(word.outcome.map(|outcome| ("outcome".to_owned(), Value::from(outcome))));
     value.extend(word.output.map(|output| ("output".to_owned(), output)));
     let value = Value::Object(value);
-    api.put(record(api, ce_type, (&id, &subject), &actor, &value, headers)).await?;
-    let said = json!({"ordered": ce_type, "subject": subject, "actor": actor});
-    Ok((StatusCode::ACCEPTED, Json(said)))
+    let place = api.put(record(api, ce_type, (&id, &subject), &actor, &value, headers)).await?;
+    let said = ordered(ce_type, &subject, &actor, workflow, &place);
+    Ok((StatusCode::ACCEPTED, Json(said.into())))
 }
 
 fn record<B: Broker>(

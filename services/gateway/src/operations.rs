@@ -20,17 +20,20 @@ pub(crate) async fn healthz() -> axum::Json<Value> {
     axum::Json(json!({"status": "ok"}))
 }
 
-/// `GET /readyz`: the view has caught up and is kept up to date.
+/// `GET /readyz`: the view has caught up and is kept up to date, and the services beside it work.
 pub(crate) async fn readyz<B: Broker>(
     State(api): State<Arc<Api<B>>>,
 ) -> Result<axum::Json<Value>, Problem> {
     api.is_current()?;
+    if let Some(missing) = (api.process.missing)() {
+        return Err(Problem::unavailable("not_ready", missing));
+    }
     Ok(axum::Json(json!({"status": "ready"})))
 }
 
 /// `GET /metrics`
 pub(crate) async fn metrics<B: Broker>(State(api): State<Arc<Api<B>>>) -> Text {
-    ([("content-type", "text/plain; version=0.0.4; charset=utf-8")], (api.metrics)())
+    ([("content-type", "text/plain; version=0.0.4; charset=utf-8")], (api.process.metrics)())
 }
 
 /// `GET /openapi.json`

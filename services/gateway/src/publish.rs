@@ -5,9 +5,10 @@ use std::sync::Arc;
 use axum::Json;
 use axum::body::Bytes;
 use axum::extract::{Path, State};
+use axum::http::StatusCode;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use events::{Destination, Header, Outgoing, Payload, Topic};
+use events::{Destination, Header, Outgoing, Payload, Topic, Topics, ce_type, header};
 use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value, json};
 use stream::Broker;
@@ -15,6 +16,7 @@ use stream::Broker;
 use crate::api::Api;
 use crate::problem::Problem;
 use crate::query;
+use crate::topics::make_for_user;
 
 /// Characters of a topic's name: Kafka's own bound.
 const TOPIC_MAX: usize = 249;
@@ -46,23 +48,20 @@ pub(crate) async fn post<B: Broker>(
     is_topic_name(&topic)?;
     let publish: Publish = query::json(&body)?;
     let topic = Topic::from(topic);
+    let headers = headers(&publish.headers)?;
+    is_for_users(api.broker.topics(), &topic, &headers)?;
     let record = Outgoing {
         to: Destination::Named(topic.clone()),
         partition: None,
         key: publish.key.clone().map(Bytes::from),
         value: payload(&publish)?,
-        headers: headers(&publish.headers)?,
+        headers,
     };
     let broker = Arc::clone(&api.broker);
     let place = api
         .blocking(move || {
-            if broker.topics().is_private(&topic) {
-                let what = format!("`{topic}` is written by the coordinator alone");
-                return Err(Problem::new(axum::http::StatusCode::FORBIDDEN, "private", what));
-            }
             if broker.kept(&topic)?.is_none() {
-                // The embedded log makes users' topics; a Kafka does not, and says so.
-                broker.create(&topic, stream::Purpose::User).map_err(|why| {
+                make_for_user(&*broker, &topic).map_err(|why| {
                     Problem::missing("unknown_topic", format!("there is no topic `{topic}`: {why}"))
                 })?;
             }
@@ -72,6 +71,26 @@ pub(crate) async fn post<B: Broker>(
     Ok(Json(json!({
         "topic": place.topic.as_str(), "partition": place.partition, "offset": place.offset,
     })))
+}
+
+/// What others of ours read as the truth is not for users to write: docs/reference/topics.md.
+fn is_for_users(topics: &Topics, topic: &Topic, headers: &[Header]) -> Result<(), Problem> {
+    let deploys = |header: &Header| {
+        &*header.name == header::TYPE
+            && header.value.as_deref() == Some(ce_type::DEPLOY_SAGA.as_bytes())
+    };
+    let what = match topics.only_writer(topic) {
+        Some(writer) => format!(
+            "`{topic}` is not for users to write: only {writer} does; write to `{}` or to a topic \
+             of yours",
+            topics.inbox()
+        ),
+        None if *topic == topics.inbox() && headers.iter().any(deploys) => {
+            format!("{} is written by the gateway alone: POST /v1/sagas", ce_type::DEPLOY_SAGA)
+        }
+        None => return Ok(()),
+    };
+    Err(Problem::new(StatusCode::FORBIDDEN, "private", what))
 }
 
 fn payload(publish: &Publish) -> Result<Payload, Problem> {

@@ -3,9 +3,14 @@
 use std::time::Duration;
 
 use axum::body::Bytes;
-use axum::extract::Query;
-use axum::http::{HeaderMap, Uri};
+use axum::extract::{MatchedPath, Query, Request};
+use axum::http::{HeaderMap, Method, Uri};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use events::nesting;
+use saga::JSON_DEPTH_MAX;
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 
 use crate::problem::Problem;
 
@@ -16,24 +21,96 @@ const LIMIT: usize = 50;
 /// Items of any page.
 const LIMIT_MAX: usize = 500;
 
-/// The query, or a problem that says what is wrong with it.
-pub(crate) fn query<T: DeserializeOwned>(uri: &Uri) -> Result<T, Problem> {
-    Query::try_from_uri(uri)
-        .map(|Query(query)| query)
-        .map_err(|error| Problem::bad("query", error.to_string()))
+/// The parameters that a call takes; of all others none.
+const PARAMETERS: [(&str, &[&str]); 5] = [
+    ("/v1/workflows", &["saga", "status", "limit", "cursor"]),
+    ("/v1/workflows/{id}", &["wait"]),
+    ("/v1/agents/{agent}/commands", &["wait", "lease", "max"]),
+    ("/v1/dead-letters", &["topic", "class", "source", "limit", "cursor"]),
+    ("/v1/stream", &["workflow", "saga"]),
+];
+
+/// Refuses a parameter that a call does not take, by its name: one that is passed over in silence is
+/// taken for one that works.
+pub(crate) async fn known(request: Request, next: Next) -> Response {
+    let route = request.extensions().get::<MatchedPath>().map(MatchedPath::as_str);
+    match route.filter(|route| route.starts_with("/v1/")).map(|route| foreign(route, &request)) {
+        Some(Err(problem)) => problem.into_response(),
+        Some(Ok(())) | None => next.run(request).await,
+    }
 }
 
-/// The body as JSON, whatever media type the request names.
+fn foreign(route: &str, request: &Request) -> Result<(), Problem> {
+    let given: Vec<(String, String)> = query(request.uri())?;
+    let taken = PARAMETERS.iter().find(|(of, _)| *of == route && request.method() != Method::POST);
+    let taken = taken.map_or(&[][..], |(_, names)| names);
+    let Some((name, _)) = given.iter().find(|(name, _)| !taken.contains(&name.as_str())) else {
+        return Ok(());
+    };
+    let there = match taken {
+        [] => "it takes none".to_owned(),
+        names => format!("there are `{}`", names.join("`, `")),
+    };
+    let what = format!("`{name}` is no parameter of {} {route}; {there}", request.method());
+    Err(Problem::bad("query", what))
+}
+
+/// The query, or a problem that says what is wrong with it.
+pub(crate) fn query<T: DeserializeOwned>(uri: &Uri) -> Result<T, Problem> {
+    Query::try_from_uri(uri).map(|Query(query)| query).map_err(|error| {
+        let why = std::error::Error::source(&error)
+            .map_or_else(|| error.to_string(), ToString::to_string);
+        Problem::bad("query", why)
+    })
+}
+
+/// The body as a JSON object, whatever media type the request names.
 pub(crate) fn json<T: DeserializeOwned>(body: &Bytes) -> Result<T, Problem> {
+    // A list would be taken as the fields in their order.
+    let found = match body.trim_ascii_start() {
+        [b'{', ..] => return read(body),
+        [] => "nothing",
+        _ => match value(body)? {
+            Value::Null => "null",
+            Value::Bool(_) => "a boolean",
+            Value::Number(_) => "a number",
+            Value::String(_) => "a text",
+            Value::Array(_) => "a list",
+            Value::Object(_) => "an object",
+        },
+    };
+    Err(Problem::bad("body", format!("the body must be a JSON object, and is {found}")))
+}
+
+/// The body as any JSON.
+pub(crate) fn value(body: &Bytes) -> Result<Value, Problem> {
+    read(body)
+}
+
+fn read<T: DeserializeOwned>(body: &Bytes) -> Result<T, Problem> {
+    // A value within the body's object; what is deeper the coordinator would refuse.
+    if nesting(body) > JSON_DEPTH_MAX + 1 {
+        let what = format!("the body holds a value nested more than {JSON_DEPTH_MAX} deep");
+        return Err(Problem::bad("too_deep", what));
+    }
     serde_json::from_slice(body)
         .map_err(|error| Problem::bad("body", format!("the body is not what is wanted: {error}")))
 }
 
 /// A page's size.
-pub(crate) fn limit(given: Option<usize>) -> Result<usize, Problem> {
-    match given.unwrap_or(LIMIT) {
-        0 => Err(Problem::bad("query", "`limit` must be 1 or more")),
-        limit => Ok(limit.min(LIMIT_MAX)),
+pub(crate) fn limit(given: Option<&str>) -> Result<usize, Problem> {
+    Ok(number("limit", given)?.unwrap_or(LIMIT).min(LIMIT_MAX))
+}
+
+/// A number of things, 1 or more.
+pub(crate) fn number(name: &str, given: Option<&str>) -> Result<Option<usize>, Problem> {
+    let Some(text) = given else { return Ok(None) };
+    match text.parse() {
+        Ok(number) if number > 0 => Ok(Some(number)),
+        Ok(_) | Err(_) => {
+            let what = format!("`{name}` must be a whole number of 1 or more, not `{text}`");
+            Err(Problem::bad("query", what))
+        }
     }
 }
 

@@ -17,7 +17,7 @@ use crate::deploy::Deployer;
 use crate::problem::{self, Problem};
 use crate::sagas::Known;
 use crate::{
-    agents, letters, operate, operations, publish, registry, sse, start, topics, workflows,
+    agents, letters, operate, operations, publish, query, registry, sse, start, topics, workflows,
 };
 
 /// Bytes of any body.
@@ -64,6 +64,7 @@ pub(crate) fn router<B: Broker>(api: Arc<Api<B>>) -> Router {
     }
     router
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
+        .route_layer(middleware::from_fn(query::known))
         .layer(middleware::from_fn(problem::in_one_form))
         .layer(middleware::from_fn(operations::counted))
         .with_state(api)

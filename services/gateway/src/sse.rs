@@ -19,6 +19,7 @@ use crate::history::Streamed;
 use crate::problem::Problem;
 use crate::query;
 use crate::view::Entry;
+use crate::workflows::missing;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -37,7 +38,7 @@ pub(crate) async fn get<B: Broker>(
     // Before the history is taken, so that nothing falls between the two.
     let events = api.view.listen();
     let history = match &which.workflow {
-        Some(id) => api.view.look(id, Entry::history).unwrap_or_default(),
+        Some(id) => api.view.look(id, Entry::history).ok_or_else(|| missing(&api, id))?,
         None => Vec::new(),
     };
     let seen = history.last().map(|event| (event.run, event.sequence));

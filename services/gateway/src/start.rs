@@ -1,12 +1,13 @@
 //! `POST /v1/workflows`
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::body::Bytes;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, header as http_header};
 use axum::response::{IntoResponse, Response};
-use events::{Destination, Header, Outgoing, Payload, WorkflowId, ce_type, header};
+use events::{Destination, Header, Outgoing, Partition, Payload, WorkflowId, ce_type, header};
 use saga::{OnDuplicate, Plan};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
@@ -23,6 +24,9 @@ use crate::workflows::{path_of, shown};
 
 /// Bytes of a business key: docs/reference/records.md.
 const KEY_BYTES_MAX: usize = 512;
+
+/// How often it is looked whether the lane that has to answer was refused.
+const LOOK_EVERY: Duration = Duration::from_millis(100);
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -66,21 +70,28 @@ pub(crate) async fn post<B: Broker>(
         Some(found) => found,
         None => {
             let trace = query::header(&headers, header::TRACEPARENT);
-            api.put(record(&api, &id, &known, &start_id, &inputs, trace)).await?;
+            let place = api.put(record(&api, &id, &known, &start_id, &inputs, trace)).await?;
             let until = Instant::now() + api.settings.answer_within;
-            let seen = api.view.until(&id, until, api.ending(), look).await;
-            seen.ok_or_else(|| silent(&api, &id))?
+            let over = async {
+                tokio::select! {
+                    () = api.ending() => {}
+                    () = refused(&api, place.partition) => {}
+                }
+            };
+            let seen = api.view.until(&id, until, over, look).await;
+            seen.ok_or_else(|| silent(&api, &id, place.partition))?
         }
     };
     match found {
         Found::Ours => answer(&api, &id, StatusCode::CREATED),
         Found::Other(start) => {
             let existing = start.inputs.value();
-            if plan.on_duplicate == OnDuplicate::Ignore && (existing == inputs || existing == given)
-            {
-                return answer(&api, &id, StatusCode::OK);
+            let is_same = same(&existing, &inputs) || same(&existing, &given);
+            match plan.on_duplicate {
+                OnDuplicate::Ignore if is_same => answer(&api, &id, StatusCode::OK),
+                OnDuplicate::Reject if is_same => Err(rejected(&id, plan)),
+                OnDuplicate::Ignore | OnDuplicate::Reject => Err(taken(&id, &existing, &inputs)),
             }
-            Err(taken(&id, &existing, &inputs))
         }
         Found::Unknown => Err(Problem::conflict(
             "exists",
@@ -167,6 +178,34 @@ fn answer<B: Broker>(
     Ok((status, location, axum::Json(workflow)).into_response())
 }
 
+/// Whether two values are the same, numbers by what they are worth: JSON's 2 and 2.0 are one.
+fn same(one: &Value, other: &Value) -> bool {
+    match (one, other) {
+        (Value::Number(one), Value::Number(other)) => {
+            let are_whole = !one.is_f64() && !other.is_f64();
+            one == other || !are_whole && one.as_f64() == other.as_f64()
+        }
+        (Value::Array(one), Value::Array(other)) => {
+            one.len() == other.len() && one.iter().zip(other).all(|(one, other)| same(one, other))
+        }
+        (Value::Object(one), Value::Object(other)) => {
+            let is_in_other =
+                |(name, value)| other.get(name).is_some_and(|other| same(value, other));
+            one.len() == other.len() && one.iter().all(is_in_other)
+        }
+        _ => one == other,
+    }
+}
+
+fn rejected(id: &WorkflowId, plan: &Plan) -> Problem {
+    let what = format!(
+        "workflow `{id}` was started before, with the same inputs, and saga `{}` has \
+         `on_duplicate: reject`",
+        plan.name
+    );
+    Problem::conflict("exists", what).with("workflow", id.as_str())
+}
+
 fn taken(id: &WorkflowId, existing: &Value, given: &Value) -> Problem {
     let what = format!(
         "workflow `{id}` was started with other inputs: it has {existing}, this start has {given}"
@@ -176,7 +215,21 @@ fn taken(id: &WorkflowId, existing: &Value, given: &Value) -> Problem {
         .with("inputs", json!({"existing": existing, "given": given}))
 }
 
-fn silent<B: Broker>(api: &Api<B>, id: &WorkflowId) -> Problem {
+/// Is done when this process has refused the lane: nobody answers then.
+async fn refused<B: Broker>(api: &Api<B>, lane: Partition) {
+    let mut look = tokio::time::interval(LOOK_EVERY);
+    while (api.process.refused)(lane).is_none() {
+        look.tick().await;
+    }
+}
+
+fn silent<B: Broker>(api: &Api<B>, id: &WorkflowId, lane: Partition) -> Problem {
+    if let Some(why) = (api.process.refused)(lane) {
+        let what = format!(
+            "the start of `{id}` is stored, but lane {lane} is refused, and an operator must look: {why}"
+        );
+        return Problem::unavailable("lane_refused", what).with("workflow", id.as_str());
+    }
     let within = api.settings.answer_within;
     let mut what = format!(
         "the start of `{id}` is stored, but the coordinator has not answered within {within:?}; \
@@ -186,4 +239,23 @@ fn silent<B: Broker>(api: &Api<B>, id: &WorkflowId) -> Problem {
         what.push_str(". If the workflow ended long ago, it is out of this gateway's view");
     }
     Problem::new(StatusCode::GATEWAY_TIMEOUT, "no_answer", what).with("workflow", id.as_str())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_the_same_by_what_they_are_worth() {
+        let check = |one: Value, other: Value, expected: bool| {
+            assert_eq!(same(&one, &other), expected, "{one} {other}");
+        };
+        check(json!({"n": [2, {"m": 0}]}), json!({"n": [2.0, {"m": -0.0}]}), true);
+        check(json!(2), json!(2.5), false);
+        check(json!(9_007_199_254_740_993_u64), json!(9_007_199_254_740_992_u64), false);
+        check(json!({"n": 2}), json!({"n": "2"}), false);
+        check(json!({"n": 2}), json!({"m": 2}), false);
+        check(json!([1]), json!([1, 1]), false);
+        check(json!(u64::MAX), json!(i64::MIN), false);
+    }
 }

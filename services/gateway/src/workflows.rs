@@ -33,7 +33,7 @@ pub(crate) fn path_of(id: &str) -> String {
 pub(crate) struct Which {
     saga: Option<String>,
     status: Option<String>,
-    limit: Option<usize>,
+    limit: Option<String>,
     cursor: Option<String>,
 }
 
@@ -44,7 +44,7 @@ pub(crate) async fn list<B: Broker>(
 ) -> Result<Json<Value>, Problem> {
     let which: Which = query::query(&uri)?;
     api.is_current()?;
-    let limit = query::limit(which.limit)?;
+    let limit = query::limit(which.limit.as_deref())?;
     let status = which.status.as_deref().map(named).transpose()?;
     let before = which.cursor.as_deref().map(read_cursor).transpose()?;
     let wanted = |entry: &Entry| {

@@ -274,8 +274,7 @@ async fn workflows_are_listed_newest_first_and_old_ones_are_let_go_of_aloud() {
 async fn an_operators_verb_goes_to_the_inbox_with_who_and_why() {
     let mut world = World::new(Settings::default()).await;
     world.event("orders:a/b", 1, 1, started("a/b"));
-    let task = What::TaskStarted { task: "ship".into(), attempt: 1, percent: None, note: None };
-    world.event("orders:a/b", 1, 2, task);
+    world.event("orders:a/b", 1, 2, in_doubt("ship"));
     let path = "/v1/workflows/orders%3Aa%2Fb";
     world
         .until("the task is seen", async || {
@@ -284,16 +283,23 @@ async fn an_operators_verb_goes_to_the_inbox_with_who_and_why() {
         .await;
     let (status, said) = world.post(&format!("{path}/cancel"), json!({"reason": "late"})).await;
     assert_eq!(status, 202, "{said}");
+    let stored = world.records("pavane.inbox").remove(0).place;
+    let place = json!({
+        "topic": "pavane.inbox", "partition": stored.partition, "offset": stored.offset,
+    });
+    assert_eq!((&said["record"], &said["after"]), (&place, &json!(2)), "where its fate is told");
     let resolve = json!({"reason": "seen", "actor": "ann", "outcome": "done", "output": {"n": 2}});
     let (status, said) = world.post(&format!("{path}/tasks/ship/resolve"), resolve).await;
     assert_eq!(status, 202, "{said}");
-    assert_eq!(world.post(&format!("{path}/tasks/ship/resolve"), json!({})).await.0, 422);
+    let why = || json!({"reason": "seen"});
+    let (status, said) = world.post(&format!("{path}/tasks/ship/resolve"), why()).await;
+    assert_eq!((status, said["code"].as_str()), (422, Some("no_outcome")), "{said}");
     let strange = json!({"reason": "seen", "outcome": "perhaps"});
     let (status, said) = world.post(&format!("{path}/tasks/ship/resolve"), strange).await;
     assert_eq!((status, said["code"].as_str()), (422, Some("bad_outcome")), "{said}");
-    assert_eq!(world.post(&format!("{path}/tasks/sip/retry"), json!({})).await.0, 404);
-    assert_eq!(world.post(&format!("{path}/tasks/ship/undo"), json!({})).await.0, 404);
-    assert_eq!(world.post("/v1/workflows/orders:z/cancel", json!({})).await.0, 404);
+    assert_eq!(world.post(&format!("{path}/tasks/sip/retry"), why()).await.0, 404);
+    assert_eq!(world.post(&format!("{path}/tasks/ship/undo"), why()).await.0, 404);
+    assert_eq!(world.post("/v1/workflows/orders:z/cancel", why()).await.0, 404);
     let orders = world.records("pavane.inbox");
     let told: Vec<_> = orders
         .iter()
@@ -317,8 +323,16 @@ async fn an_operators_verb_goes_to_the_inbox_with_who_and_why() {
             (world.get(path).await.1["status"] == "completed").then_some(())
         })
         .await;
-    assert_eq!(world.post(&format!("{path}/cancel"), json!({})).await.0, 409);
+    for verb in ["cancel", "continue", "tasks/ship/retry", "tasks/ship/skip"] {
+        let (status, said) = world.post(&format!("{path}/{verb}"), why()).await;
+        assert_eq!((status, said["code"].as_str()), (409, Some("at_rest")), "{verb}: {said}");
+    }
     world.stop().await;
+}
+
+fn in_doubt(task: &str) -> What {
+    let (policy, code, message) = ("hold".into(), "timeout".into(), "m".into());
+    What::TaskInDoubt { task: task.into(), attempt: 1, policy, code, message }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -326,8 +340,7 @@ async fn an_element_and_a_fallback_are_named_in_a_path() {
     let mut world = World::new(Settings::default()).await;
     world.event("orders:1", 1, 1, started("1"));
     for (n, task) in (2..).zip(["research[2]", "payment~fallback"]) {
-        let begun = What::TaskStarted { task: task.into(), attempt: 1, percent: None, note: None };
-        world.event("orders:1", 1, n, begun);
+        world.event("orders:1", 1, n, in_doubt(task));
     }
     let path = "/v1/workflows/orders:1";
     world
@@ -336,11 +349,12 @@ async fn an_element_and_a_fallback_are_named_in_a_path() {
             (tasks == 2).then_some(())
         })
         .await;
+    let why = || json!({"reason": "seen"});
     for task in ["research%5B2%5D", "payment~fallback", "payment%7Efallback"] {
-        let (status, said) = world.post(&format!("{path}/tasks/{task}/retry"), json!({})).await;
+        let (status, said) = world.post(&format!("{path}/tasks/{task}/retry"), why()).await;
         assert_eq!(status, 202, "{task}: {said}");
     }
-    assert_eq!(world.post(&format!("{path}/tasks/research%5B3%5D/retry"), json!({})).await.0, 404);
+    assert_eq!(world.post(&format!("{path}/tasks/research%5B3%5D/retry"), why()).await.0, 404);
     let orders = world.records("pavane.inbox");
     let subjects = orders.iter().map(|record| record.header_text(header::SUBJECT).unwrap());
     let expected =
@@ -391,6 +405,7 @@ async fn a_signal_goes_to_the_inbox_with_its_name_and_what_it_says() {
     assert_eq!(status, 202, "{said}");
     let expected = json!({
         "ordered": "pavane.Signal", "subject": "listening:a/b", "signal": "approve", "actor": "http",
+        "record": said["record"], "after": 1,
     });
     assert_eq!(said, expected);
     assert_eq!(world.post_text(&signal("approve"), "").await.0, 202);

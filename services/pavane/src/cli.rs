@@ -280,8 +280,16 @@ pub(crate) struct Order {
     /// The workflow's id, `saga:key`
     pub(crate) id: String,
     /// Why, for the history
-    #[arg(long)]
+    #[arg(long, value_parser = reason)]
     pub(crate) reason: String,
+}
+
+/// A reason says something.
+fn reason(text: &str) -> Result<String, String> {
+    match text.trim().is_empty() {
+        true => Err("a reason says why the order is given, for the history".to_owned()),
+        false => Ok(text.to_owned()),
+    }
 }
 
 /// `signal`
@@ -304,7 +312,7 @@ pub(crate) struct TaskOrder {
     /// The task
     pub(crate) task: String,
     /// Why, for the history
-    #[arg(long)]
+    #[arg(long, value_parser = reason)]
     pub(crate) reason: String,
 }
 

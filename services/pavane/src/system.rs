@@ -8,8 +8,9 @@ use std::time::{Duration, Instant};
 
 use coordinator::Coordinator;
 use deadletter::{Filter, Index};
+use events::Partition;
 use stream::{
-    Board, Broker, Clock, Host, LaneStatus, Limits, Spill, Stop, SystemChance, SystemClock,
+    Board, Broker, Clock, Host, LaneId, LaneStatus, Limits, Spill, Stop, SystemChance, SystemClock,
     SystemThreads,
 };
 use telemetry::Metrics;
@@ -70,16 +71,16 @@ impl Readiness {
             if lanes.is_empty() {
                 return Some("the coordinator has been given no lane yet".to_owned());
             }
-            for (lane, status) in lanes {
-                match status {
-                    LaneStatus::Active => {}
-                    LaneStatus::TakingOver => {
-                        return Some(format!("lane {} is being taken over", lane.0));
-                    }
-                    LaneStatus::Refused(why) => {
-                        return Some(format!("lane {} is refused: {why}", lane.0));
-                    }
-                }
+            let wanting: Vec<String> = lanes
+                .into_iter()
+                .filter_map(|(lane, status)| match status {
+                    LaneStatus::Active => None,
+                    LaneStatus::TakingOver => Some(format!("lane {} is being taken over", lane.0)),
+                    LaneStatus::Refused(why) => Some(format!("lane {} is refused: {why}", lane.0)),
+                })
+                .collect();
+            if !wanting.is_empty() {
+                return Some(wanting.join("; "));
             }
         }
         match &self.intake {
@@ -87,6 +88,24 @@ impl Readiness {
                 Some("intake has not read all definitions yet".to_owned())
             }
             Some(_) | None => None,
+        }
+    }
+
+    /// Why a lane of this process is refused.
+    fn refused(&self, lane: Partition) -> Option<String> {
+        match self.coordinator.as_ref()?.lanes().remove(&LaneId(lane))? {
+            LaneStatus::Refused(why) => Some(why),
+            LaneStatus::Active | LaneStatus::TakingOver => None,
+        }
+    }
+
+    /// What the gateway asks of this process.
+    fn process(&self, metrics: gateway::RenderMetrics) -> gateway::Process {
+        let (missing, refused) = (self.clone(), self.clone());
+        gateway::Process {
+            metrics,
+            missing: Arc::new(move || missing.missing()),
+            refused: Arc::new(move |lane| refused.refused(lane)),
         }
     }
 }
@@ -114,7 +133,7 @@ impl System {
         let metrics = parts.metrics.clone();
         let mut render: gateway::RenderMetrics = Arc::new(move || metrics.render());
         if parts.roles.contains(&Role::Gateway) {
-            return start_gateway(&mut self.crew, parts, render, listener);
+            return start_gateway(&mut self.crew, parts, self.ready.process(render), listener);
         }
         if parts.roles.contains(&Role::DeadLetter) {
             render = start_dead_letters(&mut self.crew, parts.broker, render)?;
@@ -224,7 +243,7 @@ fn bind<B>(parts: &Parts<'_, B>) -> Result<(TcpListener, SocketAddr), Failure> {
 fn start_gateway<B: Broker>(
     crew: &mut Crew,
     parts: &Parts<'_, B>,
-    render: gateway::RenderMetrics,
+    process: gateway::Process,
     listener: TcpListener,
 ) -> Result<(), Failure> {
     let settings =
@@ -232,7 +251,7 @@ fn start_gateway<B: Broker>(
     let (broker, runtime) = (Arc::clone(parts.broker), Arc::clone(parts.runtime));
     let clock = Arc::new(SystemClock);
     crew.start("gateway", move |stop| {
-        let served = gateway::serve(broker, clock, settings, render, listener, stop.clone());
+        let served = gateway::serve(broker, clock, settings, process, listener, stop.clone());
         runtime.block_on(served).map_err(|error| chain(&error))
     })
 }

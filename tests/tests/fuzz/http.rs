@@ -53,10 +53,10 @@ impl Gateway {
         // Nobody answers starts here.
         let settings =
             Settings { answer_within: Duration::from_millis(200), ..Settings::default() };
-        let metrics = Arc::new(String::new);
+        let process = gateway::Process::alone(Arc::new(String::new));
         let thread = std::thread::spawn(move || {
             let served =
-                gateway::serve(broker, Arc::new(SystemClock), settings, metrics, listener, heeded);
+                gateway::serve(broker, Arc::new(SystemClock), settings, process, listener, heeded);
             runtime.block_on(served).unwrap();
         });
         let gateway = Self { at, stop, thread: Some(thread), _folder: folder };

@@ -297,7 +297,12 @@ impl Draft<'_> {
             Action::Emit(emit) | Action::Request(emit, _) => {
                 let alone = matches!(undo.action, Action::Emit(_));
                 // Another one where it is undone again, with what has become known.
-                let id = match self.task(slot).undos_void {
+                // A success that has just been told is not folded in yet.
+                let void = match scope.original {
+                    Some(Some(_)) => self.task(slot).undos,
+                    Some(None) | None => self.task(slot).undos_void,
+                };
+                let id = match void {
                     0 => format!("{}/undo", self.key(slot)),
                     before => format!("{}/undo{}", self.key(slot), before + 1),
                 };

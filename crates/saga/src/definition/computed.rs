@@ -4,8 +4,9 @@ use serde_json::Value;
 
 use super::draft::Written;
 use super::findings::{Finding, Findings, Span};
+use super::remedies;
 use crate::expr::{Expr, ExprError, Piece, Template};
-use crate::yaml::{Content, Node};
+use crate::yaml::{Content, Entry, Node};
 
 /// What is computed: one `${...}` and nothing else.
 pub(super) fn computed(key: &str, node: &Node, findings: &mut Findings) -> Option<Written> {
@@ -37,6 +38,7 @@ fn template_of(node: &Node, exprs: &mut Vec<Span>, findings: &mut Findings) -> O
         Content::Text(text) => text_template(text, node.span, exprs, findings),
         Content::List(list) => {
             // All are looked at before any is given up.
+            list.iter().for_each(|each| refuse_secret(each, findings));
             let made: Vec<_> = list.iter().map(|each| template_of(each, exprs, findings)).collect();
             let made: Vec<Template> = made.into_iter().collect::<Option<_>>()?;
             Some(Template::List(made))
@@ -47,12 +49,24 @@ fn template_of(node: &Node, exprs: &mut Vec<Span>, findings: &mut Findings) -> O
                 let help = "one `${...}` in the place of the whole map may make its keys";
                 findings.push(Finding::error("E305", entry.key_span, message).help(help));
             }
+            entries.iter().for_each(|entry| refuse_secret(&entry.value, findings));
             let made: Vec<_> = entries
                 .iter()
                 .map(|entry| Some((entry.key.clone(), template_of(&entry.value, exprs, findings)?)))
                 .collect();
             Some(Template::Map(made.into_iter().collect::<Option<_>>()?))
         }
+    }
+}
+
+/// The form that names a secret is for `auth` alone: as a value it would send the secret's name as a text.
+fn refuse_secret(node: &Node, findings: &mut Findings) {
+    let Content::Map(entries) = &node.content else { return };
+    let [Entry { key, key_span, value }] = entries.as_slice() else { return };
+    if key == "secret" && value.text().is_some_and(|name| !name.contains("${")) {
+        let message = "a secret is used outside `auth`";
+        let help = "data travels in the open: let the participant hold the secret";
+        findings.push(Finding::error("E305", *key_span, message).help(help));
     }
 }
 
@@ -112,7 +126,8 @@ fn text_template(
 fn broken(error: &ExprError, source: &str, place: Span, findings: &Findings) -> Finding {
     let at = if findings.text(place) == source { place.0 + error.at } else { place.0 };
     let end = if error.at == 0 { place.1 } else { (at + 1).min(place.1).max(at) };
-    let finding = Finding::error("E302", (at, end), format!("expression: {}", error.reason));
+    let finding = Finding::error("E302", (at, end), format!("expression: {}", error.reason))
+        .help(remedies::of_expression(&error.reason));
     if source.is_empty() { finding } else { finding.label(format!("in `{}`", shortened(source))) }
 }
 

@@ -171,9 +171,7 @@ fn not_beside(draft: &Draft, at: usize, name: &At<String>) -> Finding {
         .collect();
     let Some(other) = draft.tasks.iter().position(|other| other.id.it == name.it) else {
         let finding = Finding::error("E203", name.span, format!("`{}` is not a task", name.it));
-        return finding
-            .near(&name.it, siblings.clone())
-            .help(format!("tasks beside it: {}", some_of(&siblings)));
+        return finding.near(&name.it, siblings.clone()).help(those_beside(&siblings));
     };
     let (id, of) = (&task.id.it, chain(draft, other));
     let hosts = chain(draft, at);
@@ -204,10 +202,17 @@ fn not_beside(draft: &Draft, at: usize, name: &At<String>) -> Finding {
         ),
         None => (
             format!("`{}` is not beside `{id}`: a task depends on its siblings only", name.it),
-            format!("tasks beside it: {}", some_of(&siblings)),
+            those_beside(&siblings),
         ),
     };
     Finding::error("E203", name.span, message).help(help)
+}
+
+fn those_beside(siblings: &[&str]) -> String {
+    match siblings {
+        [] => "no task stands beside it: leave `depends_on` out".to_owned(),
+        _ => format!("tasks beside it: {}", some_of(siblings)),
+    }
 }
 
 /// The first few of a list.

@@ -137,7 +137,8 @@ impl Importing<'_, '_> {
             Ok(source) => source,
             Err(reason) => {
                 let message = format!("import `{path}` not found");
-                self.findings.push(Finding::error("E108", span, message).label(reason));
+                let help = "its path is relative to the folder of the file that imports it";
+                self.findings.push(Finding::error("E108", span, message).label(reason).help(help));
                 return None;
             }
         };

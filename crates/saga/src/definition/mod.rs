@@ -27,6 +27,7 @@ mod node;
 mod outputs;
 mod parts;
 mod read;
+mod remedies;
 mod render;
 mod retry;
 mod said;

@@ -5,6 +5,7 @@ use super::findings::{Finding, Findings, Span};
 use super::graph::{Graph, some_of};
 use super::lookup::{Astray, Names, Place};
 use super::node::{IdempotencyDraft, TaskDraft};
+use super::remedies;
 use super::said::{self, Sees, Wanted};
 use crate::expr::{Expr, Piece, Template};
 use crate::plan::{InDoubt, Role};
@@ -106,21 +107,27 @@ impl Names<'_> {
             self.findings.push(finding.help(format!("inputs: {}", some_of(&names))));
             return;
         };
-        let reason = match value {
-            Template::Constant(value) => input.of.accept(value, name).err(),
+        let wanted = &input.of;
+        let written = || format!("write a value of type {wanted}");
+        let wrong = match value {
+            Template::Constant(value) => {
+                wanted.accept(value, name).err().map(|reason| (reason, written()))
+            }
             Template::Computed(expr) => {
-                self.type_of(expr, Place::Event).filter(|of| input.of.excludes(of)).map(|of| {
-                    format!("`{}` is {of}, the input `{name}` wants {}", expr.source(), input.of)
+                self.type_of(expr, Place::Event).filter(|of| wanted.excludes(of)).map(|of| {
+                    let source = expr.source();
+                    let reason = format!("`{source}` is {of}, the input `{name}` wants {wanted}");
+                    (reason, remedies::to_type(source, &of, wanted))
                 })
             }
-            Template::Text(_) => input
-                .of
-                .excludes(&Type::String)
-                .then(|| format!("a text is string, the input `{name}` wants {}", input.of)),
+            Template::Text(_) => wanted.excludes(&Type::String).then(|| {
+                (format!("a text is string, the input `{name}` wants {wanted}"), written())
+            }),
             Template::List(_) | Template::Map(_) => None,
         };
-        if let Some(reason) = reason {
-            self.findings.push(Finding::error("E303", self.place_in(name, span), reason));
+        if let Some((reason, help)) = wrong {
+            let finding = Finding::error("E303", self.place_in(name, span), reason);
+            self.findings.push(finding.help(help));
         }
     }
 
@@ -181,13 +188,16 @@ impl Names<'_> {
             && let Some(of) = self.type_of(expr, place)
             && wanted.excludes(&of)
         {
-            self.mismatch(expr, written.span, &of, &format!("`{key}`"), wanted.words());
+            let place = format!("`{key}`");
+            self.mismatch(expr, written.span, &of, &place, wanted);
         }
     }
 
-    fn mismatch(&mut self, expr: &Expr, span: Span, of: &Type, place: &str, wanted: &str) {
-        let message = format!("`{}` is {of}, {place} wants {wanted}", expr.source());
-        self.findings.push(Finding::error("E303", span, message));
+    fn mismatch(&mut self, expr: &Expr, span: Span, of: &Type, place: &str, wanted: Wanted) {
+        let source = expr.source();
+        let message = format!("`{source}` is {of}, {place} wants {}", wanted.words());
+        let help = remedies::to_wanted(source, of, wanted);
+        self.findings.push(Finding::error("E303", span, message).help(help));
     }
 
     fn check_written(&mut self, written: &Written, place: Place) {
@@ -243,13 +253,7 @@ impl Names<'_> {
                         let Some(span) = spans.next() else { continue };
                         let of = self.type_of(expr, place).filter(|of| !of.can_be_text());
                         if let Some(of) = of {
-                            self.mismatch(
-                                expr,
-                                *span,
-                                &of,
-                                "a text",
-                                "text, a number or a boolean",
-                            );
+                            self.mismatch(expr, *span, &of, "a text", Wanted::Text);
                         }
                     }
                 }

@@ -10,7 +10,10 @@ use super::parts::{self, Part};
 use crate::plan::{Action, EventName, Kind, Plan};
 use crate::yaml::Node;
 
-/// Where a file names other sagas and sends events, by task.
+/// The place of the file's own name; no id of a task.
+const NAME: &str = "name:";
+
+/// Where a file names itself and other sagas and sends events, by task.
 #[derive(Debug, Default)]
 pub(super) struct Places(BTreeMap<String, Span>);
 
@@ -24,6 +27,7 @@ pub(super) struct File<'a> {
 impl Places {
     pub(super) fn of(root: &Node) -> Self {
         let mut places = Self::default();
+        places.0.extend(root.get("name").map(|name| (NAME.to_owned(), name.span)));
         places.add_parts(&mut root.clone(), "");
         places
     }
@@ -60,7 +64,7 @@ fn undo_of(id: &str) -> String {
     format!("{id}~undo")
 }
 
-/// E409, E411 and W10, for files among all sagas that are known.
+/// E201, E409, E411 and W10, for files among all sagas that are known.
 pub(super) fn check(files: &mut [File<'_>], others: &[&Plan]) {
     let mut plans: Vec<&Plan> = files.iter().map(|file| file.plan).collect();
     for other in others {
@@ -71,6 +75,7 @@ pub(super) fn check(files: &mut [File<'_>], others: &[&Plan]) {
     let calls: Vec<Vec<Edge>> = plans.iter().map(|plan| calls(plan, &plans)).collect();
     let starts: Vec<Vec<Edge>> = plans.iter().map(|plan| starts(plan, &plans)).collect();
     for (at, file) in files.iter_mut().enumerate() {
+        check_identity(file, plans.get(..at).unwrap_or_default());
         check_children(file, &plans);
         if let Some(circle) = circle(at, &calls) {
             file.findings.push(call_circle(file.places, &circle, &plans));
@@ -208,6 +213,16 @@ fn event_loop(places: &Places, circle: &[Edge], plans: &[&Plan]) -> Finding {
     }
     let help = "a `where` on the trigger, or another event";
     Finding::error("E411", span_of(circle, places), message).help(help)
+}
+
+/// E201: of two files of one saga only one could be the newest.
+fn check_identity(file: &mut File<'_>, before: &[&Plan]) {
+    let name = &file.plan.name;
+    if before.iter().any(|plan| plan.name == *name) {
+        let message = format!("saga `{name}` is given twice: a file before this one is it, too");
+        let help = "another `name`; the versions of one saga are deployed one after another";
+        file.findings.push(Finding::error("E201", file.places.get(NAME), message).help(help));
+    }
 }
 
 /// E409

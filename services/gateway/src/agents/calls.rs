@@ -7,7 +7,10 @@ use axum::Json;
 use axum::body::Bytes;
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode, Uri};
-use events::{Destination, Header, Outgoing, Payload, Subject, ce_type, header};
+use events::{
+    AgentName, Class, CommandKind, Destination, Header, Outgoing, Payload, Place, Record, Subject,
+    Timestamp, Topic, ce_type, header,
+};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use stream::Broker;
@@ -16,8 +19,10 @@ use uuid::Uuid;
 
 use super::agent_name;
 use crate::api::Api;
+use crate::fold::without_elements;
 use crate::problem::Problem;
 use crate::query;
+use crate::view::Entry;
 
 /// Commands of one poll where the query does not say.
 const COMMANDS: usize = 100;
@@ -31,7 +36,7 @@ const LEASE_MIN: Duration = Duration::from_millis(100);
 struct Poll {
     wait: Option<String>,
     lease: Option<String>,
-    max: Option<usize>,
+    max: Option<String>,
 }
 
 /// Commands, leased; waits for the first.
@@ -49,7 +54,7 @@ pub(crate) async fn commands<B: Broker>(
         .as_deref()
         .map_or(Ok(api.settings.lease), |lease| query::duration("lease", lease))?;
     let lease = lease.max(LEASE_MIN);
-    let max = poll.max.unwrap_or(COMMANDS).clamp(1, COMMANDS_MAX);
+    let max = query::number("max", poll.max.as_deref())?.unwrap_or(COMMANDS).min(COMMANDS_MAX);
     let until = Instant::now() + wait;
     let ending = api.ending();
     tokio::pin!(ending);
@@ -124,6 +129,10 @@ pub(crate) async fn answers<B: Broker>(
     let subject: Subject = answer.subject.parse().map_err(|error: events::SubjectError| {
         Problem::refused("bad_subject", error.to_string())
     })?;
+    if let Some(other) = other_agent(&api, &subject, &agent) {
+        let what = format!("`{subject}` was sent to `{other}`, and is not for `{agent}` to answer");
+        return Err(Problem::new(StatusCode::FORBIDDEN, "other_agent", what));
+    }
     let now = api.clock.now();
     let mut of_record = vec![
         Header::text(header::SPECVERSION, "1.0"),
@@ -143,6 +152,7 @@ pub(crate) async fn answers<B: Broker>(
         value: Payload::Bytes(Bytes::from(answer.value.to_string())),
         headers: of_record,
     };
+    is_answer(&record, now)?;
     api.put(record).await?;
     if let Some(desk) = api.agents.find(&agent) {
         if kind == ce_type::TASK_PROGRESS {
@@ -152,4 +162,38 @@ pub(crate) async fn answers<B: Broker>(
         }
     }
     Ok((StatusCode::ACCEPTED, Json(json!({"type": kind, "subject": answer.subject}))))
+}
+
+/// Whose command it is, where the definition says that it is not this agent's. One that this gateway knows
+/// nothing of is left to the coordinator.
+fn other_agent<B: Broker>(api: &Api<B>, subject: &Subject, agent: &AgentName) -> Option<AgentName> {
+    let of = |entry: &Entry| (entry.saga.clone(), entry.version.clone());
+    let (saga, version) = api.view.look(subject.workflow.as_str(), of)?;
+    let plan = api.sagas.plan(saga.as_str(), version.as_str())?;
+    let id = without_elements(subject.task.as_str());
+    let tasks = plan.tasks.iter().filter(|task| task.id.as_str() == id);
+    let agents = tasks.filter_map(|task| match subject.kind {
+        CommandKind::Do | CommandKind::Query => task.action.agent(),
+        CommandKind::Undo => task.undo.as_ref()?.action.agent(),
+    });
+    let agents: Vec<&AgentName> = agents.collect();
+    if agents.contains(&agent) { None } else { agents.first().map(|other| (*other).clone()) }
+}
+
+/// Refuses here what the coordinator would refuse for its form, while the participant still hears of it.
+fn is_answer(record: &Outgoing, now: Timestamp) -> Result<(), Problem> {
+    let Payload::Bytes(value) = &record.value else { return Ok(()) };
+    let read = Record {
+        place: Place { topic: Topic::from(""), partition: 0, offset: 0 },
+        timestamp: now,
+        key: record.key.clone(),
+        value: Some(value.clone()),
+        headers: record.headers.clone(),
+    };
+    match saga::parse(&read) {
+        Ok(_) => Ok(()),
+        // Too large has a status of its own: `Api::put`.
+        Err(why) if why.class == Class::TooLarge || why.code == "too_deep" => Ok(()),
+        Err(why) => Err(Problem::refused(why.code, why.message)),
+    }
 }

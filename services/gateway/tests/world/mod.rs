@@ -14,7 +14,7 @@ use events::{
     Destination, Header, Json, Lifecycle, Outgoing, Payload, Record, Run, SagaName, Timestamp,
     Topic, Topics, Version, What, WorkflowId, header, schemas,
 };
-use gateway::Settings;
+use gateway::{Process, Settings};
 use local::{Durability, Local, Options};
 use serde_json::Value;
 use stream::{Broker, Follow, Purpose, Start, Stop, SystemClock};
@@ -38,6 +38,7 @@ pub(crate) struct World {
     pub(crate) dir: tempfile::TempDir,
     pub(crate) url: String,
     pub(crate) http: reqwest::Client,
+    pub(crate) process: Process,
     stop: Stop,
     served: Option<JoinHandle<Result<(), gateway::GatewayError>>>,
 }
@@ -57,6 +58,20 @@ fn open(dir: &std::path::Path) -> Arc<Local> {
 
 impl World {
     pub(crate) async fn new(settings: Settings) -> Self {
+        let process = Process::alone(Arc::new(|| "pavane_test 1\n".to_owned()));
+        let mut world = Self::unserved(process);
+        world.serve(settings).await;
+        world
+    }
+
+    /// One in such a process, whose gateway need not be ready.
+    pub(crate) async fn beside(settings: Settings, process: Process) -> Self {
+        let mut world = Self::unserved(process);
+        world.listen(settings).await;
+        world
+    }
+
+    fn unserved(process: Process) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let broker = open(dir.path());
         let topics = Topics::default();
@@ -69,12 +84,19 @@ impl World {
         }
         let http = reqwest::Client::new();
         let (url, stop) = (String::new(), Stop::default());
-        let mut world = Self { broker, dir, url, http, stop, served: None };
-        world.serve(settings).await;
-        world
+        Self { broker, dir, url, http, process, stop, served: None }
     }
 
     async fn serve(&mut self, settings: Settings) {
+        self.listen(settings).await;
+        let until = Instant::now() + PATIENCE;
+        while self.get("/readyz").await.0 != 200 {
+            assert!(Instant::now() < until, "the gateway is not ready");
+            tokio::task::yield_now().await;
+        }
+    }
+
+    async fn listen(&mut self, settings: Settings) {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         self.url = format!("http://{}", listener.local_addr().unwrap());
         self.stop = Stop::default();
@@ -82,16 +104,11 @@ impl World {
             Arc::clone(&self.broker),
             Arc::new(SystemClock),
             settings,
-            Arc::new(|| "pavane_test 1\n".to_owned()),
+            self.process.clone(),
             listener,
             self.stop.clone(),
         );
         self.served = Some(tokio::spawn(served));
-        let until = Instant::now() + PATIENCE;
-        while self.get("/readyz").await.0 != 200 {
-            assert!(Instant::now() < until, "the gateway is not ready");
-            tokio::task::yield_now().await;
-        }
     }
 
     /// Stops the gateway, which must end well.

@@ -26,7 +26,8 @@ pub(crate) fn cluster(api: &Api) -> Result<Cluster, Failure> {
     let is_read = |item: &&Value| item.get("read").and_then(Value::as_bool) == Some(true);
     let topics: BTreeSet<String> = items.iter().filter_map(|item| text(item, "topic")).collect();
     let agents = items.iter().filter(is_read).filter_map(|item| text(item, "agent")).collect();
-    let sagas = api.list("/v1/sagas", &[], usize::MAX)?;
+    let sagas = api.get("/v1/sagas", &[])?;
+    let sagas = sagas.get("items").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
     Ok(Cluster {
         topics: (!makes).then_some(topics),
         sagas: sagas.iter().filter_map(|saga| text(saga, "name")).collect(),

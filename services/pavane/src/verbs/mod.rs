@@ -8,6 +8,7 @@ pub(crate) mod demo;
 pub(crate) mod deploy;
 pub(crate) mod dlq;
 mod explore;
+mod fate;
 mod live;
 pub(crate) mod operate;
 pub(crate) mod publish;

@@ -6,6 +6,7 @@ use crate::api::{Api, segment};
 use crate::cli::{Order, Signal, TaskOrder, TaskOutcome, TaskOutput};
 use crate::failure::{Failure, Kind};
 use crate::output::Output;
+use crate::verbs::fate::Ordered;
 use crate::verbs::json_argument;
 
 /// An order about a workflow: `cancel` or `continue`.
@@ -16,7 +17,9 @@ pub(crate) fn workflow(
     output: Output,
 ) -> Result<(), Failure> {
     let path = format!("/v1/workflows/{}/{verb}", segment(&order.id));
-    send(&path, &word(&order.reason), &order.id, verb, api, output)
+    let Order { id, reason } = order;
+    let answer = send(&path, &word(reason), id, api)?;
+    Ordered { id, verb, about: None, reason: Some(reason), answer }.settle(api, output)
 }
 
 /// `signal`
@@ -26,17 +29,17 @@ pub(crate) fn signal(signal: &Signal, api: &Api, output: Output) -> Result<(), F
     let path = format!("/v1/workflows/{}/signals/{}", segment(id), segment(name));
     let answer =
         api.post_by(&path, &data, &actor()).map_err(|failure| where_to_look(failure, id))?;
-    output.either(&answer, || format!("{id}: {name} is sent; see `pavane history {id}`"))
+    Ordered { id, verb: "signal", about: Some(name), reason: None, answer }.settle(api, output)
 }
 
 /// `retry`
 pub(crate) fn retry(order: &TaskOrder, api: &Api, output: Output) -> Result<(), Failure> {
-    send(&path(order, "retry"), &word(&order.reason), &order.id, "retry", api, output)
+    about_task(order, "retry", &word(&order.reason), api, output)
 }
 
 /// `skip`
 pub(crate) fn skip(given: &TaskOutput, api: &Api, output: Output) -> Result<(), Failure> {
-    send(&path(&given.order, "skip"), &stated(given)?, &given.order.id, "skip", api, output)
+    about_task(&given.order, "skip", &stated(given)?, api, output)
 }
 
 /// `resolve`
@@ -46,7 +49,19 @@ pub(crate) fn resolve(ended: &TaskOutcome, api: &Api, output: Output) -> Result<
     if let Some(body) = body.as_object_mut() {
         body.insert("outcome".to_owned(), outcome.as_str().into());
     }
-    send(&path(&given.order, "resolve"), &body, &given.order.id, "resolve", api, output)
+    about_task(&given.order, "resolve", &body, api, output)
+}
+
+fn about_task(
+    order: &TaskOrder,
+    verb: &str,
+    body: &Value,
+    api: &Api,
+    output: Output,
+) -> Result<(), Failure> {
+    let TaskOrder { id, task, reason } = order;
+    let answer = send(&path(order, verb), body, id, api)?;
+    Ordered { id, verb, about: Some(task), reason: Some(reason), answer }.settle(api, output)
 }
 
 /// The reason and, where it is given, the output.
@@ -80,14 +95,7 @@ fn where_to_look(failure: Failure, id: &str) -> Failure {
     }
 }
 
-fn send(
-    path: &str,
-    body: &Value,
-    id: &str,
-    verb: &str,
-    api: &Api,
-    output: Output,
-) -> Result<(), Failure> {
+fn send(path: &str, body: &Value, id: &str, api: &Api) -> Result<Value, Failure> {
     let (_, answer) = api.post(path, body).map_err(|failure| where_to_look(failure, id))?;
-    output.either(&answer, || format!("{id}: {verb} is ordered; see `pavane history {id}`"))
+    Ok(answer)
 }

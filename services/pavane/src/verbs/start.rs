@@ -8,8 +8,8 @@ use crate::failure::Failure;
 use crate::output::Output;
 use crate::verbs::{json_argument, read::workflow_text, shown};
 
-/// How long one call waits for the end; it is asked again until it has come.
-const WAIT: &str = "30s";
+/// How long one call waits for the end; it is asked again until it has come, or an operator is waited for.
+const WAIT: &str = "1s";
 
 /// Whether a workflow in this status has ended.
 pub(crate) fn is_at_rest(status: &str) -> bool {
@@ -43,7 +43,7 @@ pub(crate) fn run(start: &Start, api: &Api, output: Output) -> Result<(), Failur
             let status = shown(&workflow, "status");
             if ["blocked", "paused"].contains(&status.as_str()) {
                 output.either(&workflow, || workflow_text(&workflow))?;
-                return Err(Failure::failed(format!("{id} is {status}: an operator must choose"))
+                return Err(Failure::failed(format!("{id} is {status}: it waits for an operator"))
                     .next(format!("pavane history {id}")));
             }
         }
