@@ -23,38 +23,38 @@ const LENGTH_BYTES: usize = 4;
 #[derive(Debug)]
 pub(crate) struct Making {
     first: Offset,
-    count: u32,
-    bytes: Vec<u8>,
+    records: Vec<Vec<u8>>,
+    bytes: usize,
 }
 
 impl Making {
-    /// Begins with one record.
-    pub(crate) fn of(first: Offset, stored: &[u8]) -> Self {
-        let mut bytes = Vec::with_capacity(HEAD_BYTES + LENGTH_BYTES + stored.len());
-        bytes.extend_from_slice(&[BLOCK, 0, 0, 0, 0]);
-        let mut making = Self { first, count: 0, bytes };
-        making.add(stored);
-        making
+    /// Without a record.
+    pub(crate) fn at(first: Offset) -> Self {
+        Self { first, records: Vec::new(), bytes: HEAD_BYTES }
     }
 
     /// Whether another record of so many bytes has room.
     pub(crate) fn has_room(&self, bytes: usize) -> bool {
-        self.bytes.len() + LENGTH_BYTES + bytes <= BLOCK_BYTES_MAX
+        self.bytes + LENGTH_BYTES + bytes <= BLOCK_BYTES_MAX
     }
 
     /// Adds the next record.
-    pub(crate) fn add(&mut self, stored: &[u8]) {
-        self.count += 1;
-        self.bytes.extend_from_slice(&codec::length(stored.len()).to_be_bytes());
-        self.bytes.extend_from_slice(stored);
+    pub(crate) fn add(&mut self, stored: Vec<u8>) {
+        self.bytes += LENGTH_BYTES + stored.len();
+        self.records.push(stored);
     }
 
-    pub(crate) fn finish(mut self) -> Block {
-        if let Some(slot) = self.bytes.get_mut(1..HEAD_BYTES) {
-            slot.copy_from_slice(&self.count.to_be_bytes());
+    pub(crate) fn finish(self) -> Block {
+        let count = codec::length(self.records.len());
+        let mut bytes = Vec::with_capacity(self.bytes);
+        bytes.push(BLOCK);
+        bytes.extend_from_slice(&count.to_be_bytes());
+        for stored in &self.records {
+            bytes.extend_from_slice(&codec::length(stored.len()).to_be_bytes());
+            bytes.extend_from_slice(stored);
         }
-        let end = self.first + Offset::from(self.count);
-        Block { first: self.first, end, bytes: Bytes::from(self.bytes) }
+        let end = self.first + Offset::from(count);
+        Block { first: self.first, end, bytes: Bytes::from(bytes) }
     }
 }
 
@@ -127,8 +127,8 @@ mod tests {
             stored in proptest::collection::vec(proptest::collection::vec(any::<u8>(), 0..40), 1..9),
             cut in any::<prop::sample::Index>(),
         ) {
-            let mut making = Making::of(7, &stored[0]);
-            stored[1..].iter().for_each(|record| making.add(record));
+            let mut making = Making::at(7);
+            stored.iter().for_each(|record| making.add(record.clone()));
             let block = making.finish();
             prop_assert_eq!(Block::read(7, block.bytes.clone()), Some(block.clone()));
             let expected: Vec<_> =

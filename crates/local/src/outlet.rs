@@ -1,10 +1,10 @@
 //! Sending records to any topic.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use events::{Outgoing, Payload, Place};
+use events::{Destination, Outgoing, Payload, Place, Topic, Topics};
 use stream::{LogError, Outlet, SendError, Settled, Ticket, Ticketed};
 
 use crate::codec;
@@ -17,6 +17,28 @@ use crate::view::{Bell, deadline, lock};
 pub struct LocalOutlet {
     shared: Arc<Shared>,
     tray: Arc<Tray>,
+    known: Known,
+}
+
+/// The topics of destinations that were sent to: a topic's name is put together of parts.
+#[derive(Default)]
+struct Known(BTreeMap<Destination, Topic>);
+
+/// Of destinations that one sender remembers.
+const KNOWN_MAX: usize = 256;
+
+impl Known {
+    fn address(&mut self, topics: &Topics, record: Outgoing) -> (Topic, Outgoing) {
+        if let Some(topic) = self.0.get(&record.to) {
+            return (topic.clone(), record);
+        }
+        let (topic, record) = topics.address(record);
+        // A dead letter may get a header as well.
+        if !matches!(record.to, Destination::DeadLetters(_)) && self.0.len() < KNOWN_MAX {
+            self.0.insert(record.to.clone(), topic.clone());
+        }
+        (topic, record)
+    }
 }
 
 /// What has become of tickets, until it is asked for.
@@ -39,7 +61,7 @@ impl Tray {
 
 impl LocalOutlet {
     pub(crate) fn new(shared: Arc<Shared>) -> Self {
-        Self { shared, tray: Arc::default() }
+        Self { shared, tray: Arc::default(), known: Known::default() }
     }
 }
 
@@ -56,10 +78,15 @@ impl Outlet for LocalOutlet {
                 "nobody has asked what has become of {unsettled} tickets; call settled"
             )));
         }
-        let written = |(ticket, records): Ticketed| {
-            (ticket, records.into_iter().map(|record| self.shared.sending(record)).collect())
+        let Self { shared, known, .. } = self;
+        let mut written = |record| {
+            let (topic, record) = known.address(&shared.options.topics, record);
+            shared.sending(topic, record)
         };
-        let sends = waiting.drain(..).map(written).collect();
+        let sends = waiting
+            .drain(..)
+            .map(|(ticket, records)| (ticket, records.into_iter().map(&mut written).collect()))
+            .collect();
         let tray = Arc::clone(&self.tray);
         self.shared.hand(Request::Send { sends, tray })
     }
@@ -78,14 +105,14 @@ impl Outlet for LocalOutlet {
 impl Shared {
     /// Stores one record and says where.
     pub(crate) fn put(&self, record: Outgoing) -> Result<Place, SendError> {
-        let record = self.sending(record);
+        let (topic, record) = self.options.topics.address(record);
+        let record = self.sending(topic, record);
         self.ask(|reply| Request::Put { record, reply })
             .unwrap_or_else(|error| Err(SendError::InDoubt(error.to_string())))
     }
 
     /// Writes a record out as it will be stored.
-    fn sending(&self, record: Outgoing) -> Sending {
-        let (topic, record) = self.options.topics.address(record);
+    fn sending(&self, topic: Topic, record: Outgoing) -> Sending {
         let Outgoing { to: _, partition, key, value, headers } = record;
         let write = |value: Option<&[&[u8]]>| Stamped {
             bytes: codec::size(key.as_deref(), value, &headers),

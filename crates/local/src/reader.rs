@@ -110,7 +110,9 @@ fn records(
     span: Span,
     blocks: &[Block],
 ) -> Result<Vec<Record>, LogError> {
-    let mut records = Vec::new();
+    let most = blocks.last().map_or(0, |last| last.end.min(span.end) - span.from);
+    let most = usize::try_from(most).unwrap_or(0).min(READ_RECORDS_MAX);
+    let mut records = Vec::with_capacity(most);
     let mut bytes = 0;
     for block in blocks {
         for (offset, at) in block.places().skip_while(|(offset, _)| *offset < span.from) {
@@ -176,7 +178,10 @@ impl Places {
             *next = last.place.offset + 1;
             self.last = Some(*at);
             bytes += found.iter().map(weight).sum::<usize>();
-            records.append(&mut found);
+            match records.is_empty() {
+                true => records = found,
+                false => records.append(&mut found),
+            }
             if records.len() >= READ_RECORDS_MAX || bytes >= READ_BYTES_MAX {
                 break;
             }

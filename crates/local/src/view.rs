@@ -126,7 +126,7 @@ impl View {
         let mut inner = lock(&self.0);
         let mut bells = Vec::new();
         if !published.made.is_empty() {
-            bells.append(&mut alive(&mut inner.made));
+            collect(&mut inner.made, &mut bells);
         }
         for (name, partitions) in published.made {
             let id = TopicId::try_from(inner.topics.len()).unwrap_or(TopicId::MAX);
@@ -137,7 +137,7 @@ impl View {
         for (topic, partition, kept) in published.kept {
             if let Some(view) = inner.partition(topic, partition) {
                 view.kept = kept;
-                bells.append(&mut alive(&mut view.bells));
+                collect(&mut view.bells, &mut bells);
             }
         }
         inner.extend_tails(published.blocks);
@@ -149,9 +149,10 @@ impl View {
     pub(crate) fn stop(&self, why: &str) {
         let mut inner = lock(&self.0);
         inner.stopped.get_or_insert_with(|| why.to_owned());
-        let mut bells = alive(&mut inner.made);
+        let mut bells = Vec::new();
+        collect(&mut inner.made, &mut bells);
         for partition in inner.topics.iter_mut().flat_map(|topic| &mut topic.partitions) {
-            bells.append(&mut alive(&mut partition.bells));
+            collect(&mut partition.bells, &mut bells);
         }
         drop(inner);
         bells.iter().for_each(|bell| bell.ring());
@@ -204,16 +205,16 @@ impl View {
             return Seen { kept: 0..0, tail: Vec::new() };
         };
         let kept = view.kept.clone();
-        let is_held = view.tail.front().is_some_and(|block| block.first <= from);
-        if !is_held || !kept.contains(&from) {
+        if !kept.contains(&from) {
             return Seen { kept, tail: Vec::new() };
         }
         let begin = view.tail.partition_point(|block| block.end <= from);
         let last = from + Offset::try_from(READ_RECORDS_MAX).unwrap_or(Offset::MAX);
-        let mut bytes = 0;
+        let (mut bytes, mut next) = (0, from);
         let within = view.tail.range(begin..).take_while(|block| {
-            let more = bytes <= READ_BYTES_MAX && block.first < last;
-            bytes += block.bytes.len();
+            // A hole would pass in silence.
+            let more = bytes <= READ_BYTES_MAX && block.first <= next && next < last;
+            (bytes, next) = (bytes + block.bytes.len(), block.end);
             more
         });
         Seen { tail: within.cloned().collect(), kept }
@@ -222,7 +223,7 @@ impl View {
     /// Has `bell` rung whenever something changes in the partition.
     pub(crate) fn watch(&self, topic: TopicId, partition: Partition, bell: &Arc<Bell>) {
         if let Some(view) = lock(&self.0).partition(topic, partition) {
-            alive(&mut view.bells);
+            view.bells.retain(|other| other.strong_count() > 0);
             view.bells.push(Arc::downgrade(bell));
         }
     }
@@ -236,7 +237,7 @@ impl View {
     /// Has `bell` rung whenever a topic is made.
     pub(crate) fn watch_topics(&self, bell: &Arc<Bell>) {
         let mut inner = lock(&self.0);
-        alive(&mut inner.made);
+        inner.made.retain(|other| other.strong_count() > 0);
         inner.made.push(Arc::downgrade(bell));
     }
 }
@@ -265,9 +266,8 @@ impl Inner {
     }
 }
 
-/// The bells that somebody still holds; forgets the others.
-fn alive(bells: &mut Vec<Weak<Bell>>) -> Vec<Arc<Bell>> {
-    let mut living = Vec::with_capacity(bells.len());
+/// Adds the bells that somebody still holds to the living; forgets the others.
+fn collect(bells: &mut Vec<Weak<Bell>>, living: &mut Vec<Arc<Bell>>) {
     bells.retain(|bell| match bell.upgrade() {
         None => false,
         Some(bell) => {
@@ -275,5 +275,4 @@ fn alive(bells: &mut Vec<Weak<Bell>>) -> Vec<Arc<Bell>> {
             true
         }
     });
-    living
 }

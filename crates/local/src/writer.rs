@@ -296,10 +296,10 @@ impl Writer {
         tail.time = tail.time.max(now);
         codec::stamp(&mut stored, tail.time);
         let blocks = group.touched.entry((topic, partition)).or_default();
-        match blocks.last_mut().filter(|block| block.has_room(stored.len())) {
-            Some(block) => block.add(&stored),
-            None => blocks.push(Making::of(offset, &stored)),
+        if !blocks.last().is_some_and(|block| block.has_room(stored.len())) {
+            blocks.push(Making::at(offset));
         }
+        blocks.last_mut()?.add(stored);
         Some(offset)
     }
 

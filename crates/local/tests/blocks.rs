@@ -21,8 +21,12 @@ use stream::{
 const PATIENCE: Duration = Duration::from_secs(60);
 
 fn open(folder: &Path) -> Local {
+    open_with(folder, Durability::Os)
+}
+
+fn open_with(folder: &Path, durability: Durability) -> Local {
     let options = Options {
-        durability: Durability::Os,
+        durability,
         lanes: 2,
         topics: Topics::default(),
         clock: Arc::new(SystemClock),
@@ -177,6 +181,35 @@ fn tickets_that_go_in_one_step_are_settled_each_for_itself() {
     assert_eq!(broker.kept(&broker.topics().inbox()).unwrap().unwrap()[0], 0..5);
 }
 
+#[test]
+fn whoever_appends_at_once_with_others_is_answered_once_it_is_synced() {
+    let folder = tempfile::tempdir().unwrap();
+    let broker = open_with(folder.path(), Durability::Disk);
+    std::thread::scope(|scope| {
+        for lane in 0..2 {
+            let broker = &broker;
+            scope.spawn(move || {
+                let mut log = broker.open(LaneId(lane)).unwrap();
+                for n in 0..200 {
+                    let offset = Offset::from(n);
+                    assert_eq!(log.append(&entries(n..n + 1)).unwrap(), [Some(offset)]);
+                }
+            });
+            scope.spawn(move || {
+                let mut outlet = broker.outlet().unwrap();
+                for ticket in 0..200 {
+                    outlet.send(Ticket(ticket), vec![sent("key".to_owned(), 10)]).unwrap();
+                    // One that is refused at once has nothing synced.
+                    let large = sent("large".to_owned(), RECORD_BYTES_MAX + 1);
+                    assert!(broker.put(large).is_err());
+                    assert_eq!(outlet.settled(PATIENCE).unwrap(), [Settled::Sent(Ticket(ticket))]);
+                }
+            });
+        }
+    });
+    assert_eq!(broker.kept(&broker.topics().inbox()).unwrap().unwrap()[0], 0..400);
+}
+
 /// Makes a folder's storage what format 1 of it was: an entry for each record.
 fn as_format_1(folder: &Path) -> usize {
     let database = fjall::Database::builder(folder.join("log")).open().unwrap();
@@ -201,6 +234,13 @@ fn as_format_1(folder: &Path) -> usize {
     entries
 }
 
+/// What the storage says that it is.
+fn format(folder: &Path) -> Vec<u8> {
+    let database = fjall::Database::builder(folder.join("log")).open().unwrap();
+    let meta = database.keyspace("meta", fjall::KeyspaceCreateOptions::default).unwrap();
+    meta.get("format").unwrap().unwrap().to_vec()
+}
+
 #[test]
 fn a_folder_of_format_1_is_read_and_goes_on() {
     let folder = tempfile::tempdir().unwrap();
@@ -208,6 +248,7 @@ fn a_folder_of_format_1_is_read_and_goes_on() {
     broker.open(LaneId(0)).unwrap().append(&entries(0..50)).unwrap();
     drop(broker);
     assert_eq!(as_format_1(folder.path()), 50);
+    assert_eq!(format(folder.path()), 1_u32.to_be_bytes());
     for round in 0..2 {
         let broker = open(folder.path());
         let mut log = broker.open(LaneId(0)).unwrap();
@@ -215,6 +256,8 @@ fn a_folder_of_format_1_is_read_and_goes_on() {
         assert_eq!(values(&mut log, 0), expected(0..next), "round {round}");
         assert_eq!(values(&mut log, 37), expected(37..next), "round {round}");
         log.append(&entries(next..next + 10)).unwrap();
+        drop((log, broker));
+        assert_eq!(format(folder.path()), 2_u32.to_be_bytes(), "older builds are to refuse it");
     }
     let broker = open(folder.path());
     let mut log = broker.open(LaneId(0)).unwrap();

@@ -27,12 +27,12 @@ mod tree;
 mod undo;
 mod unsent;
 
-use events::{Class, Outgoing, Refusal, Timestamp};
+use events::{Class, Outgoing, Refusal, Timestamp, planted};
 
 use crate::event::{About, Event};
 use crate::input::Input;
 use crate::plan::{Index, Plan};
-use crate::state::{State, definition_text};
+use crate::state::{State, definition_text, newest_key};
 use crate::workflow::Workflow;
 
 pub(crate) use draft::Draft;
@@ -191,7 +191,13 @@ fn workflow_of<'a>(held: &'a dyn Held, key: &str) -> Result<&'a Workflow, Stop> 
 /// The plan that a workflow began with, and its index.
 fn plan_of<'a>(held: &'a dyn Held, workflow: &Workflow) -> Result<(&'a Plan, &'a Index), Stop> {
     let head = &workflow.head;
-    match held.state(&definition_text(&head.saga, &head.version)) {
+    let mut version = &head.version;
+    if planted("run-by-the-newest")
+        && let Some(State::Newest(newest)) = held.state(&newest_key(&head.saga))
+    {
+        version = &newest.version;
+    }
+    match held.state(&definition_text(&head.saga, version)) {
         Some(State::Definition(definition)) => definition.planned(),
         Some(State::Workflow(_) | State::Newest(_) | State::Early(_)) | None => None,
     }

@@ -28,7 +28,10 @@ pub(crate) struct Mood {
 }
 
 /// The operations of an agent, with what each gives.
-fn operations(agent: &AgentName, sagas: &[Deployed]) -> BTreeMap<(String, bool), Option<Type>> {
+pub(crate) fn operations(
+    agent: &AgentName,
+    sagas: &[Deployed],
+) -> BTreeMap<(String, bool), Option<Type>> {
     let mut all = BTreeMap::new();
     for task in sagas.iter().flat_map(|saga| &saga.plan.tasks) {
         if let Action::Agent { agent: of, task_type } = &task.action
@@ -47,8 +50,8 @@ fn operations(agent: &AgentName, sagas: &[Deployed]) -> BTreeMap<(String, bool),
 }
 
 fn note(change: &mut Change, command: &Command, is_undo: bool) {
-    let (key, subject) = (command.idempotency_key.clone(), command.subject_text.clone());
-    change.effects.push(Effect { key, subject, is_undo });
+    let Command { idempotency_key: key, subject_text: subject, operation, .. } = command.clone();
+    change.effects.push(Effect { key, subject, operation, is_undo });
 }
 
 /// An agent with its books.

@@ -12,6 +12,8 @@ pub(crate) struct Effect {
     pub(crate) key: String,
     /// The command that asked for it.
     pub(crate) subject: String,
+    /// What was to be done.
+    pub(crate) operation: String,
     pub(crate) is_undo: bool,
 }
 

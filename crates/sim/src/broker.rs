@@ -8,6 +8,7 @@ use events::{
 };
 use stream::{Broker, Created, Follow, LaneId, LogError, Purpose, SendError, Share, Start};
 
+use crate::faults::Call;
 use crate::groups::SimFeed;
 use crate::landing::{Answer, Landing, Request};
 use crate::lane::{SimLog, SimSnapshots};
@@ -116,11 +117,14 @@ impl Broker for SimBroker {
     }
 
     fn fence(&self, lane: LaneId) -> Result<SimSnapshots, LogError> {
+        self.world.lock().fences(self.process, lane.0);
+        self.world.call(self.process, Call::Fence);
         let holder = self.ask(|inner| {
             let holder = inner.id();
             inner.store.held(lane.0).fence(holder);
             holder
         });
+        self.world.call(self.process, Call::Fence);
         Ok(SimSnapshots::new(self.clone(), lane, holder))
     }
 

@@ -15,6 +15,7 @@ use crate::agents::{self, Mood};
 use crate::book::Book;
 use crate::broker::SimBroker;
 use crate::dice::Dice;
+use crate::faults::{self, Fault, STORM};
 use crate::fibers::Fibers;
 use crate::fold::Fold;
 use crate::judge;
@@ -22,7 +23,6 @@ use crate::sagas::{self, Deployed};
 use crate::seams::Seams;
 use crate::store::{Held, Store};
 use crate::user::{self, Asked};
-use crate::weather::{self, Fault, STORM};
 use crate::world::{Micros, Role, SECOND, World};
 
 /// When all that has gone wrong is over.
@@ -121,7 +121,9 @@ pub fn run(case: &Case) -> Outcome {
     let mut stage = Stage::draw(&world, &mut dice);
     let workflows = dice.scale(2, 10);
     let (errands, asked) = user::draw(&mut dice, &stage.sagas, workflows);
-    let faults = weather::draw(&mut Dice::new(case.seed, 3), stage.parts.len(), lanes);
+    let coordinators = stage.parts.iter().filter(|part| matches!(part, Part::Coordinator)).count();
+    let roles = (stage.parts.len(), coordinators);
+    let faults = faults::draw(&mut Dice::new(case.seed, 3), roles, lanes);
     let is_kept = |at: &usize| case.only.as_ref().is_none_or(|only| only.contains(at));
     let kept =
         faults.iter().enumerate().map(|(at, fault)| is_kept(&at).then_some(*fault)).collect();
@@ -136,9 +138,11 @@ pub fn run(case: &Case) -> Outcome {
     stage.run_until(CALM);
     let stuck = stage.settle();
     stage.fibers.end();
-    plant(None);
     let asked = std::mem::take(&mut *asked.lock().unwrap_or_else(PoisonError::into_inner));
-    stage.sum_up(faults, &asked, stuck)
+    // What is planted is planted in the judge as well: nobody who breaks the code breaks it for one side alone.
+    let outcome = stage.sum_up(faults, &asked, stuck);
+    plant(None);
+    outcome
 }
 
 impl Stage {
@@ -158,6 +162,8 @@ impl Stage {
             doubles: 6,
             undo_fails: nasty,
         };
+        let day = Duration::from_secs(24 * 3600);
+        let journal_kept_for = *dice.of(&[day, day, Duration::ZERO, Duration::from_secs(2)]);
         let (snapshot_every, proposal_records_max) = (
             *dice.of(&[Duration::from_millis(300), Duration::from_secs(5)]),
             *dice.of(&[1, 2, 1_000]),
@@ -166,6 +172,7 @@ impl Stage {
             wait_max: Duration::from_secs(2),
             group_wait: Duration::from_millis(100),
             snapshot_every,
+            journal_kept_for,
             skip_after: Duration::from_secs(10),
             proposal_records_max,
             // As small, so that states rest and wake all the time, some of them in a file.
@@ -175,6 +182,7 @@ impl Stage {
         };
         let roles = parts.iter().map(|_| Role::default()).collect();
         world.lock().roles = roles;
+        world.lock().weather.trims = journal_kept_for < day;
         Self { world: world.clone(), fibers: Fibers::new(world), parts, sagas: files, limits, mood }
     }
 
@@ -195,12 +203,13 @@ impl Stage {
         self.fibers.boot(role, move |process| {
             let broker = SimBroker::of(&world, Some(process));
             let seams = Seams { world: world.clone(), process };
+            let stop = world.lock().processes[process].stop.clone();
             match part {
-                Part::Coordinator => coordinator(broker, seams, limits),
+                Part::Coordinator => coordinator(broker, seams, limits, stop),
                 Part::Intake => Box::new(move || {
                     let clock: Arc<dyn Clock> = Arc::new(seams);
                     // Whoever ends is started anew.
-                    let _ended = intake::run(&Arc::new(broker), &clock, &Stop::default(), || {});
+                    let _ended = intake::run(&Arc::new(broker), &clock, &stop, || {});
                 }),
                 Part::Agent(name, book) => Box::new(move || {
                     let kit = agents::participant(&name, &sagas, (&book, mood), &world);
@@ -218,15 +227,14 @@ impl Stage {
 
     /// Goes on until nothing moves any more; says what still does when patience ends.
     fn settle(&mut self) -> Option<String> {
-        let mut folds: Vec<Fold> = Vec::new();
         let mut quiet = 0;
         let mut rounds = 0;
         while quiet < QUIET {
             let now = self.world.lock().now;
             self.run_until(now + 10 * SECOND);
-            let moving = self.moving(&mut folds);
+            let moving = self.moving();
             let at_last = rounds > ROUNDS / 2;
-            if rounds < ROUNDS && self.world.lock().see_to(&folds, at_last) > 0 {
+            if rounds < ROUNDS && self.world.lock().see_to(at_last) > 0 {
                 rounds += 1;
                 quiet = 0;
                 continue;
@@ -241,15 +249,10 @@ impl Stage {
     }
 
     /// What is not at rest.
-    fn moving(&self, folds: &mut Vec<Fold>) -> Option<String> {
+    fn moving(&self) -> Option<String> {
         let inner = self.world.lock();
-        let lanes = inner.store.lanes;
-        folds.resize_with(lanes as usize, || Fold::new(lanes));
-        for (lane, fold) in (0..).zip(folds.iter_mut()) {
-            let journal = inner.store.part(Store::JOURNAL, lane);
-            if let Err(error) = fold.fold_to(&journal.records, journal.next) {
-                return Some(format!("lane {lane}: {error}"));
-            }
+        for (lane, standby) in (0..).zip(&inner.standbys) {
+            let fold = &standby.whole;
             let inbox = inner.store.part(Store::INBOX, lane);
             let position = fold.context.position.unwrap_or(0);
             if position < inbox.next {
@@ -289,8 +292,14 @@ impl Stage {
         let mut broken = std::mem::take(&mut inner.broken);
         let is_at_rest = stuck.is_none();
         broken.extend(stuck.map(|what| format!("never-silent: {what}")));
-        let folds = judge::folds(&inner.store);
+        let folds: Vec<Fold> =
+            std::mem::take(&mut inner.standbys).into_iter().map(|standby| standby.whole).collect();
+        let now = inner.wall();
+        let was_ahead = faults.iter().any(|it| matches!(it, Fault::Jump { by_ms: 1.., .. }));
         broken.extend(judge::judge(&inner.store, &folds, &self.sagas, asked, (&books, is_at_rest)));
+        for (lane, fold) in (0..).zip(&folds) {
+            judge::verdicts(&inner.store, (lane, fold), (now, was_ahead), &mut broken);
+        }
         let parts = inner.store.logs.iter().flat_map(|log| &log.parts);
         let counts = Counts {
             workflows: asked.workflows.len(),
@@ -321,7 +330,12 @@ fn kept(store: &Store) -> Vec<Kept> {
     (0..).zip(&store.snapshots).map(lane).collect()
 }
 
-fn coordinator(broker: SimBroker, seams: Seams, limits: Limits) -> Box<dyn FnOnce() + Send> {
+fn coordinator(
+    broker: SimBroker,
+    seams: Seams,
+    limits: Limits,
+    stop: Stop,
+) -> Box<dyn FnOnce() + Send> {
     Box::new(move || {
         let host = Host {
             service: Arc::new(Coordinator),
@@ -333,6 +347,6 @@ fn coordinator(broker: SimBroker, seams: Seams, limits: Limits) -> Box<dyn FnOnc
             board: Board::default(),
         };
         // Whoever ends is started anew.
-        let _ended = host.run(&Stop::default());
+        let _ended = host.run(&stop);
     })
 }

@@ -11,6 +11,9 @@ const DEPTH_MAX: usize = 3;
 /// Agents.
 const AGENTS: &[&str] = &["north", "south"];
 
+/// What begins one, where it is not asked for by name.
+const TRIGGER: &str = "triggers: [{event: shop.asks/Asked, inputs: \"${event.value}\"}]\n";
+
 /// What a task may be; a saga has some of them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Feature {
@@ -79,10 +82,11 @@ impl Drawing<'_> {
         let blocked = *self.dice.of(&["wait", "go_on"]);
         let parallel = *self.dice.of(&[100, 100, 2, 1]);
         let early = *self.dice.of(&["10m", "5s"]);
+        let trigger = *self.dice.of(&["", TRIGGER]);
         let mut head = format!(
             "version: \"2.0\"\nname: {name}\nkey: ${{inputs.id}}\n\
              inputs: [{{name: id, type: string}}, {{name: flag, type: boolean}}]\n\
-             timeout: 10m\nkeep_early: {early}\nmax_parallel: {parallel}\n\
+             {trigger}timeout: 10m\nkeep_early: {early}\nmax_parallel: {parallel}\n\
              defaults: {{timeout: 8s, retry: {{max_attempts: 2, backoff: 200ms}}}}\n\
              compensation: {{order: {order}, on_blocked: {blocked}, grace: 4s, timeout: 6s, \
              retry: {{max_attempts: 3, backoff: 300ms}}}}\n"

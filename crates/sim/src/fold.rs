@@ -5,9 +5,10 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use bytes::Bytes;
 use coordinator::{Coordinator, Decided, Remembered};
-use events::{Offset, Record, plant};
+use events::{Offset, Record};
 use stream::{Context, Decide, Key, Ruling, Service, Stored, Written};
 
+use crate::referee::Referee;
 use crate::store::{Held, Store};
 use crate::world::Inner;
 
@@ -18,12 +19,15 @@ pub(crate) struct Fold {
     /// What holds, in order.
     pub(crate) valid: Vec<(Offset, Decide, Vec<Decided>)>,
     encoded: BTreeMap<Key, Bytes>,
+    /// Of one that is folded from the first record on.
+    referee: Option<Referee>,
 }
 
 impl Fold {
     pub(crate) fn new(lanes: u32) -> Self {
         Self {
             context: Context::empty(lanes),
+            referee: Some(Referee::default()),
             states: BTreeMap::new(),
             valid: Vec::new(),
             encoded: BTreeMap::new(),
@@ -32,14 +36,6 @@ impl Fold {
 
     /// Folds on, up to a place.
     pub(crate) fn fold_to(&mut self, records: &[Record], end: Offset) -> Result<(), String> {
-        // Whatever is planted, it is not planted in the judge.
-        let planted = plant(None);
-        let folded = self.fold(records, end);
-        plant(planted);
-        folded
-    }
-
-    fn fold(&mut self, records: &[Record], end: Offset) -> Result<(), String> {
         let from = records.partition_point(|record| record.place.offset < self.context.next);
         for record in &records[from..] {
             let offset = record.place.offset;
@@ -48,6 +44,12 @@ impl Fold {
             }
             let written = Written::decode(record.value.as_deref().unwrap_or_default())?;
             let ruling = self.context.judge(offset, &written).map_err(|error| error.to_string())?;
+            if let Some(referee) = &mut self.referee
+                && (!referee.agrees(offset, &written, ruling)
+                    || referee.cursor() != self.context.cursor)
+            {
+                return Err(format!("fold-only: {offset} is read as {ruling:?}: {written:?}"));
+            }
             let (Ruling::Valid, Written::Decide(decide)) = (ruling, written) else { continue };
             let events = decide.body.events::<Decided>()?;
             catch_unwind(AssertUnwindSafe(|| events.iter().for_each(|event| self.evolve(event))))
@@ -80,7 +82,7 @@ impl Fold {
 
 /// A lane as whoever takes it over would restore it, kept up with the journal beside the fold of the whole.
 pub(crate) struct Standby {
-    whole: Fold,
+    pub(crate) whole: Fold,
     restored: Fold,
     /// Records of which both have said what they say.
     seen: usize,
@@ -98,6 +100,7 @@ impl Standby {
         self.restored.encoded.clear();
         self.restored.valid.clear();
         self.restored.context = context;
+        self.restored.referee = None;
         Ok(())
     }
 

@@ -4,11 +4,11 @@ mod effects;
 mod outside;
 mod runs;
 mod sent;
+mod verdicts;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
-use events::{AgentName, Offset};
-use stream::Origin;
+use events::AgentName;
 
 use crate::book::Book;
 use crate::fold::Fold;
@@ -16,17 +16,7 @@ use crate::sagas::Deployed;
 use crate::store::Store;
 use crate::user::Asked;
 
-/// The journals, folded.
-pub(crate) fn folds(store: &Store) -> Vec<Fold> {
-    let fold = |lane| {
-        let mut fold = Fold::new(store.lanes);
-        let journal = store.part(Store::JOURNAL, lane);
-        // A journal that can not be folded has been told of by whoever has tried before.
-        let _told = fold.fold_to(&journal.records, journal.next);
-        fold
-    };
-    (0..store.lanes).map(fold).collect()
-}
+pub(crate) use verdicts::judge as verdicts;
 
 /// What promises are broken.
 pub(crate) fn judge(
@@ -37,9 +27,6 @@ pub(crate) fn judge(
     (books, is_at_rest): (&BTreeMap<AgentName, Book>, bool),
 ) -> Vec<String> {
     let mut broken = Vec::new();
-    for (lane, fold) in folds.iter().enumerate() {
-        one_verdict(lane, fold, &mut broken);
-    }
     sent::judge(store, folds, &mut broken);
     let runs = runs::read(store, &mut broken);
     runs::judge(&runs, sagas, asked, &mut broken);
@@ -47,30 +34,6 @@ pub(crate) fn judge(
     dead_letters(store, asked, &mut broken);
     outside::judge(store, books, is_at_rest, &mut broken);
     broken
-}
-
-/// Each input is decided on once at most, in order.
-fn one_verdict(lane: usize, fold: &Fold, broken: &mut Vec<String>) {
-    let mut inputs: BTreeSet<Offset> = BTreeSet::new();
-    let mut time = events::Timestamp::default();
-    for (at, decide, _) in &fold.valid {
-        if let Origin::Input(offset) = decide.source {
-            let behind = inputs.last().is_none_or(|last| *last < offset);
-            if !behind {
-                broken.push(format!("one-verdict: lane {lane}: input {offset} again at {at}"));
-            }
-            inputs.insert(offset);
-            if decide.position != offset + 1 {
-                broken.push(format!(
-                    "one-verdict: lane {lane}: {at} leaves out what is after {offset}"
-                ));
-            }
-        }
-        if decide.time < time {
-            broken.push(format!("lane {lane}: time runs backwards at {at}"));
-        }
-        time = decide.time;
-    }
 }
 
 /// Each piece of nonsense is a dead letter, byte for byte.

@@ -128,7 +128,7 @@ impl Inner {
         Ok(())
     }
 
-    fn answer(&mut self, answer: Option<Answer>, reply: Reply) {
+    pub(crate) fn answer(&mut self, answer: Option<Answer>, reply: Reply) {
         if let Some(Answer { slot, after }) = answer {
             self.store.replies.insert(slot, reply);
             self.at(self.now + after, Event::Answer(slot));

@@ -11,10 +11,10 @@ use stream::{
 };
 
 use crate::broker::{CALL_WAIT, SimBroker, after, bytes_of};
+use crate::faults::{AppendFate, Call};
 use crate::landing::{Answer, Landing, Request, Written};
 use crate::outlet::SimOutlet;
 use crate::store::{Reply, Store};
-use crate::weather::AppendFate;
 use crate::world::{Bell, Event, Inner, MS, Micros, SECOND};
 
 /// The largest entry of a journal, bytes.
@@ -25,11 +25,25 @@ pub struct SimLog {
     broker: SimBroker,
     lane: LaneId,
     outlet: SimOutlet,
+    /// By which the broker knows it.
+    id: u64,
+    /// Records that one read gives, at most.
+    read_max: usize,
 }
 
 impl SimLog {
     pub(crate) fn new(broker: SimBroker, lane: LaneId, outlet: SimOutlet) -> Self {
-        Self { broker, lane, outlet }
+        let (id, read_max) = {
+            let mut inner = broker.world.lock();
+            (inner.opened(broker.process, lane.0), *inner.dice.of(&[1, 5, 64, 64]))
+        };
+        Self { broker, lane, outlet, id, read_max }
+    }
+}
+
+impl Drop for SimLog {
+    fn drop(&mut self) {
+        self.broker.world.lock().closed(self.id);
     }
 }
 
@@ -42,7 +56,12 @@ fn topic_of(source: Source) -> usize {
 
 impl Outlet for SimLog {
     fn send(&mut self, ticket: Ticket, records: Vec<Outgoing>) -> Result<(), LogError> {
-        self.outlet.send(ticket, records)
+        let (world, process) = (&self.broker.world, self.broker.process);
+        world.lock().sends(self.id);
+        world.call(process, Call::Send);
+        self.outlet.send(ticket, records)?;
+        world.call(process, Call::Send);
+        Ok(())
     }
 
     fn settled(&mut self, wait: Duration) -> Result<Vec<Settled>, LogError> {
@@ -52,8 +71,17 @@ impl Outlet for SimLog {
 
 impl Log for SimLog {
     fn kept(&mut self, source: Source) -> Result<Range<Offset>, LogError> {
+        let (world, process) = (&self.broker.world, self.broker.process);
+        if source == Source::Journal {
+            world.lock().hears(self.id);
+            world.call(process, Call::Look);
+        }
         let lane = self.lane.0;
-        Ok(self.broker.ask(|inner| inner.store.part(topic_of(source), lane).kept()))
+        let kept = self.broker.ask(|inner| inner.store.part(topic_of(source), lane).kept());
+        if source == Source::Journal {
+            world.call(process, Call::Look);
+        }
+        Ok(kept)
     }
 
     fn read(
@@ -63,13 +91,25 @@ impl Log for SimLog {
         wait: Duration,
     ) -> Result<Vec<Record>, LogError> {
         let (world, process) = (&self.broker.world, self.broker.process);
+        match source {
+            Source::Journal => world.lock().hears(self.id),
+            Source::Inbox => world.lock().reads(self.id),
+        }
+        let is_inbox = source == Source::Inbox;
+        if is_inbox {
+            world.call(process, Call::Read);
+        }
         world.step(process);
         world.travel(process);
         let until = after(world, wait);
         loop {
-            let records = world.lock().store.part(topic_of(source), self.lane.0).read(from)?;
+            let mut records = world.lock().store.part(topic_of(source), self.lane.0).read(from)?;
+            records.truncate(self.read_max);
             if !records.is_empty() || world.lock().now >= until {
                 world.step(process);
+                if is_inbox {
+                    world.call(process, Call::Read);
+                }
                 return Ok(records);
             }
             world.block(&[Bell::Topic(topic_of(source))], until);
@@ -85,6 +125,8 @@ impl Log for SimLog {
             return Err(LogError::TooLarge { bytes: large.0.len() });
         }
         let (world, process) = (&self.broker.world, self.broker.process);
+        world.lock().appends(self.id);
+        world.call(process, Call::Append);
         world.step(process);
         let slot = {
             let mut inner = world.lock();
@@ -98,6 +140,7 @@ impl Log for SimLog {
         };
         let until = world.lock().now + CALL_WAIT;
         let reply = self.broker.await_reply(slot, until);
+        world.call(process, Call::Append);
         world.step(process);
         match reply {
             Some(Reply::Appended(result)) => result,
@@ -147,6 +190,10 @@ impl Inner {
                 land(self, None, arrives + later, None, true);
             }
             AppendFate::NoOffsets => land(self, process, arrives, Some(answer), false),
+            AppendFate::Nowhere => {
+                let offsets = vec![None; entries.len()];
+                self.answer(Some(answer), Reply::Appended(Ok(offsets)));
+            }
         }
     }
 }
@@ -156,22 +203,32 @@ pub struct SimSnapshots {
     broker: SimBroker,
     lane: LaneId,
     holder: u64,
+    /// A write has failed: it is not to be used again.
+    failed: bool,
 }
 
 impl SimSnapshots {
     pub(crate) fn new(broker: SimBroker, lane: LaneId, holder: u64) -> Self {
-        Self { broker, lane, holder }
+        Self { broker, lane, holder, failed: false }
     }
 
     fn put(&mut self, written: Written) -> Result<(), LogError> {
         let (world, process) = (&self.broker.world, self.broker.process);
+        let call = match written {
+            Written::Claim => Call::Claim,
+            Written::Snapshot(..) => Call::Snapshot,
+        };
+        world.lock().holds(self.holder, self.failed);
+        world.call(process, call);
         world.step(process);
+        let is_claim = call == Call::Claim;
         let (slot, until) = {
             let mut inner = world.lock();
             let slot = inner.id();
             let (there, back) = (inner.latency(), inner.latency());
             let fate = inner.append_fate();
             if fate == AppendFate::Refused {
+                self.failed = true;
                 return Err(LogError::Lost("no space left on device".to_owned()));
             }
             let by = if fate == AppendFate::Late { None } else { process };
@@ -181,27 +238,36 @@ impl SimSnapshots {
             let answer = answers.then_some(Answer { slot, after: back });
             let (lane, holder) = (self.lane.0, self.holder);
             let request = Request::Write { lane, holder, written, answer };
-            if fate != AppendFate::Lost {
+            if !matches!(fate, AppendFate::Lost | AppendFate::Nowhere) {
                 inner.at(at, Event::Land(Landing { by, request }));
             }
             (slot, inner.now + 2 * SECOND)
         };
         let reply = self.broker.await_reply(slot, until);
+        world.call(process, call);
         world.step(process);
-        match reply {
+        let result = match reply {
             Some(Reply::Written(result)) => result,
             Some(Reply::Appended(_) | Reply::Put(_)) | None => {
                 Err(LogError::InDoubt("no acknowledgement in time".to_owned()))
             }
+        };
+        self.failed |= result.is_err();
+        if is_claim && result.is_ok() {
+            world.lock().claimed(process, self.lane.0);
         }
+        result
     }
 }
 
 impl Snapshots for SimSnapshots {
     fn read(&mut self, each: EachState<'_>) -> Result<Option<Bytes>, LogError> {
+        let (world, process) = (&self.broker.world, self.broker.process);
+        world.call(process, Call::Load);
         let lane = self.lane.0;
         let Snapshot { marker, states } =
             self.broker.ask(|inner| inner.store.held(lane).snapshot());
+        world.call(process, Call::Load);
         states.into_iter().for_each(|(key, state)| each(key, Some(state)));
         Ok(marker)
     }

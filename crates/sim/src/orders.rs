@@ -10,7 +10,6 @@ use stream::{Broker, Follow, LogError, Start};
 
 use crate::broker::{SimBroker, address};
 use crate::dice::Dice;
-use crate::fold::Fold;
 use crate::landing::{Landing, Request};
 use crate::sagas::Deployed;
 use crate::world::{Event, Inner, MS, Micros, SECOND, World};
@@ -165,14 +164,16 @@ impl Inner {
 
     /// Operators see to the workflows that ask for one; gives how many orders went out. When `at_last`, they no
     /// longer try: what is left is given up, task by task.
-    pub(crate) fn see_to(&mut self, folds: &[Fold], at_last: bool) -> usize {
-        let mut orders = Vec::new();
-        for (key, state) in folds.iter().flat_map(|fold| &fold.states) {
-            let State::Workflow(workflow) = &state.0 else { continue };
-            if matches!(workflow.status(), "paused" | "blocked") {
-                orders.push(self.order_for(&WorkflowId::from(&**key), at_last));
-            }
-        }
+    pub(crate) fn see_to(&mut self, at_last: bool) -> usize {
+        let states = self.standbys.iter().flat_map(|standby| &standby.whole.states);
+        let asks = |state: &State| match state {
+            State::Workflow(workflow) => matches!(workflow.status(), "paused" | "blocked"),
+            State::Definition(_) | State::Newest(_) | State::Early(_) => false,
+        };
+        let asking = states.filter(|(_, state)| asks(&state.0));
+        let asking: Vec<WorkflowId> = asking.map(|(key, _)| WorkflowId::from(&**key)).collect();
+        let orders: Vec<Outgoing> =
+            asking.iter().map(|workflow| self.order_for(workflow, at_last)).collect();
         let count = orders.len();
         for order in orders {
             let wait = self.dice.range(0, SECOND);

@@ -8,9 +8,9 @@ use events::{Outgoing, Partition};
 use stream::{LogError, Outlet, SendError, Settled, Ticket};
 
 use crate::broker::{SimBroker, address, after};
+use crate::faults::SendFate;
 use crate::landing::{Acks, Landing, Request};
 use crate::store::{Letter, Open};
-use crate::weather::SendFate;
 use crate::world::{Bell, Event, Inner, Micros, ProcessId, SECOND};
 
 /// After so long without an acknowledgement a record is in doubt.

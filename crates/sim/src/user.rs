@@ -11,9 +11,9 @@ use stream::{Broker, LogError, SendError};
 
 use crate::broker::SimBroker;
 use crate::dice::Dice;
+use crate::faults::STORM;
 use crate::orders;
 use crate::sagas::Deployed;
-use crate::weather::STORM;
 use crate::world::{MS, Micros, World};
 
 /// What was asked of the system.

@@ -6,9 +6,11 @@ use std::panic::resume_unwind;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use events::Timestamp;
-use stream::SendError;
+use stream::{SendError, Stop};
 
+use crate::conduct::Conduct;
 use crate::dice::Dice;
+use crate::faults::Call;
 use crate::fold::{Fold, Standby};
 use crate::groups::Groups;
 use crate::landing::{Acks, Landing};
@@ -82,6 +84,8 @@ pub(crate) struct Process {
     pub(crate) paused_until: Micros,
     /// When it died or was stopped, what was to arrive until here was on its way already.
     pub(crate) cut: Micros,
+    /// By which it is asked to leave.
+    pub(crate) stop: Stop,
 }
 
 /// The processes in a row that play one part.
@@ -91,6 +95,10 @@ pub(crate) struct Role {
     pub(crate) steps: u64,
     /// What befalls it at which step.
     pub(crate) at_step: BTreeMap<u64, AtStep>,
+    /// Calls of a kind, begun and ended, by all of them.
+    pub(crate) calls: BTreeMap<Call, u64>,
+    /// What befalls it at which of them.
+    pub(crate) at_call: BTreeMap<(Call, u64), AtStep>,
     /// How far its clock is off.
     pub(crate) skew_ms: i64,
 }
@@ -124,6 +132,8 @@ pub(crate) struct Inner {
     /// Of each lane, up to its newest snapshot.
     pub(crate) folds: Vec<Fold>,
     pub(crate) standbys: Vec<Standby>,
+    /// What callers have done that the broker may hold them to.
+    pub(crate) conduct: Conduct,
     /// Promises that were seen to be broken while it happened.
     pub(crate) broken: Vec<String>,
     ids: u64,
@@ -156,6 +166,7 @@ impl World {
             trace: Trace::default(),
             folds: (0..lanes).map(|_| Fold::new(lanes)).collect(),
             standbys: (0..lanes).map(|_| Standby::new(lanes)).collect(),
+            conduct: Conduct::default(),
             broken: Vec::new(),
             ids: 0,
         })))
@@ -205,44 +216,6 @@ impl World {
         for all in inner.bells.values_mut() {
             all.retain(|one| *one != waiter);
         }
-    }
-
-    /// A process begins or ends a call to the broker: here it can die, or be stopped for a while.
-    pub(crate) fn step(&self, process: Option<ProcessId>) {
-        let Some(process) = process else { return };
-        let wait = {
-            let mut inner = self.lock();
-            let role = inner.processes[process].role;
-            let steps = inner.roles[role].steps + 1;
-            inner.roles[role].steps = steps;
-            match inner.roles[role].at_step.remove(&steps) {
-                Some(AtStep::Crash) => {
-                    inner.trace.note(|| format!("role {role} dies at step {steps}"));
-                    inner.crash(process);
-                    Some(Micros::MAX)
-                }
-                Some(AtStep::Pause(wait)) => {
-                    inner.trace.note(|| format!("role {role} stops at step {steps} for {wait}"));
-                    let until = inner.now + wait;
-                    inner.pause(process, until);
-                    Some(until)
-                }
-                None => None,
-            }
-        };
-        if let Some(until) = wait {
-            self.block(&[], until);
-        }
-    }
-
-    /// The time goes by that a call takes.
-    pub(crate) fn travel(&self, process: Option<ProcessId>) {
-        let until = {
-            let mut inner = self.lock();
-            inner.now + inner.latency()
-        };
-        self.block(&[], until);
-        self.step(process);
     }
 }
 
@@ -341,7 +314,8 @@ impl Inner {
 
     /// A process of that role begins.
     pub(crate) fn begin(&mut self, role: usize) -> ProcessId {
-        self.processes.push(Process { role, alive: true, paused_until: 0, cut: 0 });
+        let stop = Stop::default();
+        self.processes.push(Process { role, alive: true, paused_until: 0, cut: 0, stop });
         self.processes.len() - 1
     }
 

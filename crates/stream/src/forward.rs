@@ -100,6 +100,7 @@ mod tests {
             headers: on.headers,
             ..sent.clone()
         };
+        assert!(come.header(header::ID).is_some(), "told apart where it belongs");
         let letter = reaction(Body::Refused(Kept::from(&come), refusal.clone()));
         let expected = dead_letter(&sent, &refusal, "coordinator", Timestamp::from_millis(9));
         assert_eq!(letter, Outgoing { to: Destination::Inbox.dead_letters(), ..expected });

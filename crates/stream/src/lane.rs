@@ -4,29 +4,27 @@
 
 mod blame;
 mod commit;
+mod inputs;
 mod park;
 mod tell;
 mod timers;
 
 use std::collections::VecDeque;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
-use events::{Class, Offset, Record, Refusal, Timestamp, partition_of, planted};
+use events::{Offset, Record, Timestamp, planted};
 
-use crate::acks::wishes;
-use crate::broker::{Key, LaneId, Log, Snapshots, Source};
-use crate::journal::{Body, Kept, Origin, Owner, Stand, reactions};
-use crate::limits::{BESIDE_KEPT_BYTES_MAX, Limits, PLACE_MESSAGE_BYTES_MAX};
+use crate::broker::{LaneId, Log, Snapshots, Source};
+use crate::journal::{Body, Origin, Owner};
+use crate::limits::Limits;
 use crate::outbox::{Outbox, Unsent};
 use crate::proposal::Proposal;
 use crate::reader::Context;
 use crate::seams::Clock;
-use crate::semconv;
-use crate::service::{Cause, Service, Verdict};
+use crate::service::Service;
 use crate::snapshot::{Camera, Writer};
 use crate::states::States;
-use crate::takeover::{End, Won, ended_by, evolve_all, journal_now};
+use crate::takeover::{End, Won, evolve_all, journal_now};
 
 pub(crate) use blame::Blame;
 
@@ -74,47 +72,43 @@ impl<'a, S: Service, L: Log, N: Snapshots + 'static> Lane<'a, S, L, N> {
         writer: Writer<N>,
         blame: &'a mut Blame,
     ) -> Result<Self, End> {
-        let Won { mut log, holder, restored, owner } = won;
+        let Won { mut log, holder, restored, owner, announced_at } = won;
         let now = given.clock.now();
         let catch_up_to = Some(log.kept(Source::Inbox)?.end);
-        let mut outbox = Outbox::default();
-        let resting = restored.unsent.is_empty();
-        for (offset, decide, events) in &restored.unsent {
-            if planted("outbox-lost-at-takeover") {
-                break;
-            }
-            let moved = i64::from(planted("sent-again-otherwise"));
-            let stand = Stand { lane: given.lane, lanes: given.lanes, offset: *offset + moved };
-            let mut wishes = wishes::<S>(events);
-            wishes.retain(|wish| !restored.acked.contains(&(*offset, wish.index)));
-            outbox.put(*offset, reactions::<S>(decide, events, stand), wishes);
-        }
-        while outbox.has_waiting() {
-            outbox.hand_over(&mut log)?;
-        }
         let mut states = restored.states;
         for key in &blame.silenced {
             states.silence(key);
         }
-        Ok(Self {
-            position: restored.context.position.unwrap_or_default(),
+        let past = i64::from(planted("input-dropped-at-takeover"));
+        let mut lane = Self {
+            position: restored.context.position.unwrap_or_default() + past,
             camera: Camera::new(writer, holder, now),
             given,
             log,
             owner,
             context: restored.context,
             states,
-            outbox,
+            outbox: Outbox::default(),
             inbox: VecDeque::new(),
             unsent: VecDeque::new(),
             blame,
             catch_up_to,
-            confirmed_at: now,
+            confirmed_at: announced_at,
             looked_at: now,
             journalled_at: now,
-            resting,
+            resting: restored.unsent.is_empty(),
             idle: false,
-        })
+        };
+        for (offset, decide, events) in &restored.unsent {
+            if planted("outbox-lost-at-takeover") {
+                break;
+            }
+            let mut decide = decide.clone();
+            decide.epoch += u64::from(planted("sent-again-otherwise"));
+            lane.put(*offset, &decide, events, &restored.acked);
+        }
+        lane.hand_over()?;
+        Ok(lane)
     }
 
     /// States held.
@@ -135,6 +129,8 @@ impl<'a, S: Service, L: Log, N: Snapshots + 'static> Lane<'a, S, L, N> {
             // Back-pressure: what was decided must get out before more is taken in.
             return self.settle(Duration::from_millis(100));
         }
+        // Before the inbox is looked into: what it does not hold then was not in time for what is due by then.
+        let looked = journal_now(self.given.clock, &self.context);
         let end_of_inbox = self.fill()?;
         let now = journal_now(self.given.clock, &self.context);
         let mut proposal =
@@ -142,8 +138,13 @@ impl<'a, S: Service, L: Log, N: Snapshots + 'static> Lane<'a, S, L, N> {
         self.tell(&mut proposal)?;
         self.park(&mut proposal)?;
         self.take_inputs(&mut proposal)?;
-        self.fire_timers(&mut proposal, end_of_inbox)?;
+        self.fire_timers(&mut proposal, looked, end_of_inbox)?;
         self.skip_ahead(&mut proposal, now);
+        if planted("captured-before-the-commit") {
+            let cursor = self.outbox.cursor(self.context.next);
+            let Given { limits, .. } = self.given;
+            self.camera.tend::<S>(&mut self.states, &self.context, cursor, now, limits)?;
+        }
         self.commit(proposal)?;
         let cursor = self.outbox.cursor(self.context.next);
         let trim = self.camera.tend::<S>(
@@ -154,6 +155,7 @@ impl<'a, S: Service, L: Log, N: Snapshots + 'static> Lane<'a, S, L, N> {
             self.given.limits,
         )?;
         if let Some(below) = trim {
+            let below = if planted("trimmed-too-far") { self.context.next } else { below };
             self.log.trim(below)?;
         }
         self.look_if_idle(now)
@@ -164,7 +166,8 @@ impl<'a, S: Service, L: Log, N: Snapshots + 'static> Lane<'a, S, L, N> {
         self.settle(Duration::from_millis(50))?;
         let now = journal_now(self.given.clock, &self.context);
         let cursor = self.outbox.cursor(self.context.next);
-        let mut proposal = Proposal::new(&self.context, self.owner, now, cursor);
+        let told = if planted("cursor-at-the-end-at-rest") { self.context.next } else { cursor };
+        let mut proposal = Proposal::new(&self.context, self.owner, now, told);
         self.tell(&mut proposal)?;
         if cursor > self.context.cursor && !self.resting {
             proposal.push_eventless(Origin::Skip, Body::Nothing, self.position);
@@ -210,35 +213,6 @@ impl<'a, S: Service, L: Log, N: Snapshots + 'static> Lane<'a, S, L, N> {
         self.states.next_wake().map_or(longest, |due| due.since(now).min(longest))
     }
 
-    fn take_inputs(&mut self, proposal: &mut Proposal<S::Event>) -> Result<(), End> {
-        while let Some(record) = self.inbox.front() {
-            if proposal.is_full(self.given.limits) {
-                if planted("input-dropped-at-a-full-batch") {
-                    self.position = record.place.offset + 1;
-                    self.inbox.pop_front();
-                }
-                return Ok(());
-            }
-            // A timer that was due before this record was appended goes first.
-            let before = Timestamp::from_millis(record.timestamp.as_millis().saturating_sub(1));
-            if self.caught_up()
-                && let Some((_, key)) = self.states.due(before.min(proposal.now()))
-            {
-                self.fire(&key, proposal)?;
-                continue;
-            }
-            let Some(record) = self.inbox.pop_front() else { return Ok(()) };
-            self.admit(&record, proposal)?;
-            self.position = record.place.offset + 1;
-            if self.blame.culprit == Some(record.place.offset) {
-                // Its refusal is written down before another record can make us panic.
-                self.blame.culprit = None;
-                return Ok(());
-            }
-        }
-        Ok(())
-    }
-
     fn caught_up(&self) -> bool {
         self.catch_up_to.is_none()
     }
@@ -255,109 +229,6 @@ impl<'a, S: Service, L: Log, N: Snapshots + 'static> Lane<'a, S, L, N> {
         let bytes_max = self.given.limits.journal_record_bytes_max.min(self.log.entry_bytes_max());
         let fold = |events: &[S::Event]| evolve_all::<S>(&mut self.states, events);
         proposal.push(origin, events, position, bytes_max, fold)
-    }
-
-    /// Gives an inbox record its one verdict (`one-verdict`).
-    fn admit(&mut self, record: &Record, proposal: &mut Proposal<S::Event>) -> Result<(), End> {
-        let _span = semconv::process(record, "coordinator").entered();
-        let offset = record.place.offset;
-        if self.blame.culprit == Some(offset) {
-            let refusal = Refusal::new(
-                Class::Crashed,
-                "panicked",
-                "deciding on this record made the coordinator panic; see its log, and report it",
-            );
-            self.refuse(record, refusal, proposal);
-            return Ok(());
-        }
-        let verdict = catch_unwind(AssertUnwindSafe(|| self.judge(record, proposal.now())))
-            .map_err(|panic| ended_by(&*panic, End::Crashed(offset)))?;
-        self.blame.calm = self.blame.calm.saturating_add(1);
-        match verdict {
-            Judged::Decided(Verdict::Accepted(events)) => {
-                count("accepted");
-                if !self.accept(Origin::Input(offset), events, offset + 1, proposal) {
-                    let why =
-                        "what follows from this record is larger than a journal record may be";
-                    let refusal = Refusal::new(Class::TooLarge, "decision", why);
-                    self.refuse(record, refusal, proposal);
-                }
-            }
-            Judged::Decided(Verdict::Ignored(stale)) => {
-                metrics::counter!("pavane_lane_ignored_total", "reason" => stale.0).increment(1);
-                count("ignored");
-            }
-            Judged::Decided(Verdict::DeadLetter(refusal)) => {
-                self.refuse(record, refusal, proposal);
-            }
-            Judged::Misplaced(home) => {
-                let kept = Kept::from(record).keyed(&home);
-                if !self.holds(&kept) {
-                    let why = "the key does not belong to this partition, and the record is too large \
-                               to be passed on";
-                    let refusal = Refusal::new(Class::TooLarge, "misplaced", why);
-                    self.refuse(record, refusal, proposal);
-                } else if !planted("stray-dropped") {
-                    count("forwarded");
-                    let body = Body::Forwarded(kept);
-                    proposal.push_eventless(Origin::Input(offset), body, offset + 1);
-                }
-            }
-        }
-        Ok(())
-    }
-
-    fn judge(&self, record: &Record, now: Timestamp) -> Judged<S::Event> {
-        let input = match self.given.service.parse(record) {
-            Ok(input) => input,
-            Err(refusal) => return Judged::Decided(Verdict::DeadLetter(refusal)),
-        };
-        let home = S::home(&input)
-            .filter(|key| partition_of(key.as_bytes(), self.given.lanes) != self.given.lane.0);
-        let Some(home) = home else {
-            let cause = Cause::Input(&input);
-            return Judged::Decided(self.given.service.decide(&self.states, cause, now));
-        };
-        if record.header(events::header::FORWARDED).is_some() {
-            let refusal = Refusal::new(
-                Class::Invalid,
-                "misplaced",
-                "the key does not belong to this partition; place inbox records by murmur2 over the key",
-            );
-            return Judged::Decided(Verdict::DeadLetter(refusal));
-        }
-        Judged::Misplaced(home)
-    }
-
-    /// Whether a journal record holds this one whole, with what is said about it.
-    fn holds(&self, kept: &Kept) -> bool {
-        kept.bytes().saturating_add(BESIDE_KEPT_BYTES_MAX) <= self.log.entry_bytes_max()
-    }
-
-    /// Gives it to the dead letters. One that a journal record can not hold, which the topics' settings allow
-    /// only by mistake, is named by its place: nothing blocks a lane.
-    fn refuse(&mut self, record: &Record, mut refusal: Refusal, proposal: &mut Proposal<S::Event>) {
-        count("dead_letter");
-        metrics::counter!(
-            "pavane_dead_letters_total",
-            "topic" => record.place.topic.to_string(), "reason" => refusal.class.as_str()
-        )
-        .increment(1);
-        tracing::warn!(place = %record.place, %refusal, "refused an inbox record");
-        let offset = record.place.offset;
-        let mut kept = Kept::from(record);
-        if !self.holds(&kept) {
-            kept = kept.place_alone();
-            refusal.message.truncate(refusal.message.floor_char_boundary(PLACE_MESSAGE_BYTES_MAX));
-            refusal.message.push_str(
-                "; the record is larger than the journal takes: it is not in this letter",
-            );
-        }
-        if planted("refusal-dropped") {
-            return;
-        }
-        let body = Body::Refused(kept, refusal);
-        proposal.push_eventless(Origin::Input(offset), body, offset + 1);
     }
 
     /// Where only ignored inputs, or nothing, came for a while, position and cursor are written down.
@@ -378,19 +249,12 @@ impl<'a, S: Service, L: Log, N: Snapshots + 'static> Lane<'a, S, L, N> {
     }
 
     fn look_if_idle(&mut self, now: Timestamp) -> Result<(), End> {
-        if now.since(self.looked_at.max(self.confirmed_at)) < self.given.limits.look_every {
+        if planted("never-looked")
+            || now.since(self.looked_at.max(self.confirmed_at)) < self.given.limits.look_every
+        {
             return Ok(());
         }
         self.looked_at = now;
         self.look()
     }
-}
-
-enum Judged<E> {
-    Decided(Verdict<E>),
-    Misplaced(Key),
-}
-
-fn count(verdict: &'static str) {
-    metrics::counter!("pavane_lane_inputs_total", "verdict" => verdict).increment(1);
 }

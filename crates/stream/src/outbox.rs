@@ -93,7 +93,7 @@ impl<E> Outbox<E> {
                     if planted("unsent-taken-for-sent") {
                         self.acknowledge(offset);
                     } else if let Some(wait) = self.open.get_mut(&offset) {
-                        wait.unparked += 1;
+                        wait.unparked += usize::from(!planted("cursor-passes-the-failed"));
                         let wished = wait.wishes.len();
                         wait.wishes.retain(|wish| !wish.records.contains(&index));
                         self.wishes -= wished - wait.wishes.len();

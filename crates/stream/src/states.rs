@@ -8,7 +8,7 @@ use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
 
 use bytes::Bytes;
-use events::Timestamp;
+use events::{Timestamp, planted};
 
 use crate::broker::Key;
 use crate::service::Stored;
@@ -184,7 +184,7 @@ impl<S: Stored> States<S> {
         bytes: &[u8],
         wake_at: impl FnOnce(&S) -> Option<Timestamp>,
     ) {
-        let wake_at = wake_at(&state);
+        let wake_at = wake_at(&state).filter(|_| !planted("wake-not-restored"));
         if let Some(at) = wake_at {
             self.wakes.insert((at, key.clone()));
         }
@@ -260,5 +260,7 @@ mod tests {
         assert_eq!(states.get(&keys[0]).unwrap().all, ["x", "y"]);
         assert_eq!(states.take_changed().len(), 5);
         assert_eq!(states.len(), 5);
+        states.change(&keys[1], |state| *state = None, Tally::wake_at);
+        assert_eq!(states.take_changed(), BTreeMap::from([(keys[1].clone(), None)]), "it is gone");
     }
 }

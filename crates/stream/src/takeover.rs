@@ -91,6 +91,8 @@ pub(crate) struct Won<S: Service, L, N> {
     pub(crate) holder: N,
     pub(crate) restored: Restored<S>,
     pub(crate) owner: Owner,
+    /// When the announcement was made: so fresh is what is known of the journal.
+    pub(crate) announced_at: Timestamp,
 }
 
 /// Takes a lane over.
@@ -106,14 +108,25 @@ pub(crate) fn take_over<S: Service, B: Broker>(
     let mut holder = broker.fence(lane)?;
     let mut log = broker.open(lane)?;
     let mut restored = restore::<S, _>(&mut log, &mut holder, lanes, limits)?;
-    announce(&mut log, &mut restored, owner, clock, limits)?;
+    let announced_at = clock.now();
+    let owner = if planted("announced-by-nobody") && restored.context.epoch > 0 {
+        restored.context.owner
+    } else {
+        announce(&mut log, &mut restored, owner, clock, limits)?;
+        owner
+    };
+    if planted("fenced-after-announcing") {
+        holder = broker.fence(lane)?;
+    }
     // Only now: whoever claims held the fence after winning the journal.
-    holder.claim(&Bytes::copy_from_slice(&owner.0))?;
+    if !planted("claim-left-out") {
+        holder.claim(&Bytes::copy_from_slice(&owner.0))?;
+    }
     check_inbox(&mut log, &mut restored.context)?;
     if planted("position-past-the-backlog") {
         restored.context.position = Some(log.kept(Source::Inbox)?.end);
     }
-    Ok(Won { log, holder, restored, owner })
+    Ok(Won { log, holder, restored, owner, announced_at })
 }
 
 fn restore<S: Service, L: Log>(
@@ -139,7 +152,8 @@ fn restore<S: Service, L: Log>(
             return Ok(restored);
         }
         // A rival may have written a snapshot and trimmed the journal since: not an error by itself.
-        if before.replace(marker.clone()) == Some(marker) {
+        let is_same = before.replace(marker.clone()) == Some(marker);
+        if is_same || planted("loaded-once") {
             return Err(End::Refused(format!(
                 "the journal begins at offset {}, but offset {wanted} is needed: decisions are gone; \
                  restore the topic from a backup",
@@ -279,7 +293,9 @@ pub(crate) fn ended_by(panic: &(dyn Any + Send), crash: End) -> End {
 /// lane: the next attempt begins at the rival's snapshot.
 fn read_on(log: &mut impl Log, context: &Context, wait: Duration) -> Result<Vec<Record>, End> {
     match log.read(Source::Journal, context.next, wait) {
-        Err(error @ LogError::Gone { .. }) => Err(End::Lost(error.to_string())),
+        Err(error @ LogError::Gone { .. }) if !planted("gone-for-good") => {
+            Err(End::Lost(error.to_string()))
+        }
         read => Ok(read?),
     }
 }
@@ -303,6 +319,12 @@ fn announce<S: Service>(
     let written = Written::Announce(Announce { epoch, owner, format: FORMAT });
     match log.append(&[Entry(written.encode())]) {
         // Found by owner, never by offset: a rival may have announced the same number.
+        Ok(places) if planted("folded-to-the-end-before") => {
+            let context = &mut restored.context;
+            context.next = places.first().copied().flatten().map_or(context.next, |at| at + 1);
+            (context.epoch, context.owner, context.seq) = (epoch, owner, 0);
+            return Ok(());
+        }
         Ok(_) | Err(LogError::InDoubt(_)) => {}
         Err(error) => return Err(error.into()),
     }
@@ -313,7 +335,7 @@ fn announce<S: Service>(
             let bytes = record.value.as_deref().unwrap_or_default();
             let (written, ruling) = restored.fold(record.place.offset, bytes)?;
             if let Written::Announce(announce) = written
-                && announce.owner == owner
+                && (announce.owner == owner || announce.epoch == epoch && planted("found-by-epoch"))
             {
                 return match ruling {
                     Ruling::Announced => Ok(()),
@@ -334,7 +356,8 @@ fn check_inbox(log: &mut impl Log, context: &mut Context) -> Result<(), End> {
     let kept = log.kept(Source::Inbox)?;
     let Some(position) = context.position else {
         // Nothing was ever decided here, so nothing can have been missed.
-        context.position = Some(kept.start);
+        let first = if planted("begun-at-the-end") { kept.end } else { kept.start };
+        context.position = Some(first);
         return Ok(());
     };
     if position < kept.start {

@@ -43,7 +43,7 @@ invariants! {
     SameAgain "same-again" "events, `tasks.*`, `*.dlq`"
         "what comes again, an event, a command or a dead letter, is the same bytes"
     OneStart "one-start" "events"
-        "a run begins with one WorkflowStarted; a workflow id has no second run while the first lives or is remembered"
+        "a run begins with one WorkflowStarted; a workflow id has no second run while the first lives or is remembered, but for a child that has left nothing and is asked for again"
     OneEnd "one-end" "events"
         "a run has one end event, and after it only what belongs to a late undo"
     OneAttempt "one-attempt" "events"

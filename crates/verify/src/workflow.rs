@@ -6,7 +6,7 @@ use crate::Invariant as I;
 use crate::bench::Bench;
 use crate::events::At;
 use crate::record::Record;
-use crate::run::Run;
+use crate::run::{Lists, Run};
 use crate::status::{Kind, NONE, Seen};
 use crate::wire;
 
@@ -69,8 +69,22 @@ pub(crate) fn course(
     Next::Takes
 }
 
+/// Whether both runs were asked for by the same task, one attempt behind the other, and the first has left nothing.
+fn begins_anew(before: &Run, event: &wire::Event<'_>) -> bool {
+    let attempt = |start_id: &str| {
+        let (task, n) = start_id.rsplit_once(".do")?;
+        Some((task.to_owned(), n.parse::<u64>().ok()?))
+    };
+    let wire::What::Started { start_id } = &event.what else { return false };
+    let attempts = before.start_id.as_deref().and_then(attempt).zip(attempt(start_id));
+    let is_next = attempts.is_some_and(|(first, then)| first.0 == then.0 && first.1 < then.1);
+    let has_left = |lists: &Lists| !(lists.stands.is_empty() && lists.in_doubt.is_empty());
+    is_next && before.end.is_some() && !before.lists.as_deref().is_some_and(has_left)
+}
+
 impl Workflow {
-    /// A new run only once the one before is over, and no longer remembered.
+    /// A new run only once the one before is over, and no longer remembered; or of a child whose parent's task asks
+    /// for it again, once nothing of the one before stands.
     pub(crate) fn one_at_a_time(
         &self,
         event: &wire::Event<'_>,
@@ -79,7 +93,7 @@ impl Workflow {
     ) {
         for run in self.runs.iter().filter(|run| run.from_start && run.sequence > 0) {
             let over = run.end.map(|(_, end)| end.saturating_add(remember_ms));
-            if over.is_none_or(|over| event.time < over) {
+            if over.is_none_or(|over| event.time < over) && !begins_anew(run, event) {
                 let message = format!("run {} begins while run {} counts", event.run, run.number);
                 bench.blame_run(I::OneStart, &self.id, run, &[], message);
             }

@@ -59,12 +59,13 @@ impl Draft<'_> {
         }
         self.revert();
         self.settle_pause();
+        self.leave_behind();
         if self.head.paused_at.is_none() && !self.has_open_failure() {
             self.start_ready();
         }
         self.complete_groups();
         // Where all goes well, what is in flight is not settled, nor what it stands in.
-        let is_on_its_way = self.is_plain() && self.tally.in_flight() > 0;
+        let is_on_its_way = self.tally.in_flight() > 0;
         let is_settled = || self.top().all(|slot| self.is_settled(slot));
         let is_over = !is_on_its_way && is_settled() && !self.has_undo_out();
         if self.head.paused_at.is_none() && is_over {

@@ -2,7 +2,7 @@
 
 use super::Draft;
 use crate::event::Body;
-use crate::phase::{After, Command, Cover, Phase, Via};
+use crate::phase::{After, Command, Cover, Loss, Phase, Via};
 use crate::plan::{Action, Kind, Slot};
 use crate::workflow::Stage;
 
@@ -128,6 +128,53 @@ impl Draft<'_> {
             | Action::Group { .. }
             | Action::ForEach(_) => false,
         }
+    }
+
+    /// An operator has gone on without a group: what is still at work in it is stopped, and what is in doubt undone.
+    pub(super) fn leave_behind(&mut self) {
+        if self.is_plain() {
+            return;
+        }
+        for slot in self.slots() {
+            let is_pending = self.task(slot).phase == Phase::Pending;
+            if is_pending || self.is_settled(slot) || !self.is_left_behind(slot) {
+                continue;
+            }
+            let task = self.task(slot);
+            if task.phase == Phase::Doubtful && task.after == After::Nothing {
+                let (task, after) = (self.name(slot), After::Fail);
+                self.push(Body::Reverting { task, after, error: None });
+            } else if task.cover != Cover::Working {
+                self.stop(slot);
+            }
+        }
+    }
+
+    fn is_left_behind(&self, slot: Slot) -> bool {
+        self.around_placed(slot).any(|(group, takes_its_place)| {
+            let is_over = match self.task(group).phase {
+                Phase::Failed { loss } => loss != Loss::Open,
+                Phase::Skipped(_) | Phase::Done => true,
+                Phase::Pending
+                | Phase::Running { .. }
+                | Phase::Retrying { .. }
+                | Phase::Asking { .. }
+                | Phase::AskAgain { .. }
+                | Phase::Held
+                | Phase::Stopping { .. }
+                | Phase::Doubtful
+                | Phase::Cancelled
+                | Phase::Undoing { .. }
+                | Phase::UndoRetrying { .. }
+                | Phase::UndoBlocked
+                | Phase::Undone
+                | Phase::Kept
+                | Phase::Open { .. }
+                | Phase::Waiting { .. }
+                | Phase::Racing { .. } => false,
+            };
+            is_over && !takes_its_place
+        })
     }
 
     /// Goes on with whatever is undone while the workflow goes on: groups that have failed, and what a join

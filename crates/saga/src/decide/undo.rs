@@ -75,7 +75,12 @@ impl Draft<'_> {
             | Phase::Waiting { .. }
             | Phase::Racing { .. } => false,
         };
-        may_stand && self.task_plan(slot).undo.is_some() && self.is_in_scope(slot)
+        may_stand && self.is_undoable(slot) && self.is_in_scope(slot)
+    }
+
+    /// Whether there is something to undo: what an operator says is done of a task that was never begun is theirs.
+    fn is_undoable(&self, slot: Slot) -> bool {
+        self.task_plan(slot).undo.is_some() && self.task(slot).attempt > 0
     }
 
     /// Whether the undo of what this task depends on need not wait for it any longer.
@@ -90,7 +95,7 @@ impl Draft<'_> {
             // Groups: by what stands in them.
             | Phase::Open { .. }
             | Phase::Racing { .. } => true,
-            Phase::Done => self.task_plan(slot).undo.is_none() || !self.is_in_scope(slot),
+            Phase::Done => !self.is_undoable(slot) || !self.is_in_scope(slot),
             Phase::UndoBlocked => self.plan.compensation.on_blocked == OnBlocked::GoOn,
             Phase::Running { .. }
             | Phase::Retrying { .. }
@@ -292,7 +297,12 @@ impl Draft<'_> {
             Action::Emit(emit) | Action::Request(emit, _) => {
                 let alone = matches!(undo.action, Action::Emit(_));
                 // Another one where it is undone again, with what has become known.
-                let id = match self.task(slot).undos_void {
+                // A success that has just been told is not folded in yet.
+                let void = match scope.original {
+                    Some(Some(_)) => self.task(slot).undos,
+                    Some(None) | None => self.task(slot).undos_void,
+                };
+                let id = match void {
                     0 => format!("{}/undo", self.key(slot)),
                     before => format!("{}/undo{}", self.key(slot), before + 1),
                 };

@@ -266,3 +266,33 @@ tasks:
     "#
     ));
 }
+
+#[test]
+fn what_an_operator_says_is_done_and_was_never_begun_is_not_undone() {
+    let saga = saga(
+        r"
+on_failure: pause
+tasks:
+  - {id: a, agent: a, compensate: u, retry: 1}
+  - {id: b, agent: b, compensate: u}
+  - {id: j, agent: c, compensate: u, depends_on: {n_of: 2, tasks: [a, b]}, inputs: {}}
+  - {id: d, agent: d, compensate: u, depends_on: [j], inputs: {}}
+",
+    );
+    let told = tell(
+        &saga,
+        r"
+        start s k {}
+        a failed no
+        skip a
+        resolve j done
+        b done
+        cancel
+        d failed cancelled
+        b.undo done
+    ",
+    );
+    assert!(told.contains("TaskCompleted j"), "{told}");
+    assert!(told.contains("WorkflowCancelled"), "{told}");
+    assert!(told.contains("UndoCompleted b") && !told.contains("UndoScheduled j"), "{told}");
+}

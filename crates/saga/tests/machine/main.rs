@@ -9,6 +9,7 @@
 mod children;
 mod computed;
 mod constructs;
+mod corners;
 mod files;
 mod late;
 mod orders;

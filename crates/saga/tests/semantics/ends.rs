@@ -94,7 +94,8 @@ impl Judge<'_> {
                 let why = self.accepted || self.accepted_perhaps || self.continued() || late;
                 assert!(why, "partial, but no failure was accepted");
                 self.all_over();
-                if self.accepted_by_file.iter().any(|place| self.has_failed(place)) {
+                let is_late = problem.task.is_none() && problem.code == "timeout";
+                if is_late || self.accepted_by_file.iter().any(|place| self.has_failed(place)) {
                     self.then_has_ended();
                 } else if self.accepted_by_file.is_empty()
                     && !self.continued()

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use events::{CommandKind, Json, Outgoing, Subject, Timestamp, What, ce_type, header};
+use events::{CommandKind, Json, Outgoing, Subject, TaskId, Timestamp, What, ce_type, header};
 use saga::{Answer, Effects, Known, Outcome, Unsent, Verb};
 use serde_json::{Value, json};
 
@@ -57,6 +57,8 @@ pub(crate) struct Judge<'a> {
     spared: BTreeSet<Place>,
     /// Failures that end the forward work of the whole run.
     pub(crate) turned: Vec<Strategy>,
+    /// The same, of what failed while the pivot was in flight.
+    turned_meanwhile: Vec<(Place, Strategy)>,
     pub(crate) past_pivot: bool,
     /// It has turned back because somebody said so.
     pub(crate) cancelled: bool,
@@ -72,7 +74,10 @@ pub(crate) struct Judge<'a> {
     raced: BTreeMap<Place, usize>,
     /// When it was last woken.
     pub(crate) now: Timestamp,
-    /// What was said last is a success of what was undone before its task began anew.
+    /// What the end has left in doubt.
+    left: Vec<TaskId>,
+    /// What was said last is a success of what the end has left in doubt, or of what was undone before its task
+    /// began anew.
     may_be_dead: bool,
     /// The command that must follow the event.
     due: Option<(String, Json)>,
@@ -92,6 +97,7 @@ pub(crate) fn judge(tree: &Tree<'_>, log: &[Entry], participants: &Participants)
         falling_perhaps: BTreeSet::new(),
         spared: BTreeSet::new(),
         turned: Vec::new(),
+        turned_meanwhile: Vec::new(),
         past_pivot: false,
         cancelled: false,
         accepted: false,
@@ -101,6 +107,7 @@ pub(crate) fn judge(tree: &Tree<'_>, log: &[Entry], participants: &Participants)
         orders: Vec::new(),
         raced: BTreeMap::new(),
         now: Timestamp::default(),
+        left: Vec::new(),
         may_be_dead: false,
         due: None,
     };
@@ -248,6 +255,7 @@ impl Judge<'_> {
             What::WorkflowCompleted { outputs } => self.completed(&outputs.value()),
             What::WorkflowFailed { how, problem, stands, undone, in_doubt, .. } => {
                 self.failed(*how, problem);
+                self.left.clone_from(in_doubt);
                 self.lists(stands, undone, in_doubt);
             }
             What::WorkflowCancelled { stands, undone, in_doubt, .. } => {
@@ -284,11 +292,11 @@ impl Judge<'_> {
         }
         match what {
             What::TaskStarted { attempt, .. } if self.is_awaited(&place) => {
-                let key = self.key(&place);
+                let (key, given) = (self.key(&place), self.given(&place));
                 let told = self.told.entry(place).or_default();
                 told.sent = *attempt;
                 told.open.insert(*attempt);
-                told.key = Some(key);
+                (told.key, told.given) = (Some(key), Some(given));
             }
             What::TaskStarted { .. } if !self.is_agent(&place) => {
                 let (given, now) = (self.given(&place), self.now);
@@ -353,10 +361,16 @@ impl Judge<'_> {
         // What stands in something that is being given up can fail as it likes.
         let line = self.tree.line(place);
         let given_up = line.iter().skip(1).any(|around| self.falling.contains(around));
-        if !self.is_last(place) || is_fallback || given_up || self.has_lost(place) {
+        // What an operator has tried again is wanted once more.
+        let has_lost = self.has_lost(place) && !self.seen(place).ordered;
+        if !self.is_last(place) || is_fallback || given_up || has_lost {
             return;
         }
-        if self.is_loser(place) {
+        // Its fallback has failed as well, and a late success of its own is being undone: that comes first.
+        let back = self.seen(place).back;
+        let is_undone = matches!(back, Back::Running | Back::Retrying | Back::Blocked);
+        let is_covered = self.tree.fallback(place).is_some();
+        if self.is_loser(place) || is_undone && is_covered {
             let reach = self.tree.reach(place);
             self.accepted_perhaps |= reach == Reach::Accepted;
             self.turned_perhaps |= reach == Reach::Run(Strategy::FailFast);
@@ -383,12 +397,22 @@ impl Judge<'_> {
                 }
             }
             Reach::Run(Strategy::Pause) | Reach::Optional | Reach::Element => {}
-            Reach::Run(strategy) => self.turned.push(strategy),
+            Reach::Run(strategy) => {
+                self.turned.push(strategy);
+                if self.pivot_in_flight() {
+                    self.turned_meanwhile.push((place.clone(), strategy));
+                }
+            }
         }
     }
 
     /// A late success: what fell by its failure alone, while that waited for the pivot, has not fallen.
     fn rose(&mut self, place: &Place) {
+        for (by, strategy) in &self.turned_meanwhile {
+            let found = self.turned.iter().position(|turned| by == place && turned == strategy);
+            found.map(|at| self.turned.remove(at));
+        }
+        self.turned_meanwhile.retain(|(by, _)| by != place);
         for (around, causes) in &mut self.deferred {
             if causes.remove(place) && causes.is_empty() {
                 self.falling.remove(around);
@@ -513,8 +537,9 @@ impl Judge<'_> {
             CommandKind::Query => subject.n <= told.undone.1,
             CommandKind::Undo => false,
         };
-        self.may_be_dead = of_earlier
-            && matches!(answer, Answer::Completed(_) | Answer::Status { status: Known::Done, .. });
+        let is_success =
+            matches!(answer, Answer::Completed(_) | Answer::Status { status: Known::Done, .. });
+        self.may_be_dead = is_success && (of_earlier || self.left.contains(&subject.task));
         if of_earlier {
             return;
         }
@@ -566,6 +591,13 @@ impl Judge<'_> {
         })
     }
 
+    /// Whether its fallback has done it in its place, and that stands.
+    fn gives_way(&self, place: &Place) -> bool {
+        let fallback = self.tree.fallback(place);
+        let stands = |fallback| matches!(self.seen(&fallback).back, Back::Nothing | Back::GivenUp);
+        self.is_replaced(place) && fallback.is_some_and(stands)
+    }
+
     /// Whether there is no fallback that may still make good its failure.
     pub(crate) fn is_last(&self, place: &Place) -> bool {
         self.tree.fallback(place).is_none_or(|fallback| {
@@ -599,12 +631,19 @@ impl Judge<'_> {
     /// The output that others see.
     pub(crate) fn output(&self, place: &Place) -> Value {
         let seen = self.seen(place);
+        // Its undo was given up: it stands, with the output that was told.
+        let told = self.told.get(place).and_then(|told| told.outputs.first());
+        if let (Back::GivenUp, Forward::Failed | Forward::InDoubt, Some(told)) =
+            (seen.back, seen.forward, told)
+        {
+            return told.value();
+        }
         match seen.forward {
             Forward::Done | Forward::Skipped
                 if seen.back == Back::Nothing
                     || seen.back == Back::GivenUp
                     || seen.forward == Forward::Skipped
-                    || self.is_replaced(place) =>
+                    || self.gives_way(place) =>
             {
                 seen.output.map_or(Value::Null, |output| output.value())
             }

@@ -1,12 +1,14 @@
 //! The judge can fail: histories that are true pass, and each of them is refused once it is tampered with.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::Duration;
 
+use events::Timestamp;
 use saga::Verb;
 
 use crate::judge;
 use crate::play::Play;
-use crate::tree::{Act, Action, Inputs, Join, Kind, Saga, Strategy, Talk, Task, Tree};
+use crate::tree::{Act, Action, Case, Inputs, Join, Kind, On, Saga, Strategy, Talk, Task, Tree};
 use crate::view::task_of;
 use crate::world::Entry;
 
@@ -220,4 +222,74 @@ fn an_end_for_which_there_is_no_reason_is_seen() {
 fn an_output_that_nobody_gave_is_seen() {
     let tamper = |log: &mut Vec<Entry>| log.retain(|entry| !matches!(entry, Entry::Told(..)));
     refused(&chain(2, &[]), false, tamper, "nobody said so");
+}
+
+#[test]
+fn an_event_that_nobody_sent_is_seen() {
+    for talk in [Talk::Request, Talk::Emit, Talk::Await, Talk::Signal] {
+        let mut saga = chain(0, &[]);
+        saga.tasks[1].talk = talk;
+        let tamper = |log: &mut Vec<Entry>| {
+            log.retain(
+                |entry| !matches!(entry, Entry::Told(subject, _) if subject.task.as_str() == "t2"),
+            );
+        };
+        refused(&saga, false, tamper, "`t2` is done, but nobody said so");
+    }
+}
+
+#[test]
+fn a_case_that_did_not_happen_first_is_seen() {
+    let mut saga = chain(0, &[]);
+    let [case, other] = ["c1", "c2"].map(|id| {
+        let mut task = chain(0, &[]).tasks.remove(0);
+        task.id = id.to_owned();
+        Case { when: None, on: Some(On::Event), tasks: vec![task] }
+    });
+    saga.tasks[1].action = Action::Choice { many: false, cases: vec![case, other] };
+    let tamper = |log: &mut Vec<Entry>| {
+        for entry in log {
+            if let Entry::Happened(_, case) = entry {
+                *case = 1;
+            }
+        }
+    };
+    refused(&saga, false, tamper, "`c1` begins: case 0 is not taken");
+}
+
+#[test]
+fn an_attempt_that_comes_too_late_is_seen() {
+    let mut saga = chain(0, &[Act::Retryable]);
+    (saga.tasks[2].deadline, saga.tasks[2].attempts) = (Some(15), 2);
+    let tamper = |log: &mut Vec<Entry>| {
+        log.retain(|entry| !matches!(entry, Entry::Woken(_)));
+        let late = Timestamp::default().after(Duration::from_secs(15));
+        let retried = at(log, "TaskRetried", "t3");
+        put(log, retried + 1, vec![Entry::Woken(late)]);
+    };
+    refused(&saga, false, tamper, "`t3` is sent after its deadline");
+}
+
+#[test]
+fn what_must_not_be_repeated_is_seen() {
+    let mut saga = chain(0, &[Act::Unknown(false)]);
+    saga.tasks[2].attempts = 2;
+    let repeated = history(&saga);
+    saga.tasks[2].once = true;
+    let tamper = |log: &mut Vec<Entry>| log.clone_from(&repeated);
+    refused(&saga, false, tamper, "`t3` is sent again, and nobody knows of the last time");
+}
+
+#[test]
+fn what_begins_in_what_is_over_is_seen() {
+    let mut saga = chain(0, &[]);
+    let inner = std::mem::replace(&mut saga.tasks, Vec::new());
+    let mut group = chain(0, &[]).tasks.remove(0);
+    (group.id, group.action) = ("g".to_owned(), Action::Group(inner));
+    group.optional = true;
+    saga.tasks = vec![group];
+    let tamper = |log: &mut Vec<Entry>| {
+        moved(log, ("TaskCompleted", "g"), ("TaskScheduled", "t3"));
+    };
+    refused(&saga, false, tamper, "`g` is done, `t3` is pending");
 }

@@ -88,7 +88,8 @@ impl Judge<'_> {
         match (node.role, &parent) {
             _ if is_root => {}
             (Role::Case(case), Some(parent)) => {
-                assert!(self.is_taken(parent, case), "`{name}`: case {case} is not taken");
+                let is_taken = self.is_taken(parent, case);
+                assert!(is_taken, "`{name}` begins: case {case} is not taken");
             }
             (Role::Fallback(of), _) => {
                 self.may_fall_back(&Place { node: of, at: place.at.clone() });
@@ -199,7 +200,8 @@ impl Judge<'_> {
         let done = |k: &usize| self.counts_as_done(&deps[*k]);
         let failed = |k: &usize| {
             let dep = &deps[*k];
-            self.has_failed(dep) && !self.is_forgiven(dep) && !(forgiving && self.is_loser(dep))
+            let counts = self.has_failed(dep) && !by_hand(*k);
+            counts && !self.is_forgiven(dep) && !(forgiving && self.is_loser(dep))
         };
         if all.clone().all(|k| skipped(&k)) {
             return Verdict::Skipped;
@@ -528,6 +530,12 @@ impl Judge<'_> {
         let fell = self.tree.line(place).iter().any(|around| self.falls(around));
         let turned = self.view.compensating || !self.turned.is_empty() || self.is_short(place);
         let turned = turned || self.turned_perhaps || self.is_out_of_time();
+        // An operator has gone on without what it stands in.
+        let is_over = |around: &Place| {
+            let forward = self.seen(around).forward;
+            matches!(forward, Forward::Failed | Forward::Skipped | Forward::Done)
+        };
+        let turned = turned || self.tree.line(place).iter().skip(1).any(is_over);
         assert!(turned || fell || self.is_loser(place), "`{name}` is cancelled for no reason");
     }
 

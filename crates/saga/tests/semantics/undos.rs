@@ -29,8 +29,8 @@ impl Judge<'_> {
             assert!(self.is_local(place), "`{name}` is undone past the pivot");
         }
         self.carries(place, &inputs);
-        // A later undo may meet what a late success has brought back.
-        if n == 1 {
+        // A later undo may meet what a late success has brought back; after the end all are sent at once.
+        if n == 1 && self.view.end.is_none() {
             self.reverse(place);
             if self.tree.saga.strict && self.view.compensating {
                 self.strictly_last(place);
@@ -148,7 +148,10 @@ impl Judge<'_> {
                 _ => part.node,
             };
             let mut behind: Vec<usize> = self.tree.behind(base).into_iter().collect();
-            behind.extend(self.tree.nodes[part.node].fallback);
+            // It has no need of what it stands in for, which may be done late.
+            if part != *place {
+                behind.extend(self.tree.nodes[part.node].fallback);
+            }
             let more: Vec<usize> =
                 behind.iter().filter_map(|node| self.tree.nodes[*node].fallback).collect();
             behind.extend(more);

@@ -6,6 +6,7 @@ use events::{AgentName, How, Run, Subject, TaskId, What, WorkflowId};
 use saga::{Action, Plan};
 
 use super::runs::{Runs, begins, is_end, saga_of};
+use crate::agents::operations;
 use crate::book::{Book, Effect};
 use crate::sagas::Deployed;
 
@@ -29,6 +30,7 @@ pub(super) fn judge(
         let mut keys: BTreeMap<String, Net> = BTreeMap::new();
         for effect in book.effects() {
             take(agent, &effect, (&mut keys, &mut nets), broken);
+            of_its_version(agent, &effect, (runs, sagas), broken);
         }
     }
     for (run, tasks) in &nets {
@@ -69,6 +71,22 @@ fn take(
     }
     if key.done > 1 || key.undone > 1 {
         broken.push(format!("{agent}: {} has happened twice: {key:?}", effect.key));
+    }
+}
+
+/// A run does, and undoes, what the version names that it began with.
+fn of_its_version(
+    agent: &AgentName,
+    effect: &Effect,
+    (runs, sagas): (&Runs, &[Deployed]),
+    broken: &mut Vec<String>,
+) {
+    let Ok(subject) = effect.subject.parse::<Subject>() else { return };
+    let events = runs.get(&(subject.workflow, subject.run));
+    let Some(saga) = events.and_then(|events| saga_of(sagas, events)) else { return };
+    let known = operations(agent, std::slice::from_ref(saga));
+    if !known.contains_key(&(effect.operation.clone(), effect.is_undo)) {
+        broken.push(format!("{agent}: {effect:?} is of another version than its run"));
     }
 }
 

@@ -114,13 +114,14 @@ fn ends(whats: &[&What], say: &mut impl FnMut(String)) {
     }
 }
 
-/// An answer counts once.
+/// An answer counts once; a task whose late success was undone is done anew by its fallback.
 fn once(whats: &[&What], say: &mut impl FnMut(String)) {
-    let mut completed = BTreeSet::new();
+    let mut completed: BTreeSet<(&TaskId, u32, bool)> = BTreeSet::new();
     for what in whats {
-        if let What::TaskCompleted { task, attempt, .. } = what
-            && !completed.insert((task, attempt))
-        {
+        let What::TaskCompleted { task, attempt, .. } = what else { continue };
+        let fallback = TaskId::from(format!("{task}~fallback").as_str());
+        let by_fallback = completed.iter().any(|(task, ..)| **task == fallback);
+        if !completed.insert((task, *attempt, by_fallback)) {
             say(format!("{task} {attempt} is completed twice"));
         }
     }
@@ -140,10 +141,17 @@ fn forward_before_back(whats: &[&What], plan: &Plan, say: &mut impl FnMut(String
     }
 }
 
+/// Where a task's undo begins, and where it is over: done, or given up by an operator.
 fn undone_at(whats: &[&What], task: &TaskId) -> (Option<usize>, Option<usize>) {
-    let first = |found: &dyn Fn(&What) -> bool| whats.iter().position(|what| found(what));
-    let begun = first(&|what| matches!(what, What::UndoScheduled { task: of, .. } if of == task));
-    let over = first(&|what| matches!(what, What::UndoCompleted { task: of, .. } if of == task));
+    let begins = |what: &&What| matches!(what, What::UndoScheduled { task: of, .. } if of == task);
+    let begun = whats.iter().position(begins);
+    let is_over = |what: &What| matches!(what, What::UndoCompleted { task: of, .. } if of == task);
+    let is_given_up =
+        |what: &What| matches!(what, What::TaskSkipped { task: of, .. } if of == task);
+    let ends = |(at, what): (usize, &&What)| {
+        is_over(what) || is_given_up(what) && begun.is_some_and(|begun| at > begun)
+    };
+    let over = whats.iter().enumerate().position(ends);
     (begun, over)
 }
 

@@ -1,13 +1,14 @@
 //! Append, confirm, act: what stands between a decision and its effects.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use events::{Offset, Record, planted};
 
-use super::Lane;
+use super::{Given, Lane};
 use crate::acks::wishes;
 use crate::broker::{Log, LogError, Snapshots, Source};
-use crate::journal::{Origin, Stand, Written, reactions};
+use crate::journal::{Decide, Origin, Stand, Written, reactions};
 use crate::proposal::{Proposal, Proposed};
 use crate::reader::{ReadError, Ruling};
 use crate::semconv;
@@ -34,13 +35,16 @@ impl<S: Service, L: Log, N: Snapshots + 'static> Lane<'_, S, L, N> {
             }
             offsets => offsets?,
         };
-        self.confirmed_at = self.given.clock.now();
+        // Not when the answer was heard: this process may have stood still meanwhile.
+        self.confirmed_at =
+            if planted("fresh-when-heard") { self.given.clock.now() } else { started };
         metrics::histogram!("pavane_lane_append_duration_seconds")
-            .record(self.confirmed_at.since(started).as_secs_f64());
+            .record(self.given.clock.now().since(started).as_secs_f64());
         metrics::counter!("pavane_journal_records_total").increment(entries.len() as u64);
         let placed = self.confirm(&proposed, &offsets)?;
         self.journalled_at = self.confirmed_at;
-        self.resting = proposed.iter().all(|proposed| proposed.decide.source == Origin::Skip);
+        self.resting = proposed.iter().all(|proposed| proposed.decide.source == Origin::Skip)
+            && !planted("skipped-again");
         if planted("acts-before-the-ack") {
             return Ok(());
         }
@@ -104,7 +108,7 @@ impl<S: Service, L: Log, N: Snapshots + 'static> Lane<'_, S, L, N> {
                 self.read_back_one(record.place.offset, bytes, outstanding, &mut placed)?;
             }
         }
-        if placed.len() != outstanding.len() {
+        if placed.len() != outstanding.len() && !planted("missing-taken-for-placed") {
             return Err(End::Lost("an own record is missing from the journal".to_owned()));
         }
         Ok(placed)
@@ -161,13 +165,31 @@ impl<S: Service, L: Log, N: Snapshots + 'static> Lane<'_, S, L, N> {
                 Origin::Acked(at, _) => self.outbox.told(at),
                 Origin::Input(_) | Origin::Timer(_) | Origin::Skip => {}
             }
-            let stand = Stand { lane: self.given.lane, lanes: self.given.lanes, offset: *offset };
-            let records = reactions::<S>(decide, events, stand);
-            self.outbox.put(*offset, records, wishes::<S>(events));
+            self.put(*offset, decide, events, &BTreeSet::new());
         }
+        self.hand_over()
+    }
+
+    /// What follows from a confirmed decision is to be handed over. Of `answered` the service is not told again.
+    pub(super) fn put(
+        &mut self,
+        offset: Offset,
+        decide: &Decide,
+        events: &[S::Event],
+        answered: &BTreeSet<(Offset, u32)>,
+    ) {
+        let Given { lane, lanes, .. } = self.given;
+        let records = reactions::<S>(decide, events, Stand { lane, lanes, offset });
+        let mut wishes = wishes::<S>(events);
+        wishes.retain(|wish| !answered.contains(&(offset, wish.index)));
+        self.outbox.put(offset, records, wishes);
+    }
+
+    /// Hands over all that is to be.
+    pub(super) fn hand_over(&mut self) -> Result<(), End> {
         while self.outbox.has_waiting() {
-            let fresh_for = self.given.limits.confirm_fresh_for;
-            if self.given.clock.now().since(self.confirmed_at) >= fresh_for {
+            let since = self.given.clock.now().since(self.confirmed_at);
+            if since >= self.given.limits.confirm_fresh_for && !planted("sent-unlooked") {
                 // Somebody paused this process: a rival may have taken over and sent all this long ago.
                 self.look()?;
             }
@@ -178,10 +200,11 @@ impl<S: Service, L: Log, N: Snapshots + 'static> Lane<'_, S, L, N> {
 
     /// Compares the journal's end with the own next offset: an idle owner would never find out.
     pub(crate) fn look(&mut self) -> Result<(), End> {
+        let asked = self.given.clock.now();
         if self.log.kept(Source::Journal)?.end != self.context.next {
             self.read_back(&[])?;
         }
-        self.confirmed_at = self.given.clock.now();
+        self.confirmed_at = asked;
         Ok(())
     }
 }

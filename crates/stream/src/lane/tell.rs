@@ -4,7 +4,8 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use super::{Lane, count};
+use super::Lane;
+use super::inputs::count;
 use crate::acks::Acked;
 use crate::broker::{Log, Snapshots};
 use crate::journal::Origin;

@@ -62,6 +62,13 @@ fn the_numbers_of_a_run() {
         &["start\nstarted\ncompleted\nrun 8\nstart id=s2\nstarted id=s2\ndo a\n"],
         &["one-start"],
     );
+    // A child whose parent's task asks for it again.
+    let child = "start id=p:1/t/3.do1\nstarted id=p:1/t/3.do1\ndo a\nfailed a\n";
+    let again = "run 8\nstart id=p:1/t/3.do2\nstarted id=p:1/t/3.do2\ndo a\n";
+    check(&[child, "failfast\n", again], &[]);
+    check(&[child, again], &["never-silent", "one-start"]);
+    check(&[child, "failfast doubt=a\n", again], &["one-start"]);
+    check(&[child, "failfast\n", &again.replace("/t/", "/u/")], &["one-start"]);
     let month = "wait 2592000000\nrun 8\nstart id=s2\nstarted id=s2\ndo a\n";
     check(&["start\nstarted\ncompleted\n", month], &[]);
     check(&[FORWARD, GOOD, "completed\n"], &["one-end"]);
