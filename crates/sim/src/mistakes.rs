@@ -112,7 +112,6 @@ pub const MISTAKES: &[Mistake] = &[
         "stream",
         "a takeover refuses a trimmed journal without looking for a newer snapshot",
     ),
-    mistake("gone-for-good", "stream", "a takeover that meets a trim refuses"),
     mistake("input-dropped-at-takeover", "stream", "a takeover passes over the first input"),
     mistake("wake-not-restored", "stream", "a takeover forgets the timers of a snapshot's states"),
     mistake("timers-before-inputs", "stream", "timers fire before the inputs that were in time"),

@@ -293,9 +293,7 @@ pub(crate) fn ended_by(panic: &(dyn Any + Send), crash: End) -> End {
 /// lane: the next attempt begins at the rival's snapshot.
 fn read_on(log: &mut impl Log, context: &Context, wait: Duration) -> Result<Vec<Record>, End> {
     match log.read(Source::Journal, context.next, wait) {
-        Err(error @ LogError::Gone { .. }) if !planted("gone-for-good") => {
-            Err(End::Lost(error.to_string()))
-        }
+        Err(error @ LogError::Gone { .. }) => Err(End::Lost(error.to_string())),
         read => Ok(read?),
     }
 }
