@@ -289,6 +289,35 @@ tasks:
 }
 
 #[test]
+fn groups_under_then_are_passed_over_like_its_tasks() {
+    let file = |then: &str| {
+        format!(
+            "on_failure:\n  strategy: compensate\n  then:\n{then}\ntasks:\n  - {{id: b, agent: b, kind: readonly, inputs: {{}}}}"
+        )
+    };
+    // Out of time.
+    assert_snapshot!(told(
+        &file(
+            "    - {id: g, timeout: 12s, tasks: [{id: t, agent: t, kind: readonly, inputs: {}}, {id: s, agent: s, kind: readonly, depends_on: [t], inputs: {}}]}\n    - {id: r, agent: r, kind: readonly, depends_on: [g]}"
+        ),
+        "b failed x final\nwait 8s\nt done\nwait\nr done\ns done"
+    ));
+    // Too few elements, and one for the others.
+    assert_snapshot!(told(
+        &file(
+            "    - {id: each, for_each: {in: [1, 2], at_least: 2}, agent: t, kind: readonly, fallback: {agent: f, kind: readonly}}"
+        ),
+        "b failed x final\neach[0] failed y final\neach~fallback failed z final"
+    ));
+    assert_snapshot!(told(
+        &file(
+            "    - {id: t, agent: t, kind: readonly, inputs: {}, fallback: {agent: f, kind: readonly}}\n    - {id: r, agent: r, kind: readonly, depends_on: [t]}"
+        ),
+        "b failed x final\nt failed y final\nt~fallback failed z final\nr done"
+    ));
+}
+
+#[test]
 fn a_deadline_that_is_over_is_no_time_to_ask_in() {
     assert_snapshot!(told(
         "tasks:\n  - {id: a, agent: a, compensate: u, in_doubt: query, deadline: 10s, inputs: {}, retry: {max_attempts: 1, backoff: 1s, factor: 1, jitter: 0}}",
@@ -308,6 +337,6 @@ tasks:
   - {id: c, agent: c, kind: readonly, optional: true, inputs: {}}
   - {id: d, agent: d, kind: readonly, depends_on: [c], inputs: {s: "${tasks.c.status}"}}
 "#,
-        "a failed x final\nb done\nc failed y final\nd done\nevent t/E {}"
+        "a failed x final\nc failed y final\nb done\nd done\nevent t/E {}"
     ));
 }
