@@ -326,6 +326,22 @@ fn a_deadline_that_is_over_is_no_time_to_ask_in() {
 }
 
 #[test]
+fn out_of_time_with_an_undo_given_up_the_run_is_partial() {
+    assert_snapshot!(told(
+        "timeout: 20s\ntasks:\n  - {id: a, agent: a, compensate: u, inputs: {}}\n  - {id: b, agent: b, kind: readonly, timeout: 1h, depends_on: [a], inputs: {}}",
+        "a done\nwait\na.undo failed x final\nskip a"
+    ));
+}
+
+#[test]
+fn a_wait_takes_room() {
+    assert_snapshot!(told(
+        "max_parallel: 1\ntasks:\n  - {id: w, wait: 5s}\n  - {id: a, agent: a, kind: readonly, inputs: {}}",
+        "wait\na done"
+    ));
+}
+
+#[test]
 fn what_waits_for_an_event_takes_no_room() {
     assert_snapshot!(told(
         r#"
