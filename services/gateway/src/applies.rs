@@ -4,8 +4,9 @@
 use saga::{Action, Awaited, Plan, RaceOn};
 use serde_json::Value;
 
-use crate::fold::{Status, Workflow, without_elements};
+use crate::fold::{Workflow, without_elements};
 use crate::problem::Problem;
+use crate::standing::Status;
 
 /// An order about a task.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -20,6 +20,7 @@ mod registry;
 mod routes;
 mod sagas;
 mod sse;
+mod standing;
 mod start;
 mod topics;
 mod view;

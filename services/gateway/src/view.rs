@@ -11,7 +11,7 @@ use events::{Json, Lifecycle, Run, SagaName, SchemaName, Timestamp, Version, Wha
 use tokio::sync::{Notify, broadcast};
 use tokio::time::Instant;
 
-use crate::fold::{Standing, Status};
+use crate::standing::{Standing, Status};
 
 /// Events that a slow reader of the stream may lag behind before it misses some, and is told so.
 const STREAM_LAG_MAX: usize = 8_192;

@@ -14,10 +14,11 @@ use stream::Broker;
 use tokio::time::Instant;
 
 use crate::api::Api;
-use crate::fold::{self, Status, Workflow};
+use crate::fold::{self, Workflow};
 use crate::history::Line;
 use crate::problem::Problem;
 use crate::query;
+use crate::standing::Status;
 use crate::view::Entry;
 
 /// What stands in a path as it is: RFC 3986's unreserved characters.

@@ -94,9 +94,11 @@ impl Draft<'_> {
         }
     }
 
-    /// A group fails as a whole: what is in it is undone before, unless the whole workflow is.
+    /// A group fails as a whole: what is in it is undone before, unless the whole workflow is. Nothing under `then`
+    /// has anything to undo.
     pub(super) fn fail_group(&mut self, group: Slot, why: TaskError) {
         match self.fate(group) {
+            _ if self.is_closing(group) => self.fail(group, why),
             Fate::Compensates | Fate::Fails | Fate::Pauses | Fate::Reverts(_) | Fate::Drops(_) => {
                 self.fail(group, why);
             }
@@ -111,11 +113,11 @@ impl Draft<'_> {
         if plan.fallback.is_some() && self.task(slot).cover == Cover::Uncalled {
             return Fate::FallsBack;
         }
-        if plan.optional || plan.role == Role::Closing || self.is_spare(slot) {
-            return Fate::Tolerated;
-        }
         if let Role::Fallback(of) = plan.role {
             return Fate::Uncovers(self.seen_from(slot, of));
+        }
+        if plan.optional || self.is_closing(slot) || self.is_spare(slot) {
+            return Fate::Tolerated;
         }
         let (strategy, group) = self.strategy(slot);
         match (strategy, group) {

@@ -325,3 +325,28 @@ fn a_child_of_which_something_stands_is_not_begun_anew() {
     "#
     ));
 }
+
+#[test]
+fn a_child_whose_key_is_too_long_is_not_begun_and_the_parent_is_told() {
+    let told = family(
+        "  - {id: sub, saga: child, inputs: {n: \"${inputs.n}\"}}",
+        &format!("start parent k {{\"n\":\"{}\"}}", "n".repeat(513)),
+    );
+    assert_snapshot!(told.replace(&"n".repeat(513), "N"));
+}
+
+#[test]
+fn a_child_is_forgotten_like_any_workflow() {
+    assert_snapshot!(family(
+        "  - {id: sub, saga: child, inputs: {n: x}}",
+        r#"
+        start parent k {}
+        on child:x
+        c done 7
+        d done
+        wait 2591999s
+        c.do1 done 8
+        wait 1s
+    "#
+    ));
+}

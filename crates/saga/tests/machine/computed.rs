@@ -67,6 +67,7 @@ fn what_is_done_anew_has_another_key() {
         a.undo1 failed x
         a.do1 failed x
         a.do1 progress
+        a.do1 nothing
         a.do1 done 1
         a.do2 done 2
     "#

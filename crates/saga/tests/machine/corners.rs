@@ -254,3 +254,89 @@ tasks:
     assert_snapshot!(told(file, "a failed x final unknown\na.undo failed y final\nskip a\nb done"));
     assert_snapshot!(told(file, "a failed x final\na~fallback failed y final\ncontinue"));
 }
+
+#[test]
+fn what_changes_nothing_and_what_never_began_is_not_heard_while_compensating() {
+    let file = r#"
+tasks:
+  - {id: a, agent: a, compensate: u, inputs: {}}
+  - {id: b, agent: b, kind: readonly, inputs: {}}
+  - {id: c, agent: c, kind: readonly, inputs: {}}
+  - {id: d, agent: d, compensate: u, inputs: {}, retry: {max_attempts: 2, backoff: 1s, jitter: 0}}
+  - {id: e, agent: e, kind: readonly, depends_on: [a], inputs: {}}
+"#;
+    assert_snapshot!(told(
+        file,
+        "d failed busy\nb failed x final\nb done 1\nc done 1\nd done 2\nd.undo done\na failed cancelled\na done 3\nb done 1"
+    ));
+}
+
+#[test]
+fn the_tasks_of_then_may_stand_in_groups() {
+    assert_snapshot!(told(
+        r#"
+on_failure:
+  strategy: compensate
+  then:
+    - {id: g, tasks: [{id: t, agent: t, kind: readonly, inputs: {}}, {id: s, agent: s, kind: readonly, depends_on: [t], inputs: {}}]}
+    - {id: each, depends_on: [g], for_each: [1, 2], agent: o, kind: readonly}
+tasks:
+  - {id: a, agent: a, compensate: u, inputs: {}}
+  - {id: b, agent: b, kind: readonly, depends_on: [a], inputs: {}}
+"#,
+        "a done\nb failed x final\na.undo done\nt failed y final\ns done\neach[0] done\neach[1] done"
+    ));
+}
+
+#[test]
+fn groups_under_then_are_passed_over_like_its_tasks() {
+    let file = |then: &str| {
+        format!(
+            "on_failure:\n  strategy: compensate\n  then:\n{then}\ntasks:\n  - {{id: b, agent: b, kind: readonly, inputs: {{}}}}"
+        )
+    };
+    // Out of time.
+    assert_snapshot!(told(
+        &file(
+            "    - {id: g, timeout: 12s, tasks: [{id: t, agent: t, kind: readonly, inputs: {}}, {id: s, agent: s, kind: readonly, depends_on: [t], inputs: {}}]}\n    - {id: r, agent: r, kind: readonly, depends_on: [g]}"
+        ),
+        "b failed x final\nwait 8s\nt done\nwait\nr done\ns done"
+    ));
+    // Too few elements, and one for the others.
+    assert_snapshot!(told(
+        &file(
+            "    - {id: each, for_each: {in: [1, 2], at_least: 2}, agent: t, kind: readonly, fallback: {agent: f, kind: readonly}}"
+        ),
+        "b failed x final\neach[0] failed y final\neach~fallback failed z final"
+    ));
+    assert_snapshot!(told(
+        &file(
+            "    - {id: t, agent: t, kind: readonly, inputs: {}, fallback: {agent: f, kind: readonly}}\n    - {id: r, agent: r, kind: readonly, depends_on: [t]}"
+        ),
+        "b failed x final\nt failed y final\nt~fallback failed z final\nr done"
+    ));
+}
+
+#[test]
+fn a_deadline_that_is_over_is_no_time_to_ask_in() {
+    assert_snapshot!(told(
+        "tasks:\n  - {id: a, agent: a, compensate: u, in_doubt: query, deadline: 10s, inputs: {}, retry: {max_attempts: 1, backoff: 1s, factor: 1, jitter: 0}}",
+        "wait\na.query status unknown\nwait\na.query status not_done"
+    ));
+}
+
+#[test]
+fn what_waits_for_an_event_takes_no_room() {
+    assert_snapshot!(told(
+        r#"
+max_parallel: 1
+tasks:
+  - {id: r, choice: [{event: t/E, then: []}, {after: 1h, then: []}]}
+  - {id: g, tasks: [{id: a, agent: a, kind: readonly, optional: true, inputs: {}}]}
+  - {id: b, agent: b, kind: readonly, depends_on: [g], inputs: {s: "${tasks.g.status}"}}
+  - {id: c, agent: c, kind: readonly, optional: true, inputs: {}}
+  - {id: d, agent: d, kind: readonly, depends_on: [c], inputs: {s: "${tasks.c.status}"}}
+"#,
+        "a failed x final\nc failed y final\nb done\nd done\nevent t/E {}"
+    ));
+}

@@ -314,3 +314,32 @@ tasks:
         assert_eq!(show(&world.feed(Cause::Sent(event))), "  ignored: old_run\n");
     }
 }
+
+#[test]
+fn what_is_refused_is_refused_of_its_workflow() {
+    let file = saga("tasks:\n  - {id: a, agent: a}");
+    let mut world = World::deploy(&file);
+    let mut of = |line: &str| match world.play(line) {
+        Decision::DeadLetter(refusal) => refusal.workflow.map(|id| id.to_string()),
+        Decision::Accepted(_) | Decision::Ignored(_) => None,
+    };
+    assert_eq!(of(START), None);
+    for line in ["skip a", "signal other {}", "nobody done", "resolve a done"] {
+        assert_eq!(of(line).as_deref(), Some("s:k"), "{line}");
+    }
+    let event = of("expect other:k");
+    assert_eq!(event, None);
+    assert_eq!(of("event t/E {}").as_deref(), Some("other:k"));
+    assert_eq!(of(r#"start s k2 {"k":"k"}"#).as_deref(), Some("s:k2"));
+}
+
+#[test]
+fn what_has_ended_holds_no_more_than_tells_a_duplicate() {
+    let file = saga("tasks:\n  - {id: a, agent: a, kind: readonly}");
+    let mut world = World::deploy(&file);
+    let large = "y".repeat(100_000);
+    _ = world.play(&format!("start s k {{\"k\":\"k\",\"large\":\"{large}\"}}"));
+    _ = world.play(&format!("a done \"{large}\""));
+    let held = saga::Held::state(&world, "s:k").unwrap().encode().len();
+    assert!(held < 1_000, "{held} bytes of an ended workflow");
+}

@@ -195,6 +195,16 @@ tasks:
     assert_eq!(unsent(&mut world, &first, Unsent::Never), "  ignored: late_unsent\n");
     assert_eq!(unsent(&mut world, &command, Unsent::Never), "  ignored: late_unsent\n");
     assert_eq!(world.status(), "compensating");
+    // An attempt that was answered is not about the next one.
+    let mut world = World::deploy(&file);
+    _ = world.play(START);
+    let first = last(&world, events::ce_type::DO_TASK);
+    for line in ["a failed busy", "wait", "cancel"] {
+        _ = world.play(line);
+    }
+    assert_eq!(unsent(&mut world, &first, Unsent::Never), "  ignored: late_unsent\n");
+    let second = last(&world, events::ce_type::DO_TASK);
+    assert!(unsent(&mut world, &second, Unsent::Never).contains("TaskCancelled a 2 not sent"));
 }
 
 #[test]

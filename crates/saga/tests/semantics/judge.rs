@@ -332,6 +332,11 @@ impl Judge<'_> {
             }
             _ => {}
         }
+        self.not_too_many();
+    }
+
+    /// `max_parallel`
+    fn not_too_many(&self) {
         // What an operator begins anew is not counted.
         let running = self.running(|_, seen| seen.forward == Forward::Running && !seen.ordered);
         assert!(running <= self.tree.saga.max_parallel, "max_parallel: {running} tasks in flight");

@@ -283,7 +283,7 @@ fn what_must_not_be_repeated_is_seen() {
 #[test]
 fn what_begins_in_what_is_over_is_seen() {
     let mut saga = chain(0, &[]);
-    let inner = std::mem::replace(&mut saga.tasks, Vec::new());
+    let inner = std::mem::take(&mut saga.tasks);
     let mut group = chain(0, &[]).tasks.remove(0);
     (group.id, group.action) = ("g".to_owned(), Action::Group(inner));
     group.optional = true;

@@ -240,28 +240,16 @@ impl Participants {
                     Act::Silent(_) => Vec::new(),
                 }
             }
-            ce_type::UNDO_TASK => {
-                let mut undo = || match *book {
-                    Entry::Done | Entry::Undone => {
-                        *book = Entry::Undone;
-                        Answer::Completed(Json::null())
-                    }
-                    Entry::Nothing | Entry::Refuses => {
-                        *book = Entry::Refuses;
-                        Answer::NothingToUndo
-                    }
-                };
-                match undo_act(tree, &place, subject.n) {
-                    UndoAct::Done => vec![(now, undo())],
-                    UndoAct::Late => vec![(late, undo())],
-                    UndoAct::Retryable => vec![(now, failure("locked", true, Effects::None))],
-                    UndoAct::Final => vec![(now, failure("gone", false, Effects::None))],
-                    UndoAct::Silent => {
-                        _ = undo();
-                        Vec::new()
-                    }
+            ce_type::UNDO_TASK => match undo_act(tree, &place, subject.n) {
+                UndoAct::Done => vec![(now, undo(book))],
+                UndoAct::Late => vec![(late, undo(book))],
+                UndoAct::Retryable => vec![(now, failure("locked", true, Effects::None))],
+                UndoAct::Final => vec![(now, failure("gone", false, Effects::None))],
+                UndoAct::Silent => {
+                    _ = undo(book);
+                    Vec::new()
                 }
-            }
+            },
             ce_type::QUERY_TASK => vec![(now, known(tree, &place, book, subject.n))],
             ce_type::CANCEL_TASK => match *book {
                 Entry::Done => vec![(now, output)],
@@ -275,6 +263,19 @@ impl Participants {
         };
         let reply = |(due, answer)| Reply { due, subject: subject.clone(), answer, case: None };
         answers.into_iter().map(reply).collect()
+    }
+}
+
+fn undo(book: &mut Entry) -> Answer {
+    match *book {
+        Entry::Done | Entry::Undone => {
+            *book = Entry::Undone;
+            Answer::Completed(Json::null())
+        }
+        Entry::Nothing | Entry::Refuses => {
+            *book = Entry::Refuses;
+            Answer::NothingToUndo
+        }
     }
 }
 

@@ -346,10 +346,10 @@ impl Judge<'_> {
         }
         if let (true, Some(fallback)) = (self.is_replaced(place), self.tree.fallback(place)) {
             // Both may have come too late, where what is around them had gone on without them; or an operator
-            // had it tried again though its fallback was yet to be heard of.
+            // had it tried again though its fallback was yet to be heard of; or both are being undone.
             let own = || self.told.get(place).is_some_and(|told| !told.outputs.is_empty());
             let is_late = self.tree.parent(place).is_some_and(|around| self.is_settled(&around));
-            let by_itself = is_late || self.seen(place).ordered;
+            let by_itself = is_late || self.seen(place).ordered || self.view.compensating;
             let right = output == self.output(&fallback) || by_itself && own();
             assert!(right, "`{name}` gives what its fallback gave");
             return;

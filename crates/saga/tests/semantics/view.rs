@@ -197,18 +197,24 @@ impl View {
                 seen.by_hand |= by.is_some();
             }
             What::TaskCancelled { .. } => seen.forward = Forward::Cancelled,
-            What::UndoScheduled { n, .. } => {
-                (seen.back, seen.undo, seen.overtaken) = (Back::Running, *n, false);
-            }
-            What::UndoCompleted { by, .. } => {
-                (seen.back, seen.was_back) = (Back::Undone, true);
-                seen.by_hand |= by.is_some();
-            }
-            What::UndoFailed { retry_at, .. } => {
-                seen.back = if retry_at.is_some() { Back::Retrying } else { Back::Blocked };
-            }
-            _ => {}
+            _ => undone(seen, what),
         }
+    }
+}
+
+fn undone(seen: &mut Seen, what: &What) {
+    match what {
+        What::UndoScheduled { n, .. } => {
+            (seen.back, seen.undo, seen.overtaken) = (Back::Running, *n, false);
+        }
+        What::UndoCompleted { by, .. } => {
+            (seen.back, seen.was_back) = (Back::Undone, true);
+            seen.by_hand |= by.is_some();
+        }
+        What::UndoFailed { retry_at, .. } => {
+            seen.back = if retry_at.is_some() { Back::Retrying } else { Back::Blocked };
+        }
+        _ => {}
     }
 }
 
