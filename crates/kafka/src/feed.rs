@@ -180,7 +180,9 @@ impl KafkaFeed {
                 LogError::Lost(format!("going to {topic}/{partition}/{offset}: {error}"))
             })?;
         let mut held = lock(&consumer.context().state);
-        held.parts.insert((topic.clone(), partition), Some(offset));
+        let part = (topic.clone(), partition);
+        held.begun.entry(part.clone()).and_modify(|begun| *begun = offset.min(*begun));
+        held.parts.insert(part, Some(offset));
         Ok(())
     }
 }
@@ -257,7 +259,9 @@ impl Feed for KafkaFeed {
         let mut held = lock(&self.consumer()?.context().state);
         for (topic, partition, offset) in done {
             let part = (topic.clone(), *partition);
-            if held.parts.contains_key(&part) {
+            // Who has held it before, and settles something only now, knows less than whoever held it since.
+            let is_stale = held.begun.get(&part).is_some_and(|begun| offset < begun);
+            if held.parts.contains_key(&part) && !is_stale {
                 held.done.insert(part, *offset);
             }
         }

@@ -169,6 +169,8 @@ pub struct SimFeed {
     wants: Vec<Item>,
     starts: Starts,
     positions: Starts,
+    /// Where reading them began; lower where they are read again.
+    begun: Starts,
     outlet: SimOutlet,
 }
 
@@ -180,7 +182,8 @@ impl SimFeed {
             let group = inner.groups.named(group);
             Ok::<_, LogError>((group, inner.id(), wants, starts))
         })?;
-        let feed = Self { broker, group, member, wants, starts, positions: Starts::new(), outlet };
+        let (positions, begun) = (Starts::new(), Starts::new());
+        let feed = Self { broker, group, member, wants, starts, positions, begun, outlet };
         feed.enter();
         Ok(feed)
     }
@@ -220,7 +223,10 @@ impl SimFeed {
                 let start = inner.store.part(topic, partition).start;
                 let from = group.committed.get(&place).or(self.starts.get(&place));
                 let from = from.copied().unwrap_or(start).max(start);
-                self.positions.entry(place).or_insert(from);
+                self.positions.entry(place).or_insert_with(|| {
+                    self.begun.insert(place, from);
+                    from
+                });
             }
         }
         if inner.weather.redeliver && inner.dice.one_in(5) {
@@ -300,10 +306,14 @@ impl Feed for SimFeed {
                 Some((inner.store.topic(topic)?, *partition, *offset))
             })
             .collect();
+        let (now, id, number) = (inner.now, self.member, self.group);
+        inner.trace.note(|| format!("{now:>12} group {number}: {id} commits {done:?}"));
         let group = &mut inner.groups.all[self.group];
         let Some(member) = group.members.get(&self.member) else { return Ok(()) };
         for (topic, partition, offset) in done {
-            if member.held.contains(&Item::Part(topic, partition)) {
+            let place = (topic, partition);
+            let is_stale = self.begun.get(&place).is_some_and(|begun| offset < *begun);
+            if member.held.contains(&Item::Part(topic, partition)) && !is_stale {
                 group.committed.insert((topic, partition), offset);
             }
         }
@@ -331,6 +341,7 @@ impl Feed for SimFeed {
         let topic = known(&self.broker.world.lock(), topic)?;
         if let Some(position) = self.positions.get_mut(&(topic, partition)) {
             *position = offset.min(*position);
+            self.begun.entry((topic, partition)).and_modify(|begun| *begun = offset.min(*begun));
         }
         Ok(())
     }

@@ -340,7 +340,8 @@ pub trait Feed: Outlet + Send {
     fn next(&mut self, wait: Duration) -> Result<Fed, LogError>;
 
     /// Says that everything below these offsets is done: after a crash, reading goes on from there at
-    /// the latest. Does not wait. Partitions that are no longer held are passed over.
+    /// the latest. Does not wait. Partitions that are no longer held are passed over, and so is what is below where this
+    /// holding of one began: somebody else has done it, and more, meanwhile.
     ///
     /// # Errors
     /// `Lost`.

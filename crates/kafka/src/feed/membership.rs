@@ -35,6 +35,8 @@ pub(super) struct Membership {
 pub(super) struct Held {
     /// What is held, and the offset to give next; `None` until the first record shows it.
     pub(super) parts: BTreeMap<Part, Option<Offset>>,
+    /// Where reading them began, if that is known; lower where they are read again.
+    pub(super) begun: BTreeMap<Part, Offset>,
     /// Below these offsets all is done, and the brokers have not been told.
     pub(super) done: BTreeMap<Part, Offset>,
     /// Where a partition begins of which nothing was committed.
@@ -123,7 +125,10 @@ impl Membership {
                     first.insert(name, place);
                 }
                 consumer.incremental_assign(&places)?;
-                lock(&self.state).parts.extend(first);
+                let mut held = lock(&self.state);
+                let known = first.iter().filter_map(|(part, from)| Some((part.clone(), (*from)?)));
+                held.begun.extend(known);
+                held.parts.extend(first);
             }
         }
         Ok(())
@@ -139,6 +144,7 @@ impl Membership {
             let mut held = lock(&self.state);
             for part in named(parts) {
                 held.parts.remove(&part);
+                held.begun.remove(&part);
                 done.extend(held.done.remove_entry(&part));
             }
         }
