@@ -114,13 +114,17 @@ fn ends(whats: &[&What], say: &mut impl FnMut(String)) {
     }
 }
 
+/// What is behind the id of a task whose fallback this is.
+const FALLBACK: &str = "~fallback";
+
 /// An answer counts once; a task whose late success was undone is done anew by its fallback.
 fn once(whats: &[&What], say: &mut impl FnMut(String)) {
     let mut completed: BTreeSet<(&TaskId, u32, bool)> = BTreeSet::new();
     for what in whats {
         let What::TaskCompleted { task, attempt, .. } = what else { continue };
-        let fallback = TaskId::from(format!("{task}~fallback").as_str());
-        let by_fallback = completed.iter().any(|(task, ..)| **task == fallback);
+        // Of an element it is `task~fallback[2]`.
+        let of_it = |id: &str| id.contains(FALLBACK) && id.replace(FALLBACK, "") == task.as_str();
+        let by_fallback = completed.iter().any(|(other, ..)| of_it(other.as_str()));
         if !completed.insert((task, *attempt, by_fallback)) {
             say(format!("{task} {attempt} is completed twice"));
         }

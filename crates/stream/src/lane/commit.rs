@@ -185,12 +185,18 @@ impl<S: Service, L: Log, N: Snapshots + 'static> Lane<'_, S, L, N> {
         self.outbox.put(offset, records, wishes);
     }
 
+    /// Whether what is known of the journal is new enough to send by.
+    fn is_fresh(&self) -> bool {
+        let since = self.given.clock.now().since(self.confirmed_at);
+        since < self.given.limits.confirm_fresh_for
+    }
+
     /// Hands over all that is to be.
     pub(super) fn hand_over(&mut self) -> Result<(), End> {
         while self.outbox.has_waiting() {
-            let since = self.given.clock.now().since(self.confirmed_at);
-            if since >= self.given.limits.confirm_fresh_for && !planted("sent-unlooked") {
-                // Somebody paused this process: a rival may have taken over and sent all this long ago.
+            // Somebody has paused this process, perhaps while it looked: a rival may have taken over and sent all
+            // this long ago.
+            while !self.is_fresh() && !planted("sent-unlooked") {
                 self.look()?;
             }
             self.outbox.hand_over(&mut self.log)?;
