@@ -6,7 +6,7 @@ use std::process::Command;
 use anyhow::{Context as _, Result};
 
 use crate::host::run;
-use crate::kafka::{Cluster, launch};
+use crate::kafka::Cluster;
 use crate::metadata;
 
 impl Cluster {
@@ -27,7 +27,7 @@ impl Cluster {
     /// It can not be started.
     pub fn restart(&mut self, place: usize) -> Result<()> {
         let node = self.nodes.get(place).context("there is no such broker")?;
-        let started = launch(&self.java, &self.jars, node)?;
+        let started = self.java.launch(node)?;
         let broker = self.brokers.get_mut(place).context("there is no such broker")?;
         *broker = started;
         Ok(())

@@ -7,10 +7,10 @@ use std::process::{Command, Stdio};
 use anyhow::{Context as _, Result, ensure};
 
 use crate::host::{answer, cargo, need, run, say, shown, target};
-use crate::kafka::{Cluster, Doors};
+use crate::kafka::Cluster;
 
 /// Draws perf's samples; a tool, since its licence (CDDL-1.0) is none that `deny.toml` takes.
-const INFERNO: &str = "inferno@0.12";
+const INFERNO: &str = "inferno@^0.12";
 
 /// A path: its name, whether it is on a real Kafka, and the bench's arguments.
 const PATHS: [(&str, bool, [&str; 4]); 4] = [
@@ -32,7 +32,7 @@ pub fn flames() -> Result<()> {
     fs::create_dir_all(&folder)?;
     for (name, on_kafka, arguments) in PATHS {
         let cluster = match on_kafka {
-            true => Some(Cluster::start(&folder.join("kafka"), 1, Doors::Plain)?),
+            true => Some(Cluster::start_optimised(&folder.join("kafka"), 1)?),
             false => None,
         };
         let mut bench = vec!["bench", "saga", "--no-floor"];

@@ -1,20 +1,18 @@
 //! A real Apache Kafka from its published jars: one or three brokers, each a Java process.
 
-use std::fs::{self, File};
+use std::fs;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail, ensure};
 
-use crate::host::{answer, need, run, say, target};
+use crate::host::{run, say, target};
+pub use crate::java::VERSION;
+use crate::java::{Compilers, Java};
 use crate::{metadata, secured};
 
-/// The newest whose tools are published too.
-pub const VERSION: &str = "4.3.1";
-/// Any will do, as long as all brokers of a cluster agree.
-const CLUSTER_ID: &str = "AAAAAAAAQACAAAAAAAAAAQ";
 /// Three brokers on a busy machine with two cores.
 const START_WAIT: Duration = Duration::from_secs(120);
 
@@ -26,8 +24,7 @@ pub struct Cluster {
     pub(crate) nodes: Vec<Node>,
     pub(crate) brokers: Vec<Child>,
     folder: PathBuf,
-    pub(crate) jars: PathBuf,
-    pub(crate) java: String,
+    pub(crate) java: Java,
 }
 
 /// Ways into a cluster.
@@ -59,9 +56,19 @@ impl Cluster {
     /// # Errors
     /// What is missing on this machine, or why a broker did not start: its log is named.
     pub fn start(folder: &Path, brokers: usize, doors: Doors) -> Result<Self> {
+        Self::start_on(Java::find(Compilers::Quick)?, folder, brokers, doors)
+    }
+
+    /// As [`start`](Self::start), of brokers that start more slowly and then are as fast as they get: to measure on.
+    ///
+    /// # Errors
+    /// As [`start`](Self::start).
+    pub fn start_optimised(folder: &Path, brokers: usize) -> Result<Self> {
+        Self::start_on(Java::find(Compilers::All)?, folder, brokers, Doors::Plain)
+    }
+
+    fn start_on(java: Java, folder: &Path, brokers: usize, doors: Doors) -> Result<Self> {
         ensure!(brokers == 1 || brokers == 3, "one broker or three, not {brokers}");
-        let jars = jars()?;
-        let java = java()?;
         if folder.exists() {
             fs::remove_dir_all(folder).with_context(|| format!("clearing {}", folder.display()))?;
         }
@@ -78,7 +85,6 @@ impl Cluster {
             nodes,
             brokers: Vec::new(),
             folder: folder.to_owned(),
-            jars,
             java,
         };
         for node in &cluster.nodes {
@@ -88,10 +94,10 @@ impl Cluster {
                 Doors::PlainAndSecured => Some(secured::settings(&node.folder)?),
             };
             fs::write(node.settings(), settings(node, &cluster.nodes, secured.as_deref()))?;
-            format_storage(&cluster.java, &cluster.jars, node)?;
+            cluster.java.format_storage(node)?;
         }
         for node in &cluster.nodes {
-            cluster.brokers.push(launch(&cluster.java, &cluster.jars, node)?);
+            cluster.brokers.push(cluster.java.launch(node)?);
         }
         // Brokers find each other by what they advertise, which nobody may pass on yet.
         if !matches!(doors, Doors::Behind(_)) {
@@ -177,11 +183,11 @@ impl Drop for Cluster {
 }
 
 impl Node {
-    fn settings(&self) -> PathBuf {
+    pub(crate) fn settings(&self) -> PathBuf {
         self.folder.join("server.properties")
     }
 
-    fn log(&self) -> PathBuf {
+    pub(crate) fn log(&self) -> PathBuf {
         self.folder.join("broker.log")
     }
 }
@@ -251,103 +257,6 @@ log.dirs={data}
     )
 }
 
-fn format_storage(java: &str, jars: &Path, node: &Node) -> Result<()> {
-    run(Command::new(java)
-        .args(["-Xmx128m", "-XX:TieredStopAtLevel=1", "-cp"])
-        .arg(jars.join("*"))
-        .args(["kafka.tools.StorageTool", "format", "-t", CLUSTER_ID, "-c"])
-        .arg(node.settings())
-        .args(["--add-scram", secured::USER])
-        .stdout(Stdio::null())
-        .stderr(File::create(node.log())?))
-    .with_context(|| format!("see {}", node.log().display()))
-}
-
-pub(crate) fn launch(java: &str, jars: &Path, node: &Node) -> Result<Child> {
-    let log = File::options().create(true).append(true).open(node.log())?;
-    Command::new(java)
-        // The quick compiler alone: half the time to start, at the price of top speed.
-        .args(["-Xms256m", "-Xmx512m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"])
-        .args(["-Dorg.slf4j.simpleLogger.defaultLogLevel=warn", "-cp"])
-        .arg(jars.join("*"))
-        .arg("kafka.Kafka")
-        .arg(node.settings())
-        .stdin(Stdio::null())
-        .stdout(log.try_clone()?)
-        .stderr(log)
-        .spawn()
-        .with_context(|| format!("`{java}` can not be run"))
-}
-
-/// A Java that can run this Kafka.
-fn java() -> Result<String> {
-    if let Some(home) = std::env::var_os("JAVA_HOME") {
-        let java = Path::new(&home).join("bin/java").to_string_lossy().into_owned();
-        if is_new_enough(&java) {
-            return Ok(java);
-        }
-    }
-    need(&[("java", &["-version"], &["openjdk-17-jre-headless"])])?;
-    if is_new_enough("java") {
-        return Ok("java".to_owned());
-    }
-    bail!("kafka {VERSION} needs Java 17 or newer: set JAVA_HOME to one")
-}
-
-fn is_new_enough(java: &str) -> bool {
-    answer(java, &["-version"])
-        .and_then(|text| text.split('"').nth(1)?.split(['.', '-']).next()?.parse::<u32>().ok())
-        .is_some_and(|major| major >= 17)
-}
-
-/// The folder with Kafka's jars, fetched once.
-fn jars() -> Result<PathBuf> {
-    let home = target().join(format!("kafka-{VERSION}"));
-    let jars = home.join("lib");
-    if jars.is_dir() {
-        return Ok(jars);
-    }
-    need(&[("mvn", &["--version"], &["maven", "openjdk-17-jre-headless"])])?;
-    say(&format!("fetching Apache Kafka {VERSION}"));
-    // Under a name of its own until it is whole.
-    let partial = home.join(format!("partial-{}", std::process::id()));
-    fs::create_dir_all(&partial)?;
-    fs::write(partial.join("pom.xml"), pom())?;
-    run(Command::new("mvn")
-        .args(["-q", "-B", "dependency:copy-dependencies", "-DincludeScope=runtime"])
-        .arg("-DoutputDirectory=lib")
-        .current_dir(&partial)
-        .stdout(Stdio::null()))?;
-    if let Err(error) = fs::rename(partial.join("lib"), &jars)
-        && !jars.is_dir()
-    {
-        return Err(error).context("keeping kafka's jars");
-    }
-    fs::remove_dir_all(&partial)?;
-    Ok(jars)
-}
-
-/// Kafka's logging interface is of the line 1.7, and so must be what it logs with: with another there
-/// is no broker log at all.
-fn pom() -> String {
-    format!(
-        "<project xmlns=\"http://maven.apache.org/POM/4.0.0\">
-  <modelVersion>4.0.0</modelVersion>
-  <groupId>pavane</groupId><artifactId>kafka-for-tests</artifactId><version>1</version>
-  <dependencies>
-    <dependency>
-      <groupId>org.apache.kafka</groupId><artifactId>kafka_2.13</artifactId>
-      <version>{VERSION}</version>
-    </dependency>
-    <dependency>
-      <groupId>org.slf4j</groupId><artifactId>slf4j-simple</artifactId><version>1.7.36</version>
-    </dependency>
-  </dependencies>
-</project>
-"
-    )
-}
-
 /// Where `cargo xtask kafka start` keeps what it needs to stop it again.
 fn kept() -> PathBuf {
     target().join("kafka-running")
@@ -357,10 +266,13 @@ fn kept() -> PathBuf {
 ///
 /// # Errors
 /// As [`Cluster::start`]; also where one runs already.
-pub fn start_kept(brokers: usize) -> Result<String> {
+pub fn start_kept(brokers: usize, optimised: bool) -> Result<String> {
     let pids = kept().join("pids");
     ensure!(!pids.exists(), "a kafka of ours is running: `cargo xtask kafka stop` stops it");
-    let cluster = Cluster::start(&kept(), brokers, Doors::Plain)?;
+    let cluster = match optimised {
+        true => Cluster::start_optimised(&kept(), brokers)?,
+        false => Cluster::start(&kept(), brokers, Doors::Plain)?,
+    };
     let bootstrap = cluster.bootstrap().to_owned();
     fs::write(kept().join("address"), &bootstrap)?;
     let running: Vec<String> = cluster.leave_running().iter().map(u32::to_string).collect();

@@ -6,6 +6,7 @@ pub mod docker;
 mod faults;
 pub mod flame;
 mod host;
+mod java;
 pub mod kafka;
 pub mod measure;
 mod metadata;

@@ -70,6 +70,9 @@ enum Broker {
         /// One or three.
         #[arg(long, default_value_t = 1)]
         brokers: usize,
+        /// With all of Java's compilers: slower to start, faster then. For benches.
+        #[arg(long)]
+        optimised: bool,
     },
     /// Stops it.
     Stop,
@@ -97,8 +100,8 @@ fn run(task: Task) -> Result<()> {
         Task::Count { keep: true, .. } => count(Then::Keep),
         Task::Count { .. } => count(Then::Print),
         Task::Flame => flame::flames(),
-        Task::Kafka(Broker::Start { brokers }) => {
-            let address = kafka::start_kept(brokers)?;
+        Task::Kafka(Broker::Start { brokers, optimised }) => {
+            let address = kafka::start_kept(brokers, optimised)?;
             Ok(writeln!(std::io::stdout(), "{address}")?)
         }
         Task::Kafka(Broker::Stop) => kafka::stop_kept(),
