@@ -53,6 +53,8 @@ impl Store {
             Database::builder(folder)
                 // What is compressed can not be told from what is damaged by looking at its length.
                 .journal_compression(fjall::CompressionType::None)
+                // With more, the first spins for as long as another merges tables.
+                .worker_threads(1)
                 .open()
         })
         .map_err(|_| LocalError::Damaged {
