@@ -167,7 +167,14 @@ impl Definition {
     /// Whether `later` comes after `place` by the graph: it, or what it stands in, depends on `place` or on
     /// what that stands in, directly or not.
     pub(crate) fn comes_after(&self, later: &Place, place: &Place) -> bool {
-        let line = self.line(place);
+        let mut line = self.line(place);
+        // A fallback stands where its task does.
+        let base = |part: &Place| {
+            let node = self.node(part).filter(|_| !self.is_element(part))?.fallback_of?;
+            Some(Place { node, at: part.at.clone() })
+        };
+        let bases: Vec<Place> = line.iter().filter_map(base).collect();
+        line.extend(bases);
         let mut open: Vec<Place> = self.line(later);
         let mut seen: Vec<Place> = Vec::new();
         while let Some(next) = open.pop() {

@@ -201,9 +201,9 @@ impl Graph<'_> {
         if !self.turned || seen.n > 1 || self.run.end.is_some_and(|(_, end)| end < seen.time) {
             return;
         }
-        match self.of.strict {
-            true => self.strictly_last(seen, &name),
-            false => self.reverse(seen, &place, &name),
+        self.reverse(seen, &place, &name);
+        if self.of.strict {
+            self.strictly_last(seen, &name);
         }
     }
 

@@ -110,3 +110,23 @@ fn strictly_the_last_that_the_graph_lets_through() {
     let wrong = "undo c\nundone c\nundo a\nundone a\nundo b\nundone b\n";
     check_of(saga, &[done, wrong, "back\ncompensated undone=a,b,c\n"].concat(), &["undo-order"]);
 }
+
+/// What a fallback has done is undone where its task would be: after what came after that.
+#[test]
+fn a_fallback_is_undone_where_its_task_stands() {
+    let tasks = "tasks:\n  \
+        - {id: a, agent: a, fallback: {agent: a, compensate: u}}\n  - {id: b, agent: b}\n  \
+        - {id: c, agent: c, compensate: u, depends_on: {any: [a, b]}}\n  - {id: d, agent: d}\n";
+    let done = "start\nstarted\ndo a\ndo b\ndo d\nanswer b\ndone b\ndo c\nfailed a\n\
+        do a~fallback\nanswer c\ndone c\nanswer a~fallback\ndone a~fallback\n\
+        done a output={\"by\":\"a~fallback\"}\nfailed d\nturn\n";
+    let first_c = "undo c\nundone c\nundo a~fallback\nundone a~fallback\n";
+    let last_c = "undo a~fallback\nundone a~fallback\nundo c\nundone c\n";
+    let end = "back\ncompensated undone=a~fallback,c\n";
+    for order in ["graph", "strict"] {
+        let saga =
+            format!("version: \"2.0\"\nname: shop\ncompensation: {{order: {order}}}\n{tasks}");
+        check_of(&saga, &[done, first_c, end].concat(), &[]);
+        check_of(&saga, &[done, last_c, end].concat(), &["undo-order"]);
+    }
+}
