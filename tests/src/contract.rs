@@ -76,6 +76,7 @@ pub fn checks<S: Stand>() -> Vec<Check<S>> {
         a_group_goes_on_from_its_commit_at_the_latest_after_a_crash
         a_group_begins_where_it_is_told
         a_feed_reads_again_from_where_it_is_rewound_to
+        a_late_commit_moves_no_group_back
         a_feed_with_a_new_share_keeps_its_place
         every_lane_has_one_holder
         a_follower_sees_everything
@@ -574,6 +575,34 @@ pub fn a_feed_reads_again_from_where_it_is_rewound_to<S: Stand>(stand: &S) {
     feed.rewind(&topic, 0, 4).unwrap();
     feed.rewind(&topic, 0, 8).unwrap();
     assert_eq!(offsets(&mut feed, 6), [4, 5, 6, 7, 8, 9], "8 is not behind 4");
+}
+
+/// Who has lost a partition and got it back settles something of before only now: what others have done of it
+/// meanwhile stays done. Who reads it again may commit lower.
+pub fn a_late_commit_moves_no_group_back<S: Stand>(stand: &S) {
+    let broker = stand.fresh();
+    let topic = ten_records(&broker);
+    let (other, _) = user_topic(&broker, "more");
+    let mut late = broker.join("pickers", records_of(&[&topic])).unwrap();
+    offsets(&mut late, 10);
+    late.reshare(records_of(&[&other])).unwrap();
+    assert_eq!(records_from(&mut late), []);
+    let mut swift = broker.join("pickers", records_of(&[&topic])).unwrap();
+    offsets(&mut swift, 10);
+    swift.commit(&[(topic.clone(), 0, 8)]).unwrap();
+    drop(swift);
+    late.reshare(records_of(&[&topic])).unwrap();
+    assert_eq!(offsets(&mut late, 2), [8, 9]);
+    late.commit(&[(topic.clone(), 0, 3)]).unwrap();
+    drop(late);
+    let mut feed = broker.join("pickers", records_of(&[&topic])).unwrap();
+    assert_eq!(offsets(&mut feed, 2), [8, 9], "a late commit has moved the group back");
+    feed.rewind(&topic, 0, 4).unwrap();
+    assert_eq!(offsets(&mut feed, 6), [4, 5, 6, 7, 8, 9]);
+    feed.commit(&[(topic.clone(), 0, 5)]).unwrap();
+    drop(feed);
+    let mut feed = broker.join("pickers", records_of(&[&topic])).unwrap();
+    assert_eq!(offsets(&mut feed, 5), [5, 6, 7, 8, 9]);
 }
 
 /// A feed whose topics change keeps its place in those that stay, and lets go of the others.

@@ -45,6 +45,7 @@ enum Fault {
     CommitsAreForgotten,
     StartsAreOverlooked,
     RewindGoesTooFar,
+    LateCommitsCount,
     ANewShareBeginsAnew,
     GenerationsStandStill,
     FollowersSeeDouble,
@@ -56,7 +57,7 @@ enum Fault {
 }
 
 /// Which check finds which fault, and what it says.
-const FOUND: [(&str, Fault, &str); 29] = {
+const FOUND: [(&str, Fault, &str); 30] = {
     use Fault::*;
     [
         ("offsets_returned_are_offsets_read", OffsetsAreOneTooHigh, "left == right"),
@@ -88,6 +89,7 @@ const FOUND: [(&str, Fault, &str); 29] = {
         ),
         ("a_group_begins_where_it_is_told", StartsAreOverlooked, "more came"),
         ("a_feed_reads_again_from_where_it_is_rewound_to", RewindGoesTooFar, "more came"),
+        ("a_late_commit_moves_no_group_back", LateCommitsCount, "more came"),
         ("a_feed_with_a_new_share_keeps_its_place", ANewShareBeginsAnew, "more came"),
         ("every_lane_has_one_holder", GenerationsStandStill, "the generation rises"),
         ("a_follower_sees_everything", FollowersSeeDouble, "more came"),
@@ -345,6 +347,12 @@ impl Feed for With<LocalFeed> {
     fn commit(&mut self, done: &[(Topic, Partition, Offset)]) -> Result<(), LogError> {
         match self.fault {
             Fault::CommitsAreForgotten => Ok(()),
+            Fault::LateCommitsCount => {
+                for (topic, partition, offset) in done {
+                    self.inner.rewind(topic, *partition, *offset)?;
+                }
+                self.inner.commit(done)
+            }
             _ => self.inner.commit(done),
         }
     }

@@ -114,6 +114,7 @@ tests! {
     a_group_goes_on_from_its_commit_at_the_latest_after_a_crash
     a_group_begins_where_it_is_told
     a_feed_reads_again_from_where_it_is_rewound_to
+    a_late_commit_moves_no_group_back
     a_feed_with_a_new_share_keeps_its_place
     every_lane_has_one_holder
     a_follower_sees_everything

@@ -117,8 +117,7 @@ impl Feed for LocalFeed {
         for (name, partition, offset) in done {
             let Some(topic) = self.shared.view.topic(name) else { continue };
             let at = (topic.id, *partition);
-            if group.holds(self.id, Item::Records(at.0, at.1)) {
-                group.committed.insert(at, *offset);
+            if group.commit(self.id, at, *offset) {
                 offsets.push((codec::commit_key(&self.group, at.0, at.1), *offset));
             }
         }
@@ -149,7 +148,9 @@ impl Feed for LocalFeed {
         offset: Offset,
     ) -> Result<(), LogError> {
         if let Some(topic) = self.shared.view.topic(topic) {
-            self.places.rewind((topic.id, partition), offset);
+            let at = (topic.id, partition);
+            self.places.rewind(at, offset);
+            lock(&self.shared.groups).group(&self.group).rewind(self.id, at, offset);
         }
         Ok(())
     }

@@ -35,6 +35,8 @@ pub(crate) struct Group {
     pub(crate) generation: u64,
     /// Below it, all is done.
     pub(crate) committed: HashMap<(TopicId, Partition), Offset>,
+    /// Where whoever holds it now has begun, if anything was committed by then; lower where they read again.
+    begun: HashMap<(TopicId, Partition), Offset>,
     members: BTreeMap<MemberId, Member>,
     owners: BTreeMap<Item, MemberId>,
     /// How many topics there were at the last decision.
@@ -115,8 +117,31 @@ impl Group {
         self.owners.iter().filter(|(_, owner)| **owner == id).map(|(item, _)| *item).collect()
     }
 
-    pub(crate) fn holds(&self, id: MemberId, item: Item) -> bool {
-        self.owners.get(&item) == Some(&id)
+    fn holds(&self, id: MemberId, at: (TopicId, Partition)) -> bool {
+        self.owners.get(&Item::Records(at.0, at.1)) == Some(&id)
+    }
+
+    /// Whether it counts: not if somebody else holds it, and not below where this member has got it. Who has held
+    /// it before, and settles something only now, knows less than whoever held it since.
+    pub(crate) fn commit(
+        &mut self,
+        id: MemberId,
+        at: (TopicId, Partition),
+        offset: Offset,
+    ) -> bool {
+        let is_stale = self.begun.get(&at).is_some_and(|begun| offset < *begun);
+        let counts = self.holds(id, at) && !is_stale;
+        if counts {
+            self.committed.insert(at, offset);
+        }
+        counts
+    }
+
+    /// A member reads again what it holds.
+    pub(crate) fn rewind(&mut self, id: MemberId, at: (TopicId, Partition), offset: Offset) {
+        if self.holds(id, at) {
+            self.begun.entry(at).and_modify(|begun| *begun = offset.min(*begun));
+        }
     }
 
     fn decide(&mut self, view: &View, lanes: u32) {
@@ -131,6 +156,14 @@ impl Group {
         let mut load = HashMap::new();
         for (items, members) in kinds {
             share_out(&items, &members, &before, &mut load, &mut self.owners);
+        }
+        for (item, owner) in &self.owners {
+            if let Item::Records(topic, partition) = *item
+                && before.get(item) != Some(owner)
+                && let Some(committed) = self.committed.get(&(topic, partition))
+            {
+                self.begun.insert((topic, partition), *committed);
+            }
         }
         self.generation += 1;
         for bell in self.members.values().filter_map(|member| member.bell.upgrade()) {
