@@ -40,6 +40,8 @@ pub(crate) enum Fate {
 pub(crate) struct World {
     pub(crate) now: i64,
     pub(crate) inbox: Vec<Record>,
+    /// The inbox is kept from here on.
+    pub(crate) inbox_from: Offset,
     pub(crate) journal: Vec<(Offset, Bytes)>,
     /// The same, but never trimmed.
     pub(crate) history: Vec<(Offset, Bytes)>,
@@ -59,9 +61,29 @@ pub(crate) struct World {
     pub(crate) refuse_topic: Option<&'static str>,
     /// The largest journal entry, bytes; `None`: any.
     pub(crate) entry_bytes_max: Option<usize>,
+    pub(crate) rival: Option<Rival>,
+}
+
+/// Somebody else who writes a snapshot and trims the journal below it, while a takeover is under way.
+pub(crate) struct Rival {
+    /// Once the journal is read; else once its end is asked for.
+    pub(crate) at_read: bool,
+    pub(crate) marker: Bytes,
+    pub(crate) states: BTreeMap<Key, Bytes>,
 }
 
 impl World {
+    fn rival_comes(&mut self, at_read: bool) {
+        let Some(rival) = self.rival.take_if(|rival| rival.at_read == at_read) else { return };
+        self.trim(read_marker(&rival.marker).unwrap().next);
+        (self.marker, self.states) = (Some(rival.marker), rival.states);
+    }
+
+    fn trim(&mut self, below: Offset) {
+        self.journal.retain(|(offset, _)| *offset >= below);
+        self.trimmed_below = self.trimmed_below.max(below);
+    }
+
     pub(crate) fn put(&mut self, key: &str, value: &str) {
         let offset = Offset::try_from(self.inbox.len()).unwrap();
         self.inbox.push(Record {
@@ -203,10 +225,13 @@ impl Outlet for MemoryLog {
 
 impl Log for MemoryLog {
     fn kept(&mut self, source: Source) -> Result<Range<Offset>, LogError> {
-        let world = self.memory.world();
+        let mut world = self.memory.world();
         Ok(match source {
-            Source::Inbox => 0..Offset::try_from(world.inbox.len()).unwrap(),
-            Source::Journal => world.trimmed_below..world.journal_end(),
+            Source::Inbox => world.inbox_from..Offset::try_from(world.inbox.len()).unwrap(),
+            Source::Journal => {
+                world.rival_comes(false);
+                world.trimmed_below..world.journal_end()
+            }
         })
     }
 
@@ -217,6 +242,9 @@ impl Log for MemoryLog {
         wait: Duration,
     ) -> Result<Vec<Record>, LogError> {
         let mut world = self.memory.world();
+        if source == Source::Journal {
+            world.rival_comes(true);
+        }
         let records: Vec<Record> = match source {
             Source::Inbox => {
                 world.inbox.iter().skip(usize::try_from(from).unwrap()).cloned().collect()
@@ -277,9 +305,7 @@ impl Log for MemoryLog {
     }
 
     fn trim(&mut self, below: Offset) -> Result<(), LogError> {
-        let mut world = self.memory.world();
-        world.journal.retain(|(offset, _)| *offset >= below);
-        world.trimmed_below = world.trimmed_below.max(below);
+        self.memory.world().trim(below);
         Ok(())
     }
 }

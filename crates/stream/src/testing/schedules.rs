@@ -6,7 +6,7 @@ use proptest::prelude::*;
 
 use super::tally::{Tally, is_answer, text_of};
 use super::told::lowest_unanswered;
-use super::{Fate, Memory, MemoryLog, MemorySnapshots};
+use super::{Fate, Memory, MemoryLog, MemorySnapshots, Rival};
 use crate::broker::{Broker, LaneId, Log, Source};
 use crate::journal::{Origin, Owner, Written};
 use crate::lane::{Blame, Given, Lane};
@@ -603,6 +603,67 @@ fn what_is_gone_from_the_journal_is_refused_with_both_offsets() {
         panic!("it must be refused")
     };
     assert!(why.contains("begins at offset 1") && why.contains("offset 0 is needed"), "{why}");
+}
+
+/// A lane that has decided on one input and written a snapshot of it.
+fn decided_on_one() -> Memory {
+    let memory = Memory::default();
+    let limits = limits();
+    let mut runner = Runner { memory: &memory, limits: &limits, owners: 0 };
+    memory.world().put("a", "x");
+    let mut lane = runner.win(Box::leak(Box::default())).unwrap();
+    for _ in 0..5 {
+        memory.world().now += 30;
+        lane.turn().unwrap();
+    }
+    drop(lane);
+    memory
+}
+
+#[test]
+fn a_journal_that_a_rival_trims_meanwhile_is_read_from_its_snapshot() {
+    for at_read in [false, true] {
+        let memory = decided_on_one();
+        let limits = limits();
+        let mut runner = Runner { memory: &memory, limits: &limits, owners: 1 };
+        {
+            let mut world = memory.world();
+            (world.journal, world.trimmed_below) = (world.history.clone(), 0);
+            let (marker, states) =
+                (world.marker.take().unwrap(), std::mem::take(&mut world.states));
+            world.rival = Some(Rival { at_read, marker, states });
+        }
+        let mut lane = match (runner.win(Box::leak(Box::default())), at_read) {
+            (Ok(lane), false) => lane,
+            // What it is reading goes away: not for good.
+            (Err(End::Lost(_)), true) => runner.win(Box::leak(Box::default())).unwrap(),
+            (Ok(_), true) => panic!("it has read what is gone"),
+            (Err(end), _) => panic!("{end}"),
+        };
+        assert!(memory.world().rival.is_none() && memory.world().trimmed_below > 0);
+        lane.turn().unwrap();
+    }
+}
+
+#[test]
+fn inputs_that_are_gone_are_refused_with_both_offsets() {
+    let gone = |change: fn(&Memory)| {
+        let memory = decided_on_one();
+        change(&memory);
+        let limits = limits();
+        let mut runner = Runner { memory: &memory, limits: &limits, owners: 1 };
+        let end = runner.win(Box::leak(Box::default())).err();
+        let Some(End::Refused(why)) = end else { panic!("it must be refused: {end:?}") };
+        why
+    };
+    let why = gone(|memory| {
+        let mut world = memory.world();
+        world.put("a", "y");
+        world.inbox_from = 2;
+    });
+    assert!(why.contains("kept from offset 2, but 1 is to be read"), "{why}");
+    let why = gone(|memory| memory.world().inbox.clear());
+    assert!(why.contains("ends at offset 0, but 1 is to be read"), "{why}");
 }
 
 #[test]
