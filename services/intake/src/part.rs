@@ -125,6 +125,13 @@ mod tests {
     }
 
     #[test]
+    fn a_saga_is_not_begun_by_what_came_before_it_listened() {
+        let part = Part::new(5, BTreeMap::from([(saga("a"), 0), (saga("b"), 8)]));
+        assert!(part.wants(&saga("a"), 5) && !part.wants(&saga("a"), 4));
+        assert!(part.wants(&saga("b"), 8) && !part.wants(&saga("b"), 7));
+    }
+
+    #[test]
     fn what_is_handed_out_again_is_committed_again() {
         let mut part = Part::new(0, BTreeMap::from([(saga("a"), 0)]));
         part.saw(0);
