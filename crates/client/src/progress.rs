@@ -157,7 +157,75 @@ impl<O: Outlet> Outbox<O> {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::VecDeque;
+
     use super::*;
+
+    /// Takes what it is given, and settles as it is told.
+    #[derive(Default)]
+    struct Told {
+        sent: Vec<Ticket>,
+        outcome: VecDeque<Settled>,
+    }
+
+    impl Outlet for Told {
+        fn send(&mut self, ticket: Ticket, _: Vec<Outgoing>) -> Result<(), LogError> {
+            self.sent.push(ticket);
+            Ok(())
+        }
+
+        fn settled(&mut self, _: Duration) -> Result<Vec<Settled>, LogError> {
+            Ok(self.outcome.drain(..).collect())
+        }
+    }
+
+    fn answered() -> (Place, Outgoing) {
+        let place = Place { topic: Topic::from("tasks"), partition: 2, offset: 7 };
+        let answer = Outgoing {
+            to: events::Destination::Inbox,
+            partition: None,
+            key: None,
+            value: events::Payload::Null,
+            headers: Vec::new(),
+        };
+        (place, answer)
+    }
+
+    #[test]
+    fn an_answer_is_sent_until_it_is_acknowledged_and_only_then_done() {
+        let mut outbox = Outbox::new(Told::default(), Duration::from_secs(5));
+        let (place, answer) = answered();
+        let at = Timestamp::from_millis;
+        let doubt = |ticket| Settled::Failed {
+            ticket,
+            index: 0,
+            error: SendError::InDoubt("no answer".to_owned()),
+        };
+        outbox.begin(&place);
+        outbox.send(place, answer, at(0)).unwrap();
+        assert_eq!(outbox.take_done(), [], "it is on its way");
+        outbox.outlet.outcome.push_back(doubt(Ticket(0)));
+        outbox.settle(Duration::ZERO, at(4_999)).unwrap();
+        assert_eq!(outbox.outlet.sent, [Ticket(0), Ticket(1)]);
+        assert!(outbox.take_done().is_empty() && !outbox.is_empty());
+        outbox.outlet.outcome.push_back(Settled::Sent(Ticket(1)));
+        outbox.settle(Duration::ZERO, at(4_999)).unwrap();
+        assert_eq!(outbox.take_done(), [(Topic::from("tasks"), 2, 8)]);
+        assert!(outbox.is_empty());
+    }
+
+    #[test]
+    fn an_answer_in_doubt_for_too_long_is_given_up() {
+        let mut outbox = Outbox::new(Told::default(), Duration::from_secs(5));
+        let (place, answer) = answered();
+        outbox.begin(&place);
+        outbox.send(place.clone(), answer, Timestamp::from_millis(0)).unwrap();
+        let error = SendError::InDoubt("no answer".to_owned());
+        outbox.outlet.outcome.push_back(Settled::Failed { ticket: Ticket(0), index: 0, error });
+        let given_up = outbox.settle(Duration::ZERO, Timestamp::from_millis(5_000));
+        assert!(matches!(given_up, Err(Overdue::Unsent(at, _)) if at == place));
+        assert_eq!(outbox.take_done(), [], "it comes again");
+    }
 
     #[test]
     fn only_what_lies_below_every_open_command_is_done() {
