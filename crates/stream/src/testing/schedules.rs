@@ -8,7 +8,7 @@ use super::tally::{Tally, is_answer, text_of};
 use super::told::lowest_unanswered;
 use super::{Fate, Memory, MemoryLog, MemorySnapshots, Rival};
 use crate::broker::{Broker, LaneId, Log, Source};
-use crate::journal::{Origin, Owner, Written};
+use crate::journal::{Decide, Origin, Owner, Written};
 use crate::lane::{Blame, Given, Lane};
 use crate::limits::Limits;
 use crate::reader::{Context, Ruling};
@@ -128,8 +128,17 @@ fn finish(memory: &Memory, runner: &mut Runner<'_>) {
     }
 }
 
+/// The newest decision, and where it stands.
+fn newest(memory: &Memory) -> Option<(i64, Decide)> {
+    let world = memory.world();
+    world.history.iter().rev().find_map(|(at, bytes)| match Written::decode(bytes).unwrap() {
+        Written::Decide(decide) => Some((*at, decide)),
+        Written::Announce(_) => None,
+    })
+}
+
 /// Every valid decision above the first record that is kept.
-fn valid_decisions(journal: &[(i64, bytes::Bytes)]) -> Vec<crate::journal::Decide> {
+fn valid_decisions(journal: &[(i64, bytes::Bytes)]) -> Vec<Decide> {
     let mut context = Context::empty(1);
     context.next = journal.first().unwrap().0;
     let mut valid = Vec::new();
@@ -525,6 +534,10 @@ fn an_acknowledgement_that_panics_is_not_told_again() {
         lane.turn().unwrap();
     }
     assert_eq!(lane.state("panics").unwrap().all, ["emit"]);
+    memory.world().put("b", "x");
+    (0..5).for_each(|_| lane.turn().unwrap());
+    let (_, decide) = newest(&memory).unwrap();
+    assert!(decide.cursor > offset, "the cursor passes what is not told");
 }
 
 #[test]
