@@ -213,7 +213,11 @@ impl Seen {
             },
             Asked::Cancel => match answer {
                 Answer::Completed(_) => assert_eq!(after, 1),
-                Answer::Failed(failure) => assert_eq!((after, &*failure.code), (0, "cancelled")),
+                Answer::Failed(failure) => {
+                    assert_eq!((after, &*failure.code), (0, "cancelled"));
+                    let is_unsure = failure.effects == Effects::Unknown;
+                    assert!(self.is_foggy(sent.key) || is_unsure == self.is_unsure(sent.key));
+                }
                 Answer::NothingToUndo | Answer::Status(_) => {
                     panic!("{sent:?} was answered {answer:?}")
                 }
