@@ -6,15 +6,15 @@ use proptest::prelude::*;
 
 use super::tally::{Tally, is_answer, text_of};
 use super::told::lowest_unanswered;
-use super::{Fate, Memory, MemoryLog, MemorySnapshots, Rival};
+use super::{Fate, Memory, MemoryLog, MemorySnapshots, Rival, World};
 use crate::broker::{Broker, LaneId, Log, Source};
-use crate::journal::{Decide, Origin, Owner, Written};
+use crate::journal::{Decide, FORMAT, Origin, Owner, Written};
 use crate::lane::{Blame, Given, Lane};
 use crate::limits::Limits;
 use crate::reader::{Context, Ruling};
 use crate::seams::Clock;
 use crate::shelf::Spill;
-use crate::snapshot::Writer;
+use crate::snapshot::{Writer, read_marker};
 use crate::takeover::{End, take_over};
 
 #[derive(Clone, Debug)]
@@ -658,24 +658,39 @@ fn a_journal_that_a_rival_trims_meanwhile_is_read_from_its_snapshot() {
     }
 }
 
+/// Why a takeover refuses, after this change to what is kept.
+fn refused(change: fn(&mut World)) -> String {
+    let memory = decided_on_one();
+    change(&mut memory.world());
+    let limits = limits();
+    let mut runner = Runner { memory: &memory, limits: &limits, owners: 1 };
+    let end = runner.win(Box::leak(Box::default())).err();
+    let Some(End::Refused(why)) = end else { panic!("it must be refused: {end:?}") };
+    why
+}
+
+fn change_marker(world: &mut World, change: impl FnOnce(&mut Context)) {
+    let mut context = read_marker(world.marker.as_ref().unwrap()).unwrap();
+    change(&mut context);
+    world.marker = Some(minicbor::to_vec(&context).unwrap().into());
+}
+
+#[test]
+fn a_snapshot_of_other_lanes_or_of_a_newer_format_is_refused() {
+    let why = refused(|world| change_marker(world, |context| context.lanes = 2));
+    assert!(why.contains("written for 2 partitions, but the topics have 1"), "{why}");
+    let why = refused(|world| change_marker(world, |context| context.format = FORMAT + 1));
+    assert!(why.contains("format"), "{why}");
+}
+
 #[test]
 fn inputs_that_are_gone_are_refused_with_both_offsets() {
-    let gone = |change: fn(&Memory)| {
-        let memory = decided_on_one();
-        change(&memory);
-        let limits = limits();
-        let mut runner = Runner { memory: &memory, limits: &limits, owners: 1 };
-        let end = runner.win(Box::leak(Box::default())).err();
-        let Some(End::Refused(why)) = end else { panic!("it must be refused: {end:?}") };
-        why
-    };
-    let why = gone(|memory| {
-        let mut world = memory.world();
+    let why = refused(|world| {
         world.put("a", "y");
         world.inbox_from = 2;
     });
     assert!(why.contains("kept from offset 2, but 1 is to be read"), "{why}");
-    let why = gone(|memory| memory.world().inbox.clear());
+    let why = refused(|world| world.inbox.clear());
     assert!(why.contains("ends at offset 0, but 1 is to be read"), "{why}");
 }
 
