@@ -87,6 +87,12 @@ impl Draft<'_> {
         matches!(phase, Phase::Undoing { .. } | Phase::UndoRetrying { .. } | Phase::UndoBlocked)
     }
 
+    /// Whether it, or something in it, is being undone, or is about to be.
+    pub(super) fn is_turning_back(&self, around: Slot) -> bool {
+        let turns = |slot: Slot| self.is_undoing(slot) || self.is_owed(slot);
+        !self.is_plain() && self.slots().any(|slot| self.is_within(slot, around) && turns(slot))
+    }
+
     /// It was passed over, and so is what depends on nothing else.
     pub(crate) fn is_skipped(&self, slot: Slot) -> bool {
         matches!(self.task(slot).phase, Phase::Skipped(Passed::Unneeded | Passed::Behind))

@@ -31,6 +31,10 @@ pub(crate) struct Told {
     pub(crate) given: Option<Value>,
     /// The number of the first undo that knew the output.
     pub(crate) informed: Option<u32>,
+    /// Whether it was known to be done when its undo was given up.
+    pub(crate) kept: bool,
+    /// Its last undo went out for a success that changes nothing else.
+    at_once: bool,
     /// The newest query that was sent.
     queries: u32,
     /// Attempts and queries up to these were undone before it began anew.
@@ -324,11 +328,19 @@ impl Judge<'_> {
                 }
             }
             What::TaskFailed { .. } => self.fell(&place),
+            What::TaskSkipped { reason, .. } if reason == "undo" => {
+                let told = self.told.entry(place).or_default();
+                told.kept = !told.outputs.is_empty();
+            }
             What::TaskInDoubt { policy, .. } if policy == "undo" => self.fell(&place),
-            What::UndoScheduled { n, inputs, .. }
-                if self.original(&place, inputs.value())["status"] == "done" =>
-            {
-                self.told.get_mut(&place).unwrap().informed.get_or_insert(*n);
+            What::UndoScheduled { n, inputs, .. } => {
+                let is_informed = self.original(&place, inputs.value())["status"] == "done";
+                let is_done = self.seen(&place).forward == Forward::Done;
+                let told = self.told.get_mut(&place).unwrap();
+                told.at_once = is_informed && !is_done;
+                if is_informed {
+                    told.informed.get_or_insert(*n);
+                }
             }
             _ => {}
         }
@@ -347,8 +359,16 @@ impl Judge<'_> {
             let fallback = self.tree.fallback(place);
             fallback.is_some_and(|fallback| self.seen(&fallback).begun.is_some())
         };
+        // So is one while the run fails fast, or the tasks of `then` run.
+        let closing = self.tree.closing.iter().map(|node| Place { node: *node, at: Vec::new() });
+        let lets_go = self.turned.contains(&Strategy::FailFast)
+            || self.turned_perhaps
+            || self.is_out_of_time()
+            || closing.into_iter().any(|place| self.seen(&place).begun.is_some());
+        let is_at_once =
+            |place: &Place| lets_go && self.told.get(place).is_some_and(|told| told.at_once);
         let undoing = self.running(|place, seen| {
-            seen.back == Back::Running && counts(seen) && !is_covered(place)
+            seen.back == Back::Running && counts(seen) && !is_covered(place) && !is_at_once(place)
         });
         assert!(undoing <= self.tree.saga.max_parallel, "max_parallel: {undoing} undos in flight");
     }
@@ -636,8 +656,9 @@ impl Judge<'_> {
     /// The output that others see.
     pub(crate) fn output(&self, place: &Place) -> Value {
         let seen = self.seen(place);
-        // Its undo was given up: it stands, with the output that was told.
-        let told = self.told.get(place).and_then(|told| told.outputs.first());
+        // Its undo was given up: it stands, with the output that was told by then.
+        let told = self.told.get(place).filter(|told| told.kept);
+        let told = told.and_then(|told| told.outputs.first());
         if let (Back::GivenUp, Forward::Failed | Forward::InDoubt, Some(told)) =
             (seen.back, seen.forward, told)
         {
