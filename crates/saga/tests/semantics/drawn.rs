@@ -460,9 +460,13 @@ fn kinds(saga: &mut Saga, raws: &[Raw], drawn: u8, (topics, awaits): (bool, bool
         let is_one = known.depth == 0 && known.task.for_each.is_none() && !closing;
         // An await says nothing that could be repeated.
         let may_wait = matches!(kind, Kind::ReadOnly | Kind::Compensatable);
+        let base = match known.role {
+            crate::tree::Role::Fallback(of) => &tree.nodes[of].task.id,
+            _ => &known.task.id,
+        };
         let is_read = tree.nodes.iter().any(|other| {
             let when = other.task.when.as_ref();
-            matches!(when, Some(When::Output(id, _)) if *id == known.task.id)
+            matches!(when, Some(When::Output(id, _)) if id == base)
         });
         let talk = match talk % 8 {
             1 | 2 if topics && is_one => Talk::Request,

@@ -333,18 +333,20 @@ impl Judge<'_> {
                 told.kept = !told.outputs.is_empty();
             }
             What::TaskInDoubt { policy, .. } if policy == "undo" => self.fell(&place),
-            What::UndoScheduled { n, inputs, .. } => {
-                let is_informed = self.original(&place, inputs.value())["status"] == "done";
-                let is_done = self.seen(&place).forward == Forward::Done;
-                let told = self.told.get_mut(&place).unwrap();
-                told.at_once = is_informed && !is_done;
-                if is_informed {
-                    told.informed.get_or_insert(*n);
-                }
-            }
+            What::UndoScheduled { n, inputs, .. } => self.undo_sent(&place, *n, inputs),
             _ => {}
         }
         self.not_too_many();
+    }
+
+    fn undo_sent(&mut self, place: &Place, n: u32, inputs: &Json) {
+        let is_informed = self.original(place, inputs.value())["status"] == "done";
+        let is_done = self.seen(place).forward == Forward::Done;
+        let told = self.told.get_mut(place).unwrap();
+        told.at_once = is_informed && !is_done;
+        if is_informed {
+            told.informed.get_or_insert(n);
+        }
     }
 
     /// `max_parallel`

@@ -48,8 +48,8 @@ struct Model<'a> {
 /// `None` where it is open.
 pub(crate) fn run(tree: &Tree<'_>) -> Option<Outcome> {
     // An undo that fails twice blocks.
-    let stuck =
-        |node: &Node<'_>| node.task.undos.windows(2).any(|pair| pair == [UndoAct::Retryable; 2]);
+    let fails = |undo: &UndoAct| matches!(undo, UndoAct::Retryable | UndoAct::Silent);
+    let stuck = |node: &Node<'_>| node.task.undos.windows(2).any(|pair| pair.iter().all(fails));
     if tree.nodes.iter().any(stuck) {
         return None;
     }
