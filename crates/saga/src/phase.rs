@@ -265,12 +265,14 @@ impl Task {
             Phase::Pending
             | Phase::Running { .. }
             | Phase::Retrying { .. }
-            | Phase::Done
-            | Phase::Skipped(_)
+            | Phase::Skipped(Passed::Unneeded | Passed::Behind)
             | Phase::Open { .. }
             | Phase::Waiting { .. }
             | Phase::Racing { .. } => true,
-            Phase::Asking { .. }
+            // An operator may have said so of what had failed. What stands in it may still be at work.
+            Phase::Done => self.error.is_none(),
+            Phase::Skipped(Passed::ByHand)
+            | Phase::Asking { .. }
             | Phase::AskAgain { .. }
             | Phase::Held
             | Phase::Stopping { .. }

@@ -57,6 +57,8 @@ pub(crate) struct Judge<'a> {
     deferred: BTreeMap<Place, BTreeSet<Place>>,
     /// It is open whether it was hit: what failed in it had all but lost.
     pub(crate) falling_perhaps: BTreeSet<Place>,
+    /// What others stand in whose time was over before they were.
+    overdue: BTreeSet<Place>,
     /// What was over before a join that it stands in wanted no more.
     spared: BTreeSet<Place>,
     /// Failures that end the forward work of the whole run.
@@ -99,6 +101,7 @@ pub(crate) fn judge(tree: &Tree<'_>, log: &[Entry], participants: &Participants)
         lost: BTreeSet::new(),
         deferred: BTreeMap::new(),
         falling_perhaps: BTreeSet::new(),
+        overdue: BTreeSet::new(),
         spared: BTreeSet::new(),
         turned: Vec::new(),
         turned_meanwhile: Vec::new(),
@@ -397,7 +400,8 @@ impl Judge<'_> {
         let back = self.seen(place).back;
         let is_undone = matches!(back, Back::Running | Back::Retrying | Back::Blocked);
         let is_covered = self.tree.fallback(place).is_some();
-        if self.is_loser(place) || is_undone && is_covered {
+        let is_late = line.iter().skip(1).any(|around| self.overdue.contains(around));
+        if self.is_loser(place) || is_late || is_undone && is_covered {
             let reach = self.tree.reach(place);
             self.accepted_perhaps |= reach == Reach::Accepted;
             self.turned_perhaps |= reach == Reach::Run(Strategy::FailFast);
@@ -681,6 +685,7 @@ impl Judge<'_> {
 
     /// Time has come: of each choice that waits for it, the case that was due first.
     fn wake(&mut self) {
+        self.overdue();
         for node in 0..self.tree.nodes.len() {
             let (place, race) = (Place { node, at: Vec::new() }, self.tree.nodes[node].race());
             let began = self.told.get(&place).and_then(|told| told.ready);
@@ -695,6 +700,19 @@ impl Judge<'_> {
                 self.raced.entry(place).or_insert(case);
             }
         }
+    }
+
+    /// What others stand in is given up when its time is over.
+    fn overdue(&mut self) {
+        let open = |(place, told): (&Place, &Told)| {
+            let seconds = self.tree.nodes[place.node].task.deadline?;
+            let over = told.ready?.after(Duration::from_secs(seconds)) <= self.now;
+            let is_open = self.seen(place).forward == Forward::Running && !self.is_agent(place);
+            (over && is_open).then(|| place.clone())
+        };
+        let open: Vec<Place> = self.told.iter().filter_map(open).collect();
+        self.overdue.extend(open.iter().cloned());
+        self.falling_perhaps.extend(open);
     }
 
     /// The cases of that choice that are taken.

@@ -175,6 +175,8 @@ impl Model<'_> {
                     Ok(Some(Begins::Now))
                 }
             }
+            // It fails as soon as it is impossible, whatever the others come to.
+            Some(n) if open && done + deps.len() - fates.len() < n => Err(Open),
             Some(_) if open => Ok(None),
             Some(_) => Ok(Some(Begins::Impossible)),
         }
@@ -286,6 +288,9 @@ impl Model<'_> {
 
     fn for_each(&mut self, place: &Place) -> Result<Option<Fate>, Open> {
         let each = self.tree.nodes[place.node].task.for_each.unwrap();
+        if each.needs() > each.count {
+            return self.failed(place);
+        }
         let elements = self.tree.inside(place);
         let before = (self.escapes.len(), (self.partial, self.closes));
         self.list(&elements)?;
