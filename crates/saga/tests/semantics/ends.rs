@@ -95,7 +95,9 @@ impl Judge<'_> {
                 assert!(why, "partial, but no failure was accepted");
                 self.all_over();
                 let is_late = problem.task.is_none() && problem.code == "timeout";
-                if is_late || self.accepted_by_file.iter().any(|place| self.has_failed(place)) {
+                // Whether the failure counts of what has lost then is left open.
+                let counts = |place: &Place| self.has_failed(place) && !self.is_loser(place);
+                if is_late || self.accepted_by_file.iter().any(counts) {
                     self.then_has_ended();
                 } else if self.accepted_by_file.is_empty()
                     && !self.continued()

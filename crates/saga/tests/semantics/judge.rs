@@ -427,6 +427,10 @@ impl Judge<'_> {
                     self.accepted_by_file.insert(place.clone());
                 }
             }
+            // Too few can still succeed: that is so though some of them do, too late.
+            Reach::Element if self.is_short(place) => {
+                self.falling_perhaps.extend(self.tree.parent(place));
+            }
             Reach::Run(Strategy::Pause) | Reach::Optional | Reach::Element => {}
             Reach::Run(strategy) => {
                 self.turned.push(strategy);

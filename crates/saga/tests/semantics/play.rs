@@ -340,7 +340,7 @@ impl<'a> Play<'a> {
         let verb = match mood % 8 {
             0..=2 if is_told || seen.back == Back::Nothing => Verb::Retry(task),
             3 => Verb::Skip { task, output: None },
-            4 if mood % 3 == 0 => Verb::Continue,
+            4 if mood.is_multiple_of(3) => Verb::Continue,
             5 => Verb::Resolve { task, outcome: Outcome::Undone, output: None },
             _ if seen.forward == Forward::InDoubt && seen.back == Back::Nothing => {
                 self.truth(&id, &place)
