@@ -82,7 +82,7 @@ impl Draft<'_> {
     }
 
     /// Its undo has gone out, and is not over.
-    fn is_undoing(&self, slot: Slot) -> bool {
+    pub(super) fn is_undoing(&self, slot: Slot) -> bool {
         let phase = self.task(slot).phase;
         matches!(phase, Phase::Undoing { .. } | Phase::UndoRetrying { .. } | Phase::UndoBlocked)
     }
