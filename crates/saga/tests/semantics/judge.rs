@@ -362,7 +362,9 @@ impl Judge<'_> {
         // A late success of what its fallback covers is undone at once.
         let is_covered = |place: &Place| {
             let fallback = self.tree.fallback(place);
-            fallback.is_some_and(|fallback| self.seen(&fallback).begun.is_some())
+            // One that is called may wait for room yet.
+            let at_once = || self.told.get(place).is_some_and(|told| told.at_once);
+            fallback.is_some_and(|fallback| self.seen(&fallback).begun.is_some() || at_once())
         };
         // So is one while the run fails fast, or the tasks of `then` run.
         let closing = self.tree.closing.iter().map(|node| Place { node: *node, at: Vec::new() });
