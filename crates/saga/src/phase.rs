@@ -92,6 +92,10 @@ pub(crate) struct Task {
     /// What was undone of it before an operator had it done again.
     #[n(20)]
     pub(crate) earlier: Option<Earlier>,
+    /// The run goes on without it, whatever has become known of it since.
+    #[n(21)]
+    #[cbor(default)]
+    pub(crate) accepted: bool,
 }
 
 /// Why a task's last attempt, or its undo's, has failed.
@@ -228,6 +232,7 @@ impl Task {
         cover: Cover::Uncalled,
         finished: 0,
         earlier: None,
+        accepted: false,
     };
 
     /// How many times it was begun anew, this time included: the last number of its idempotency key.
@@ -260,12 +265,14 @@ impl Task {
             Phase::Pending
             | Phase::Running { .. }
             | Phase::Retrying { .. }
-            | Phase::Done
-            | Phase::Skipped(_)
+            | Phase::Skipped(Passed::Unneeded | Passed::Behind)
             | Phase::Open { .. }
             | Phase::Waiting { .. }
             | Phase::Racing { .. } => true,
-            Phase::Asking { .. }
+            // An operator may have said so of what had failed. What stands in it may still be at work.
+            Phase::Done => self.error.is_none(),
+            Phase::Skipped(Passed::ByHand)
+            | Phase::Asking { .. }
             | Phase::AskAgain { .. }
             | Phase::Held
             | Phase::Stopping { .. }

@@ -272,7 +272,11 @@ impl Draft<'_> {
             self.slots().filter(|slot| is(*slot)).map(|slot| self.name(slot).id).collect()
         };
         let phase = |slot: Slot| self.task(slot).phase;
-        let is_undone = |slot: &Slot| phase(*slot) == Phase::Undone;
+        let is_undone = |slot: &Slot| {
+            // An operator may have gone on without it since.
+            let is_passed = phase(*slot) == Phase::Skipped(Passed::ByHand);
+            phase(*slot) == Phase::Undone || is_passed && self.task(*slot).undo_went_out()
+        };
         let mut undone: Vec<Slot> = self.slots().filter(is_undone).collect();
         undone.sort_by_key(|slot| self.task(*slot).finished);
         Rest {
@@ -332,10 +336,7 @@ impl Draft<'_> {
         if is_lost {
             return Some(slot);
         }
-        let is_accepted = |before: &Slot| self.loss(*before) == Some(Loss::Accepted);
-        let has_failed = |before: &Slot| self.task(*before).error.is_some();
-        let failed = self.before(slot).find(is_accepted);
-        Some(failed.or_else(|| self.before(slot).find(has_failed)).unwrap_or(slot))
+        Some(self.before(slot).find(|before| self.task(*before).accepted).unwrap_or(slot))
     }
 
     /// The forward work is over.

@@ -72,7 +72,9 @@ impl Draft<'_> {
     pub(super) fn cover_again(&mut self, fallback: Slot) {
         let Role::Fallback(of) = self.task_plan(fallback).role else { return };
         let of = self.seen_from(fallback, of);
-        let has_failed = self.loss(of).is_some() && self.counts(of);
+        // A late success of the task itself may be on its way back yet.
+        let is_spent = self.task(of).cover == Cover::Spent && self.is_undoing(of);
+        let has_failed = (is_spent || self.loss(of).is_some()) && self.counts(of);
         if has_failed && self.is_forward() && self.is_done(fallback) {
             let (task, cover) = (self.name(of), Cover::Working);
             self.push(Body::Fallback { task, cover });

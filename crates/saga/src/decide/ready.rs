@@ -103,7 +103,11 @@ impl Draft<'_> {
         }
         if let Role::Fallback(_) = role {
             let is_called = self.task(parent).cover == Cover::Working;
-            return if is_called { Called::Yes } else { Called::No };
+            return if is_called && !self.is_turning_back(parent) {
+                Called::Yes
+            } else {
+                Called::No
+            };
         }
         match (self.task(parent).phase, role) {
             (Phase::Open { .. }, Role::Child | Role::Closing) => Called::Yes,

@@ -82,9 +82,15 @@ impl Draft<'_> {
     }
 
     /// Its undo has gone out, and is not over.
-    fn is_undoing(&self, slot: Slot) -> bool {
+    pub(super) fn is_undoing(&self, slot: Slot) -> bool {
         let phase = self.task(slot).phase;
         matches!(phase, Phase::Undoing { .. } | Phase::UndoRetrying { .. } | Phase::UndoBlocked)
+    }
+
+    /// Whether it, or something in it, is being undone, or is about to be.
+    pub(super) fn is_turning_back(&self, around: Slot) -> bool {
+        let turns = |slot: Slot| self.is_undoing(slot) || self.is_owed(slot);
+        !self.is_plain() && self.slots().any(|slot| self.is_within(slot, around) && turns(slot))
     }
 
     /// It was passed over, and so is what depends on nothing else.

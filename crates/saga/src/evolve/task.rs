@@ -141,9 +141,14 @@ fn fold_end(into: &mut impl Fold, time: Timestamp, body: &Body) {
                 Skip::Undo => Phase::Kept,
             };
             let mut task = into.task(task.index());
-            // A group is not undone by itself: what stands in it stays undone.
-            if *why == Skip::Undo || was_undone(task.phase) {
-                stand_again(&mut task);
+            match (why, task.after) {
+                // Nobody undoes it, so it counts as done, however its failure was taken.
+                (Skip::Undo, After::Fail | After::Tolerated | After::Accepted) => {
+                    task.after = After::Nothing;
+                }
+                // A group is not undone by itself: what stands in it stays undone.
+                _ if was_undone(task.phase) => stand_again(&mut task),
+                _ => {}
             }
             task.phase = phase;
             // What it gave before it was undone counts for nothing; what stands, for what it is.
@@ -174,6 +179,7 @@ fn fold_end(into: &mut impl Fold, time: Timestamp, body: &Body) {
 
 /// A failure is dealt with: where it was undone first, it stays so.
 pub(super) fn taken(task: &mut Task, loss: Loss) {
+    task.accepted |= loss == Loss::Accepted;
     match (task.phase, loss) {
         (Phase::Failed { .. }, loss) => task.phase = Phase::Failed { loss },
         (_, Loss::Accepted) => task.after = After::Accepted,

@@ -124,10 +124,7 @@ tasks:
     ));
     assert_snapshot!(told(&file("on_failure: continue", ""), &format!("{late}a.undo done")));
     assert_snapshot!(told(&file("on_failure: fail_fast", ""), late));
-    assert_snapshot!(told(
-        &file("on_failure: pause", ""),
-        &format!("{late}skip g 5\nz done\nwait")
-    ));
+    assert_snapshot!(told(&file("on_failure: pause", ""), &format!("{late}skip g 5\nz done")));
     let within = r#"
 tasks:
   - id: outer

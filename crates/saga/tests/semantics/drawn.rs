@@ -76,7 +76,8 @@ pub(crate) fn sagas(luck: Luck, features: &'static [Feature]) -> impl Strategy<V
     });
     let few = prop::collection::vec(task.clone(), 1..7);
     let many = prop::collection::vec(task.clone(), 7..25);
-    let tasks = prop_oneof![12 => few, 1 => many];
+    let crowd = prop::collection::vec(task.clone(), 25..TASKS_MAX);
+    let tasks = prop_oneof![24 => few, 2 => many, 1 => crowd];
     let closing = prop::collection::vec(task, 0..3);
     (tasks, closing, any::<[u8; 6]>()).prop_map(move |(tasks, closing, file)| {
         Drawing { left: TASKS_MAX, next: 0, loops: 0, luck, features }.saga(&tasks, &closing, file)
@@ -116,7 +117,7 @@ impl Drawing {
         if self.has(Feature::Strategies) {
             saga.strategy = strategy(file[4]).unwrap_or(OnFailure::Compensate);
         }
-        if self.luck == Luck::Bad && file[3] % 8 == 1 && saga.strategy != OnFailure::Pause {
+        if self.luck == Luck::Bad && file[3] % 8 == 1 {
             saga.timeout = Some(120);
         }
         if self.has(Feature::Closing) && saga.strategy != OnFailure::Pause {
@@ -215,7 +216,7 @@ impl Drawing {
         let drawn = raw.bit(Bit::More);
         task.declared = self.has(Feature::Declared) && drawn % 4 == 1;
         task.once = self.has(Feature::Once) && drawn / 4 % 8 == 1 && spot != Spot::Closing;
-        let is_one = matches!(task.action, Action::Agent) && task.for_each.is_none();
+        let is_one = !task.action.waits() && task.for_each.is_none();
         let is_here = matches!(spot, Spot::Free | Spot::Ordered);
         let may_end = self.luck == Luck::Bad && is_here && is_one;
         if may_end && self.has(Feature::Deadline) && drawn / 32 % 4 == 1 {
@@ -376,6 +377,19 @@ impl Drawing {
 }
 
 impl Action {
+    /// Whether it takes its time by what the file says.
+    fn waits(&self) -> bool {
+        let any = |tasks: &[Task]| tasks.iter().any(|task| task.action.waits());
+        match self {
+            Self::Agent => false,
+            Self::Wait(_) => true,
+            Self::Group(tasks) | Self::Sequential(tasks) => any(tasks),
+            Self::Choice { cases, .. } => {
+                cases.iter().any(|case| case.on.is_some() || any(&case.tasks))
+            }
+        }
+    }
+
     /// A container without anything in it is none.
     fn or_agent(self) -> Self {
         let is_empty = match &self {
@@ -460,14 +474,18 @@ fn kinds(saga: &mut Saga, raws: &[Raw], drawn: u8, (topics, awaits): (bool, bool
         let is_one = known.depth == 0 && known.task.for_each.is_none() && !closing;
         // An await says nothing that could be repeated.
         let may_wait = matches!(kind, Kind::ReadOnly | Kind::Compensatable);
+        let base = match known.role {
+            crate::tree::Role::Fallback(of) => &tree.nodes[of].task.id,
+            _ => &known.task.id,
+        };
         let is_read = tree.nodes.iter().any(|other| {
             let when = other.task.when.as_ref();
-            matches!(when, Some(When::Output(id, _)) if *id == known.task.id)
+            matches!(when, Some(When::Output(id, _)) if id == base)
         });
         let talk = match talk % 8 {
             1 | 2 if topics && is_one => Talk::Request,
             // It gives nothing.
-            3 if topics && is_one && !is_read => Talk::Emit,
+            3 if topics && !closing && !is_read => Talk::Emit,
             4 if awaits && is_one && may_wait => Talk::Await,
             5 if awaits && is_one && may_wait => Talk::Signal,
             _ => Talk::Agent,
@@ -477,6 +495,13 @@ fn kinds(saga: &mut Saga, raws: &[Raw], drawn: u8, (topics, awaits): (bool, bool
         task.once &= talk == Talk::Agent && kind != Kind::Retriable;
         task.deadline = task.deadline.filter(|_| talk == Talk::Agent && kind != Kind::Retriable);
         over_topics(task);
+    }
+    // Whether the time of a group counts waits for the pivot in it.
+    if let Some(pivot) = pivot {
+        let place = crate::tree::Place { node: pivot, at: Vec::new() };
+        for around in tree.line(&place) {
+            by_id(saga, &tree.nodes[around.node].task.id).unwrap().deadline = None;
+        }
     }
 }
 

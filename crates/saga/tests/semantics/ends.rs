@@ -95,7 +95,9 @@ impl Judge<'_> {
                 assert!(why, "partial, but no failure was accepted");
                 self.all_over();
                 let is_late = problem.task.is_none() && problem.code == "timeout";
-                if is_late || self.accepted_by_file.iter().any(|place| self.has_failed(place)) {
+                // Whether the failure counts of what has lost then is left open.
+                let counts = |place: &Place| self.has_failed(place) && !self.is_loser(place);
+                if is_late || self.accepted_by_file.iter().any(counts) {
                     self.then_has_ended();
                 } else if self.accepted_by_file.is_empty()
                     && !self.continued()
@@ -196,9 +198,15 @@ impl Judge<'_> {
                     all_undone.extend(known(undone).get(&name).cloned());
                 }
                 (Back::Undone, _) => _ = all_undone.insert(name),
-                // Where an operator let it be, it may stand or be in doubt.
-                (Back::GivenUp, _) if stand.contains(&name) => _ = all_stand.insert(name),
-                (Back::GivenUp, _) => {}
+                // An operator let it be: it stands, or is as much in doubt as it was then.
+                (Back::GivenUp, forward) => {
+                    let is_known = self.told.get(&place).is_some_and(|told| told.kept);
+                    if is_known || forward == Forward::Done {
+                        all_stand.insert(name);
+                    } else {
+                        assert!(doubt.contains(&name), "`{name}` is in doubt, and not listed so");
+                    }
+                }
                 (_, Forward::Done) => _ = all_stand.insert(name),
                 (_, forward) => {
                     let open = matches!(forward, Forward::Running | Forward::InDoubt);

@@ -31,6 +31,10 @@ pub(crate) struct Told {
     pub(crate) given: Option<Value>,
     /// The number of the first undo that knew the output.
     pub(crate) informed: Option<u32>,
+    /// Whether it was known to be done when its undo was given up.
+    pub(crate) kept: bool,
+    /// Its last undo went out for a success that changes nothing else.
+    at_once: bool,
     /// The newest query that was sent.
     queries: u32,
     /// Attempts and queries up to these were undone before it began anew.
@@ -53,6 +57,8 @@ pub(crate) struct Judge<'a> {
     deferred: BTreeMap<Place, BTreeSet<Place>>,
     /// It is open whether it was hit: what failed in it had all but lost.
     pub(crate) falling_perhaps: BTreeSet<Place>,
+    /// What others stand in whose time was over before they were.
+    overdue: BTreeSet<Place>,
     /// What was over before a join that it stands in wanted no more.
     spared: BTreeSet<Place>,
     /// Failures that end the forward work of the whole run.
@@ -95,6 +101,7 @@ pub(crate) fn judge(tree: &Tree<'_>, log: &[Entry], participants: &Participants)
         lost: BTreeSet::new(),
         deferred: BTreeMap::new(),
         falling_perhaps: BTreeSet::new(),
+        overdue: BTreeSet::new(),
         spared: BTreeSet::new(),
         turned: Vec::new(),
         turned_meanwhile: Vec::new(),
@@ -324,15 +331,25 @@ impl Judge<'_> {
                 }
             }
             What::TaskFailed { .. } => self.fell(&place),
-            What::TaskInDoubt { policy, .. } if policy == "undo" => self.fell(&place),
-            What::UndoScheduled { n, inputs, .. }
-                if self.original(&place, inputs.value())["status"] == "done" =>
-            {
-                self.told.get_mut(&place).unwrap().informed.get_or_insert(*n);
+            What::TaskSkipped { reason, .. } if reason == "undo" => {
+                let told = self.told.entry(place).or_default();
+                told.kept = !told.outputs.is_empty();
             }
+            What::TaskInDoubt { policy, .. } if policy == "undo" => self.fell(&place),
+            What::UndoScheduled { n, inputs, .. } => self.undo_sent(&place, *n, inputs),
             _ => {}
         }
         self.not_too_many();
+    }
+
+    fn undo_sent(&mut self, place: &Place, n: u32, inputs: &Json) {
+        let is_informed = self.original(place, inputs.value())["status"] == "done";
+        let is_done = self.seen(place).forward == Forward::Done;
+        let told = self.told.get_mut(place).unwrap();
+        told.at_once = is_informed && !is_done;
+        if is_informed {
+            told.informed.get_or_insert(n);
+        }
     }
 
     /// `max_parallel`
@@ -345,10 +362,20 @@ impl Judge<'_> {
         // A late success of what its fallback covers is undone at once.
         let is_covered = |place: &Place| {
             let fallback = self.tree.fallback(place);
-            fallback.is_some_and(|fallback| self.seen(&fallback).begun.is_some())
+            // One that is called may wait for room yet.
+            let at_once = || self.told.get(place).is_some_and(|told| told.at_once);
+            fallback.is_some_and(|fallback| self.seen(&fallback).begun.is_some() || at_once())
         };
+        // So is one while the run fails fast, or the tasks of `then` run.
+        let closing = self.tree.closing.iter().map(|node| Place { node: *node, at: Vec::new() });
+        let lets_go = self.turned.contains(&Strategy::FailFast)
+            || self.turned_perhaps
+            || self.is_out_of_time()
+            || closing.into_iter().any(|place| self.seen(&place).begun.is_some());
+        let is_at_once =
+            |place: &Place| lets_go && self.told.get(place).is_some_and(|told| told.at_once);
         let undoing = self.running(|place, seen| {
-            seen.back == Back::Running && counts(seen) && !is_covered(place)
+            seen.back == Back::Running && counts(seen) && !is_covered(place) && !is_at_once(place)
         });
         assert!(undoing <= self.tree.saga.max_parallel, "max_parallel: {undoing} undos in flight");
     }
@@ -375,7 +402,8 @@ impl Judge<'_> {
         let back = self.seen(place).back;
         let is_undone = matches!(back, Back::Running | Back::Retrying | Back::Blocked);
         let is_covered = self.tree.fallback(place).is_some();
-        if self.is_loser(place) || is_undone && is_covered {
+        let is_late = line.iter().skip(1).any(|around| self.overdue.contains(around));
+        if self.is_loser(place) || is_late || is_undone && is_covered {
             let reach = self.tree.reach(place);
             self.accepted_perhaps |= reach == Reach::Accepted;
             self.turned_perhaps |= reach == Reach::Run(Strategy::FailFast);
@@ -400,6 +428,10 @@ impl Judge<'_> {
                 if self.tree.is_the_files(place) {
                     self.accepted_by_file.insert(place.clone());
                 }
+            }
+            // Too few can still succeed: that is so though some of them do, too late.
+            Reach::Element if self.is_short(place) => {
+                self.falling_perhaps.extend(self.tree.parent(place));
             }
             Reach::Run(Strategy::Pause) | Reach::Optional | Reach::Element => {}
             Reach::Run(strategy) => {
@@ -636,8 +668,9 @@ impl Judge<'_> {
     /// The output that others see.
     pub(crate) fn output(&self, place: &Place) -> Value {
         let seen = self.seen(place);
-        // Its undo was given up: it stands, with the output that was told.
-        let told = self.told.get(place).and_then(|told| told.outputs.first());
+        // Its undo was given up: it stands, with the output that was told by then.
+        let told = self.told.get(place).filter(|told| told.kept);
+        let told = told.and_then(|told| told.outputs.first());
         if let (Back::GivenUp, Forward::Failed | Forward::InDoubt, Some(told)) =
             (seen.back, seen.forward, told)
         {
@@ -658,6 +691,7 @@ impl Judge<'_> {
 
     /// Time has come: of each choice that waits for it, the case that was due first.
     fn wake(&mut self) {
+        self.overdue();
         for node in 0..self.tree.nodes.len() {
             let (place, race) = (Place { node, at: Vec::new() }, self.tree.nodes[node].race());
             let began = self.told.get(&place).and_then(|told| told.ready);
@@ -672,6 +706,19 @@ impl Judge<'_> {
                 self.raced.entry(place).or_insert(case);
             }
         }
+    }
+
+    /// What others stand in is given up when its time is over.
+    fn overdue(&mut self) {
+        let open = |(place, told): (&Place, &Told)| {
+            let seconds = self.tree.nodes[place.node].task.deadline?;
+            let over = told.ready?.after(Duration::from_secs(seconds)) <= self.now;
+            let is_open = self.seen(place).forward == Forward::Running && !self.is_agent(place);
+            (over && is_open).then(|| place.clone())
+        };
+        let open: Vec<Place> = self.told.iter().filter_map(open).collect();
+        self.overdue.extend(open.iter().cloned());
+        self.falling_perhaps.extend(open);
     }
 
     /// The cases of that choice that are taken.

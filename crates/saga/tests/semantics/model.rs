@@ -48,8 +48,8 @@ struct Model<'a> {
 /// `None` where it is open.
 pub(crate) fn run(tree: &Tree<'_>) -> Option<Outcome> {
     // An undo that fails twice blocks.
-    let stuck =
-        |node: &Node<'_>| node.task.undos.windows(2).any(|pair| pair == [UndoAct::Retryable; 2]);
+    let fails = |undo: &UndoAct| matches!(undo, UndoAct::Retryable | UndoAct::Silent);
+    let stuck = |node: &Node<'_>| node.task.undos.windows(2).any(|pair| pair.iter().all(fails));
     if tree.nodes.iter().any(stuck) {
         return None;
     }
@@ -175,6 +175,8 @@ impl Model<'_> {
                     Ok(Some(Begins::Now))
                 }
             }
+            // It fails as soon as it is impossible, whatever the others come to.
+            Some(n) if open && done + deps.len() - fates.len() < n => Err(Open),
             Some(_) if open => Ok(None),
             Some(_) => Ok(Some(Begins::Impossible)),
         }
@@ -286,6 +288,9 @@ impl Model<'_> {
 
     fn for_each(&mut self, place: &Place) -> Result<Option<Fate>, Open> {
         let each = self.tree.nodes[place.node].task.for_each.unwrap();
+        if each.needs() > each.count {
+            return self.failed(place);
+        }
         let elements = self.tree.inside(place);
         let before = (self.escapes.len(), (self.partial, self.closes));
         self.list(&elements)?;

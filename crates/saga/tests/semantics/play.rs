@@ -197,6 +197,7 @@ impl<'a> Play<'a> {
             26 => self.unsent(which, mood.is_multiple_of(2)),
             27 if mood < 40 => _ = self.world.order(Verb::Cancel),
             28 | 29 => self.operate(mood),
+            30 => self.meddle(which, mood),
             _ => self.world.pass(self.world.now.after(Duration::from_millis(u64::from(mood) * 20))),
         }
         self.settle();
@@ -319,6 +320,36 @@ impl<'a> Play<'a> {
                     return;
                 }
             }
+        }
+        // Its time is over, and nothing has failed.
+        if self.view.paused && mood % 4 != 1 {
+            self.world.order(Verb::Continue);
+        }
+    }
+
+    /// Someone orders something of any task, whatever it is at.
+    fn meddle(&mut self, which: usize, mood: u8) {
+        let Some((id, seen)) = self.view.tasks.iter().nth(which % self.view.tasks.len().max(1))
+        else {
+            return;
+        };
+        let (id, place) = (id.clone(), self.tree.find(id).unwrap());
+        // An event does not say which incarnation it is about.
+        let is_told = self.tree.nodes[place.node].talk() == Talk::Agent;
+        let task = id.as_str().into();
+        let verb = match mood % 8 {
+            0..=2 if is_told || seen.back == Back::Nothing => Verb::Retry(task),
+            3 => Verb::Skip { task, output: None },
+            4 if mood.is_multiple_of(3) => Verb::Continue,
+            5 => Verb::Resolve { task, outcome: Outcome::Undone, output: None },
+            _ if seen.forward == Forward::InDoubt && seen.back == Back::Nothing => {
+                self.truth(&id, &place)
+            }
+            _ => return,
+        };
+        let is_undone = matches!(verb, Verb::Resolve { outcome: Outcome::Undone, .. });
+        if self.world.order(verb) && is_undone {
+            self.participants.write(&place, participants::Entry::Undone);
         }
     }
 

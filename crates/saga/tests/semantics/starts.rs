@@ -349,7 +349,9 @@ impl Judge<'_> {
             // had it tried again though its fallback was yet to be heard of; or both are being undone.
             let own = || self.told.get(place).is_some_and(|told| !told.outputs.is_empty());
             let is_late = self.tree.parent(place).is_some_and(|around| self.is_settled(&around));
-            let by_itself = is_late || self.seen(place).ordered || self.view.compensating;
+            let is_stopped = self.seen(place).forward == Forward::Cancelled;
+            let by_itself =
+                is_late || is_stopped || self.seen(place).ordered || self.view.compensating;
             let right = output == self.output(&fallback) || by_itself && own();
             assert!(right, "`{name}` gives what its fallback gave");
             return;

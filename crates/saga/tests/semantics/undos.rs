@@ -147,11 +147,8 @@ impl Judge<'_> {
                 Role::Fallback(of) => of,
                 _ => part.node,
             };
+            // A fallback of what it stands in has no need of it: that is over when it begins, and may be done late.
             let mut behind: Vec<usize> = self.tree.behind(base).into_iter().collect();
-            // It has no need of what it stands in for, which may be done late.
-            if part != *place {
-                behind.extend(self.tree.nodes[part.node].fallback);
-            }
             let more: Vec<usize> =
                 behind.iter().filter_map(|node| self.tree.nodes[*node].fallback).collect();
             behind.extend(more);

@@ -154,6 +154,10 @@ impl View {
                 seen.output = Some(output.clone());
                 seen.done = Some(sequence);
                 seen.successes += 1;
+                // It is to be undone once more, with what is known now.
+                if seen.back == Back::Blocked {
+                    seen.back = Back::Retrying;
+                }
                 seen.overtaken = matches!(seen.back, Back::Running | Back::Retrying);
                 seen.by_hand |= by.is_some();
             }

@@ -181,6 +181,10 @@ fn keys(task: &Task, named: bool) -> Vec<String> {
     }
     match &task.action {
         Action::Agent => agent(task, &mut keys),
+        Action::Wait(seconds) if seconds % 3 == 1 => {
+            let until = format!("timestamp(saga.started_at) + duration('{seconds}s')");
+            keys.push(format!("wait: {{until: \"${{{until}}}\"}}"));
+        }
         Action::Wait(seconds) => keys.push(format!("wait: {seconds}s")),
         Action::Group(_) | Action::Sequential(_) | Action::Choice { .. } => {}
     }
