@@ -106,9 +106,6 @@ impl Draft<'_> {
                 children.into_iter().for_each(|child| self.may_start(child));
             }
         }
-        if phase == Phase::Pending {
-            self.may_start(slot);
-        }
     }
 
     fn may_start(&mut self, slot: Slot) {
