@@ -151,9 +151,4 @@ impl Draft<'_> {
         }
         self.concern.open.take_last_before(end)
     }
-
-    /// Whether something may start that a round before has passed.
-    pub(super) fn has_pending(&self) -> bool {
-        !self.concern.all && !self.concern.pending.0.is_empty()
-    }
 }
