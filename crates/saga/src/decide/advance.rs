@@ -30,16 +30,15 @@ impl Draft<'_> {
             if self.concerns_all() {
                 return;
             }
-            let is_on_its_way = self.tally.in_flight() > 0;
-            if is_on_its_way && !cfg!(debug_assertions) {
+            if self.tally.in_flight() > 0 {
+                if cfg!(debug_assertions) {
+                    self.concern_all();
+                    self.go_forward();
+                    assert_eq!(self.len(), decided, "never-silent: overlooked in {}", self.head.id);
+                }
                 return;
             }
             self.concern_all();
-            if is_on_its_way {
-                self.go_forward();
-                assert_eq!(self.len(), decided, "never-silent: overlooked in {}", self.head.id);
-                return;
-            }
         }
     }
 

@@ -192,7 +192,9 @@ pub(super) fn asked_again(
     if unwinding.is_some() {
         return Err(Stop::Ignored("being_undone"));
     }
-    let (rest, is_done) = (draft.rest(), matches!(end, End::Completed | End::Partial));
+    // One that has turned back is not done, even if an undo was given up.
+    let is_done = matches!(end, End::Completed | End::Partial) && draft.head.epoch == 0;
+    let rest = draft.rest();
     let said = match draft.outputs() {
         Ok(output) if is_done && !shrunk && rest.undone.is_empty() => Said::Completed { output },
         Ok(_) | Err(_) if draft.has_left_nothing(&rest) => {

@@ -106,9 +106,6 @@ impl Draft<'_> {
                 children.into_iter().for_each(|child| self.may_start(child));
             }
         }
-        if phase == Phase::Pending {
-            self.may_start(slot);
-        }
     }
 
     fn may_start(&mut self, slot: Slot) {
@@ -153,10 +150,5 @@ impl Draft<'_> {
             return end.checked_sub(1);
         }
         self.concern.open.take_last_before(end)
-    }
-
-    /// Whether something may start that a round before has passed.
-    pub(super) fn has_pending(&self) -> bool {
-        !self.concern.all && !self.concern.pending.0.is_empty()
     }
 }

@@ -13,11 +13,7 @@ use crate::workflow::Stage;
 /// A success of what is undone, or was: it counts once, and where there is something to undo.
 pub(super) fn undone_late(draft: &Draft<'_>, slot: Slot) -> Result<(), Stop> {
     let task = draft.task(slot);
-    let is_undone = matches!(
-        task.phase,
-        Phase::Undoing { .. } | Phase::UndoRetrying { .. } | Phase::UndoBlocked | Phase::Undone
-    );
-    if is_undone && task.output.is_some() {
+    if task.output.is_some() {
         return Err(Stop::Ignored("duplicate"));
     }
     let is_nobodys = draft.task_plan(slot).undo.is_none() && draft.is_forward();

@@ -52,7 +52,7 @@ impl Draft<'_> {
                     return;
                 }
             }
-            if self.len() == decided && !self.has_pending() {
+            if self.len() == decided {
                 return;
             }
         }

@@ -17,7 +17,7 @@ use crate::workflow::{Head, Kept, Origin, Stage, Trouble};
 /// Fires everything that is due, the earliest first.
 pub(super) fn fire(draft: &mut Draft<'_>) -> Result<(), Stop> {
     // Each timer moves its task to a state that is not due now, and a task can be moved by few more.
-    let bound = 8 * draft.slots().end + 8 * draft.head.early.len() + 8;
+    let bound = 8 * (draft.slots().end + draft.head.early.len() + 1);
     for _ in 0..bound {
         let Some((_, due)) = earliest(draft) else { return Ok(()) };
         match due {

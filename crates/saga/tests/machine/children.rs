@@ -1,8 +1,10 @@
 //! Stories of parents and children: what is begun, refused, stopped and undone, and who is told.
 
+use std::fmt::Write as _;
+
 use events::{CommandKind, Json, Run, Subject};
 use insta::assert_snapshot;
-use saga::{Answer, Cause, Input};
+use saga::{Answer, Cause, Input, Parent, Start};
 
 use crate::world::{World, command as told, show, tell_all};
 
@@ -349,4 +351,72 @@ fn a_child_is_forgotten_like_any_workflow() {
         wait 1s
     "#
     ));
+}
+
+/// What a world answers to its child's being asked for again, by this command.
+fn asked(world: &mut World, n: u32, offset: i64) -> String {
+    let start = Start {
+        workflow: "child:x".into(),
+        saga: "child".into(),
+        version: None,
+        inputs: Json::parse(br#"{"n":"x"}"#).unwrap(),
+        start_id: format!("s{n}/{offset}"),
+        offset,
+        trace: None,
+        parent: Some(Parent { command: command("parent:k", CommandKind::Do, n), depth: 1 }),
+    };
+    let before = world.sent.len();
+    let decision = world.feed(Cause::Input(&Input::Start(start)));
+    let told: String = world.sent[before..].iter().map(told).collect();
+    format!("{}{told}", show(&decision))
+}
+
+#[test]
+fn a_child_that_is_asked_for_again_is_the_same_and_answers_each_command_once() {
+    let tasks = "  - {id: sub, saga: child, inputs: {n: x}}";
+    let begun = || {
+        let mut world = World::family(&[CHILD, &parent(tasks)], "start parent k {}");
+        _ = world.play("on child:x");
+        world
+    };
+    // While it runs: an old command, or the same, is a duplicate; a newer one is answered too.
+    let mut world = begun();
+    let mut shown = String::new();
+    for n in [1, 2, 2, 1, 3] {
+        writeln!(shown, "{n}: {}", asked(&mut world, n, 50).trim_end()).unwrap();
+    }
+    for line in ["c done 7", "d done"] {
+        let before = world.sent.len();
+        _ = world.play(line);
+        world.sent[before..].iter().for_each(|record| shown.push_str(&told(record)));
+    }
+    // It has completed, and says so again.
+    for n in [3, 4] {
+        writeln!(shown, "{n}: {}", asked(&mut world, n, 50).trim_end()).unwrap();
+    }
+    // What is being undone is not begun.
+    let undo = command("parent:k", CommandKind::Undo, 1);
+    shown.push_str(&unwound(&mut world, "child:x", &undo));
+    writeln!(shown, "5: {}", asked(&mut world, 5, 50).trim_end()).unwrap();
+    assert_snapshot!(shown);
+    // It has left nothing, and is begun anew: what is said of the run before is not about this one.
+    let mut world = begun();
+    let mut shown = String::new();
+    for line in ["c done 7", "d failed x final", "c.undo done"] {
+        _ = world.play(line);
+    }
+    assert_eq!(world.status(), "compensated");
+    writeln!(shown, "2: {}", asked(&mut world, 2, 50).trim_end()).unwrap();
+    for line in ["c done 8", "c failed x", "c.undo done"] {
+        writeln!(shown, "{line}: {}", show(&world.play(line)).trim_end()).unwrap();
+    }
+    assert_snapshot!(shown);
+    world.refold();
+    // What it did stands: somebody must see to that first.
+    let mut world = begun();
+    for line in ["c done 7", "d failed x final", "c.undo failed y final", "skip c"] {
+        _ = world.play(line);
+    }
+    assert_eq!(world.status(), "partial");
+    assert_snapshot!(asked(&mut world, 2, 50));
 }

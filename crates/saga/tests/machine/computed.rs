@@ -40,6 +40,17 @@ fn an_idempotency_key_is_computed_once_and_is_short_text() {
 }
 
 #[test]
+fn a_key_that_would_be_another_later_stays() {
+    let told = tell(
+        &saga(
+            "tasks:\n  - {id: a, agent: a, kind: retriable, idempotency: \"at ${saga.now}\", retry: {max_attempts: 3, jitter: 0}}",
+        ),
+        "start s k {}\na failed busy\nwait",
+    );
+    assert_eq!(told.matches(" key at 1970-01-01T00:00:00.000Z ").count(), 2, "{told}");
+}
+
+#[test]
 fn what_is_done_anew_has_another_key() {
     assert_snapshot!(tell(
         &saga(

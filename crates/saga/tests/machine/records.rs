@@ -209,3 +209,31 @@ fn states_and_events_can_be_shared() {
     shared::<Event>();
     shared::<Input>();
 }
+
+#[test]
+fn a_definition_that_does_not_check_is_refused_for_its_first_error() {
+    let text = "name: two\ntasks: [{id: a, agent: x, depends_on: [z]}]\n";
+    let mut world = World::default();
+    let deploy = Deploy {
+        saga: SagaName::from("two"),
+        version: Version::from("000000000000"),
+        revision: 1,
+        text: text.to_owned(),
+        ce_id: "d".to_owned(),
+    };
+    let Decision::DeadLetter(refusal) = world.feed(Cause::Input(&Input::Deploy(deploy))) else {
+        panic!("it is refused")
+    };
+    assert!(refusal.message.contains("E203"), "{refusal}");
+}
+
+#[test]
+#[should_panic(expected = "is started twice")]
+fn a_workflow_that_runs_is_not_started_by_the_journal() {
+    let mut world = World::deploy(TWO);
+    _ = world.play("start two k {}");
+    let id = world.id();
+    let mut state = saga::Held::state(&world, id.as_str()).cloned();
+    let start = world.journal.iter().find(|event| event.key().to_string() == id.to_string());
+    saga::evolve(&mut state, start.unwrap());
+}
