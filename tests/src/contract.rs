@@ -70,6 +70,7 @@ pub fn checks<S: Stand>() -> Vec<Check<S>> {
         a_lane_reads_what_lanes_send_to_the_inbox
         each_ticket_is_settled_once
         a_record_that_can_not_be_sent_is_said_once
+        a_single_record_is_told_its_place_once
         bytes_come_back_as_they_were
         a_group_shares_every_record_exactly_once
         a_group_goes_on_from_its_commit
@@ -405,6 +406,37 @@ pub fn a_record_that_can_not_be_sent_is_said_once<S: Stand>(stand: &S) {
         panic!("{found:?}");
     };
     until("the other record is stored", || records_in(&broker, &topic) == 1);
+}
+
+/// Who stores single records without waiting is told of each one, once: where it stands, or that it never
+/// will. The first are of a topic that the broker has not met.
+pub fn a_single_record_is_told_its_place_once<S: Stand>(stand: &S) {
+    let broker = stand.fresh();
+    let (topic, _) = user_topic(&broker, "orders");
+    let large = Payload::Bytes(Bytes::from(vec![7; TOO_LARGE]));
+    let (said, hear) = mpsc::channel();
+    for n in 0..20_usize {
+        let said = said.clone();
+        let then = move |stored| said.send((n, stored)).unwrap();
+        let record = named(&topic, &n.to_string(), n);
+        let record = if n == 7 { Outgoing { value: large.clone(), ..record } } else { record };
+        broker.put_then(record, Box::new(then));
+    }
+    let told: Vec<_> = (0..20).map(|_| hear.recv_timeout(PATIENCE).unwrap()).collect();
+    drop(said);
+    assert_eq!(hear.recv_timeout(PATIENCE), Err(mpsc::RecvTimeoutError::Disconnected));
+
+    let mut follow = broker.follow(vec![(topic, Start::Earliest)]).unwrap();
+    let stored: BTreeMap<_, _> = follow_for(&mut follow, 19)
+        .into_iter()
+        .map(|record| (number_in(&record), record.place))
+        .collect();
+    for (n, place) in told {
+        match place {
+            Err(SendError::Never(_)) if n == 7 => {}
+            place => assert_eq!(place, Ok(stored[&n].clone())),
+        }
+    }
 }
 
 /// Null and empty, keys, values and headers: all as they were sent.

@@ -20,7 +20,8 @@ use local::{
 };
 use stream::{
     Broker, Created, EachState, Entry, Fed, Feed, Follow, Inventory, Key, LaneId, Log, LogError,
-    Outlet, Purpose, SendError, Settled, Share, Snapshots, Source, Start, SystemClock, Ticket,
+    Outlet, Purpose, SendError, Settled, Share, Snapshots, Source, Start, SystemClock, Then,
+    Ticket,
 };
 use tests::contract::{LANES, Stand, checks};
 
@@ -40,6 +41,7 @@ enum Fault {
     PartitionsAreOverlooked,
     TicketsAreSettledTwice,
     FailuresAreHidden,
+    AnotherPlaceIsTold,
     NullHeadersAreDropped,
     RecordsComeTwice,
     CommitsAreForgotten,
@@ -57,7 +59,7 @@ enum Fault {
 }
 
 /// Which check finds which fault, and what it says.
-const FOUND: [(&str, Fault, &str); 30] = {
+const FOUND: [(&str, Fault, &str); 31] = {
     use Fault::*;
     [
         ("offsets_returned_are_offsets_read", OffsetsAreOneTooHigh, "left == right"),
@@ -79,6 +81,7 @@ const FOUND: [(&str, Fault, &str); 30] = {
         ("a_lane_reads_what_lanes_send_to_the_inbox", KeysGoToTheNextPartition, "of lane"),
         ("each_ticket_is_settled_once", TicketsAreSettledTwice, "is settled twice"),
         ("a_record_that_can_not_be_sent_is_said_once", FailuresAreHidden, "Sent(Ticket(7))"),
+        ("a_single_record_is_told_its_place_once", AnotherPlaceIsTold, "left == right"),
         ("bytes_come_back_as_they_were", NullHeadersAreDropped, "left == right"),
         ("a_group_shares_every_record_exactly_once", RecordsComeTwice, "a record came twice"),
         ("a_group_goes_on_from_its_commit", CommitsAreForgotten, "more came"),
@@ -222,6 +225,12 @@ impl Broker for Faulty {
 
     fn put(&self, record: Outgoing) -> Result<Place, SendError> {
         self.local.put(record)
+    }
+
+    fn put_then(&self, record: Outgoing, then: Then) {
+        let one_further = Offset::from(self.fault == Fault::AnotherPlaceIsTold);
+        let moved = move |place: Place| Place { offset: place.offset + one_further, ..place };
+        self.local.put_then(record, Box::new(move |stored| then(stored.map(moved))));
     }
 
     fn kept(&self, topic: &Topic) -> Result<Option<Vec<Range<Offset>>>, LogError> {

@@ -71,6 +71,7 @@ tests! {
     a_lane_reads_what_lanes_send_to_the_inbox
     each_ticket_is_settled_once
     a_record_that_can_not_be_sent_is_said_once
+    a_single_record_is_told_its_place_once
     bytes_come_back_as_they_were
     a_group_shares_every_record_exactly_once
     a_group_goes_on_from_its_commit

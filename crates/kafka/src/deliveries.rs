@@ -5,13 +5,13 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use events::{Header, Offset, Topic};
+use events::{Header, Offset, Partition, Place, Topic};
 use rdkafka::config::{FromClientConfigAndContext as _, RDKafkaLogLevel};
 use rdkafka::error::{KafkaError as ClientError, RDKafkaErrorCode as Code};
 use rdkafka::message::{DeliveryResult, Header as NativeHeader, Message as _, OwnedHeaders};
 use rdkafka::producer::{BaseRecord, Producer as _, ProducerContext, ThreadedProducer};
 use rdkafka::{ClientConfig, ClientContext};
-use stream::{LogError, SendError, Settled, Ticket};
+use stream::{LogError, SendError, Settled, Then, Ticket};
 use tracing::{debug, warn};
 
 use crate::remarks::Remarks;
@@ -60,6 +60,11 @@ impl SharedProducer {
         Ok(Arc::clone(&current))
     }
 
+    /// Whether a record of the topic can be handed over without learning about it first.
+    pub(crate) fn has_met(&self, topic: &Topic) -> bool {
+        lock(&self.met).contains(topic)
+    }
+
     /// Learns about a topic before its first record: librdkafka lets a record to a topic that it does not
     /// know wait half a second. Once a topic, and what does not work out is left to the record's report.
     pub(crate) fn meet(&self, topic: &Topic) -> Result<Arc<Sender>, LogError> {
@@ -86,8 +91,8 @@ pub(crate) enum Delivery {
     Append { batch: Arc<Batch>, index: usize },
     /// A record of a ticket.
     Send { desk: Arc<Desk>, ticket: Ticket, index: usize },
-    /// A record whose sender waits for its place.
-    Put { receipt: Arc<Receipt> },
+    /// A record whose sender is told its place.
+    Put { topic: Topic, told: Arc<Told> },
 }
 
 impl ClientContext for Deliveries {
@@ -116,7 +121,16 @@ impl ProducerContext for Deliveries {
             Delivery::Send { desk, ticket, index } => {
                 desk.report(ticket, index, sent(result).map(|_| ()));
             }
-            Delivery::Put { receipt } => receipt.give(sent(result)),
+            Delivery::Put { topic, told } => {
+                told.tell(sent(result).and_then(|(partition, offset)| {
+                    match Partition::try_from(partition) {
+                        Ok(partition) if offset >= 0 => Ok(Place { topic, partition, offset }),
+                        _ => Err(SendError::InDoubt(
+                            "stored, but kafka did not say where".to_owned(),
+                        )),
+                    }
+                }))
+            }
         }
     }
 }
@@ -215,27 +229,18 @@ impl Batch {
     }
 }
 
-/// Where one record was stored.
-#[derive(Default)]
-pub(crate) struct Receipt {
-    given: Mutex<Option<Result<(i32, Offset), SendError>>>,
-    done: Condvar,
-}
+/// Who is told what has become of a record, once.
+pub(crate) struct Told(Mutex<Option<Then>>);
 
-impl Receipt {
-    fn give(&self, result: Result<(i32, Offset), SendError>) {
-        *lock(&self.given) = Some(result);
-        self.done.notify_one();
+impl Told {
+    pub(crate) fn new(then: Then) -> Arc<Self> {
+        Arc::new(Self(Mutex::new(Some(then))))
     }
 
-    pub(crate) fn wait(&self, wait: Duration) -> Result<(i32, Offset), SendError> {
-        let (mut given, _) = self
-            .done
-            .wait_timeout_while(lock(&self.given), wait, |given| given.is_none())
-            .unwrap_or_else(PoisonError::into_inner);
-        given
-            .take()
-            .unwrap_or_else(|| Err(SendError::InDoubt("no delivery report in time".to_owned())))
+    pub(crate) fn tell(&self, stored: Result<Place, SendError>) {
+        if let Some(then) = lock(&self.0).take() {
+            then(stored);
+        }
     }
 }
 

@@ -28,7 +28,9 @@ use std::sync::Arc;
 use events::{Offset, Outgoing, Place, Schema, Topic, Topics};
 use rdkafka::consumer::BaseConsumer;
 use rdkafka::error::KafkaError as ClientError;
-use stream::{Broker, Created, Inventory, LaneId, LogError, Purpose, SendError, Share, Start};
+use stream::{
+    Broker, Created, Inventory, LaneId, LogError, Purpose, SendError, Share, Start, Then,
+};
 
 pub use config::{Config, KafkaError, Properties, SchemaRegistry};
 pub use feed::KafkaFeed;
@@ -154,6 +156,10 @@ impl Broker for Kafka {
 
     fn outlet(&self) -> Result<KafkaOutlet, LogError> {
         Ok(KafkaOutlet::new(Arc::clone(&self.shared)))
+    }
+
+    fn put_then(&self, record: Outgoing, then: Then) {
+        outlet::put_then(&self.shared, record, then);
     }
 
     fn put(&self, record: Outgoing) -> Result<Place, SendError> {

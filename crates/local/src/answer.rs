@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use events::{Offset, Place};
-use stream::{Created, LogError, SendError, Settled, Ticket};
+use stream::{Created, LogError, SendError, Settled, Then, Ticket};
 
 use crate::outlet::Tray;
 use crate::request::Reply;
@@ -13,7 +13,7 @@ use crate::request::Reply;
 pub(crate) enum Answer {
     Appended(Reply<Vec<Option<Offset>>>, Vec<Option<Offset>>),
     Sent { tray: Arc<Tray>, sent: Vec<Sent> },
-    Put(Reply<Result<Place, SendError>>, Place),
+    Put(Then, Place),
     Fenced(Reply<u64>, u64),
     Written(Reply<()>),
     Made(Reply<Created>, Created),
@@ -56,9 +56,9 @@ impl Answer {
             Self::Sent { tray, sent } => {
                 tray.put(sent.into_iter().flat_map(|sent| sent.settle(committed)).collect());
             }
-            Self::Put(reply, place) => {
+            Self::Put(then, place) => {
                 let doubt = |why: &String| SendError::InDoubt(why.clone());
-                answer(&reply, Ok(committed.as_ref().map(|()| place).map_err(doubt)));
+                then(committed.as_ref().map(|()| place).map_err(doubt));
             }
             Self::Fenced(reply, holder) => answer(&reply, lost(committed, holder)),
             Self::Written(reply) => answer(&reply, lost(committed, ())),

@@ -39,7 +39,7 @@ use std::sync::Arc;
 
 use events::{Offset, Outgoing, Place, Topic, Topics};
 use stream::{
-    Broker, Clock, Created, Inventory, LaneId, LogError, Purpose, SendError, Share, Start,
+    Broker, Clock, Created, Inventory, LaneId, LogError, Purpose, SendError, Share, Start, Then,
 };
 
 pub use error::LocalError;
@@ -136,6 +136,10 @@ impl Broker for Local {
 
     fn put(&self, record: Outgoing) -> Result<Place, SendError> {
         self.0.put(record)
+    }
+
+    fn put_then(&self, record: Outgoing, then: Then) {
+        self.0.put_then(record, then);
     }
 
     fn kept(&self, topic: &Topic) -> Result<Option<Vec<Range<Offset>>>, LogError> {

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use events::{Destination, Outgoing, Payload, Place, Topic, Topics};
-use stream::{LogError, Outlet, SendError, Settled, Ticket, Ticketed};
+use stream::{LogError, Outlet, SendError, Settled, Then, Ticket, Ticketed};
 
 use crate::codec;
 use crate::limits::UNSETTLED_MAX;
@@ -107,8 +107,20 @@ impl Shared {
     pub(crate) fn put(&self, record: Outgoing) -> Result<Place, SendError> {
         let (topic, record) = self.options.topics.address(record);
         let record = self.sending(topic, record);
-        self.ask(|reply| Request::Put { record, reply })
-            .unwrap_or_else(|error| Err(SendError::InDoubt(error.to_string())))
+        self.ask(|reply| {
+            // Whoever asked may have gone; then nobody needs the answer.
+            let then: Then = Box::new(move |stored| drop(reply.send(Ok(stored))));
+            Request::Put { record, then }
+        })
+        .unwrap_or_else(|error| Err(SendError::InDoubt(error.to_string())))
+    }
+
+    /// Has the writer's thread store one record.
+    pub(crate) fn put_then(&self, record: Outgoing, then: Then) {
+        let (topic, record) = self.options.topics.address(record);
+        let record = self.sending(topic, record);
+        self.queue.push_unbounded(Request::Put { record, then });
+        self.queue.call();
     }
 
     /// Writes a record out as it will be stored.

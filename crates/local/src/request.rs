@@ -6,8 +6,8 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Instant;
 
 use bytes::Bytes;
-use events::{Offset, Partition, Place, Topic};
-use stream::{Created, LogError, Purpose, SendError, Settled, Ticket};
+use events::{Offset, Partition, Topic};
+use stream::{Created, LogError, Purpose, SendError, Settled, Then, Ticket};
 
 use crate::answer::answer;
 use crate::codec::TopicId;
@@ -46,7 +46,7 @@ pub(crate) enum Request {
     },
     Put {
         record: Sending,
-        reply: Reply<Result<Place, SendError>>,
+        then: Then,
     },
     Fence {
         lane: Partition,
@@ -133,9 +133,7 @@ impl Request {
                 };
                 tray.put(sends.into_iter().flat_map(failed).collect());
             }
-            Self::Put { reply, .. } => {
-                answer(&reply, Ok(Err(SendError::InDoubt(why.to_owned()))));
-            }
+            Self::Put { then, .. } => then(Err(SendError::InDoubt(why.to_owned()))),
             Self::Fence { reply, .. } => answer(&reply, Err(lost())),
             Self::Snapshot { reply, .. } | Self::Trim { reply, .. } | Self::Flush { reply } => {
                 answer(&reply, Err(lost()));
@@ -168,6 +166,13 @@ struct Waiting {
     closed: Option<String>,
 }
 
+impl Waiting {
+    fn put(&mut self, request: Request) {
+        self.bytes += request.bytes();
+        self.requests.push_back(request);
+    }
+}
+
 impl Queue {
     /// Puts a request in; waits for room where too much is waiting already. Nobody is called.
     ///
@@ -186,9 +191,21 @@ impl Queue {
         if let Some(why) = &waiting.closed {
             return Err(LogError::Lost(why.clone()));
         }
-        waiting.bytes += request.bytes();
-        waiting.requests.push_back(request);
+        waiting.put(request);
         Ok(())
+    }
+
+    /// Puts a request in without waiting, whatever is waiting already; or refuses it where nothing is written any
+    /// more.
+    pub(crate) fn push_unbounded(&self, request: Request) {
+        let mut waiting = lock(&self.waiting);
+        match waiting.closed.clone() {
+            None => waiting.put(request),
+            Some(why) => {
+                drop(waiting);
+                request.refuse(&why);
+            }
+        }
     }
 
     /// Has the writer's thread look.

@@ -165,9 +165,9 @@ impl Writer {
                     .collect();
                 group.answers.push(Answer::Sent { tray, sent });
             }
-            Request::Put { record, reply } => match self.send_one(record, group) {
-                Ok(place) => group.answers.push(Answer::Put(reply, place)),
-                Err(error) => answer(&reply, Ok(Err(error))),
+            Request::Put { record, then } => match self.send_one(record, group) {
+                Ok(place) => group.answers.push(Answer::Put(then, place)),
+                Err(error) => then(Err(error)),
             },
             Request::Fence { lane, reply } => self.fence(lane, reply, group),
             Request::Snapshot { lane, holder, changes, reply } => {

@@ -71,6 +71,9 @@ pub enum SendError {
     InDoubt(String),
 }
 
+/// Is told what has become of a record.
+pub type Then = Box<dyn FnOnce(Result<Place, SendError>) + Send>;
+
 /// What a call to a broker may say instead of an answer.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum LogError {
@@ -165,6 +168,12 @@ pub trait Broker: Send + Sync + 'static {
     /// # Errors
     /// `Never`: it was certainly not stored. `InDoubt`: it may be, now or later; waits are bounded.
     fn put(&self, record: Outgoing) -> Result<Place, SendError>;
+
+    /// As [`Broker::put`], for a caller that must not wait: `then` is told what has become of the record, once,
+    /// on any thread, which it must not hold up. How many are under way at once is for the caller to bound.
+    fn put_then(&self, record: Outgoing, then: Then) {
+        then(self.put(record));
+    }
 
     /// For each partition of a topic, the offsets that are kept: from the first to one past the last.
     /// `None` where there is no such topic.

@@ -28,7 +28,7 @@ mod threads;
 
 pub use broker::{
     Broker, Created, EachState, Entry, Fed, Feed, Follow, Key, LaneId, Log, LogError, Outlet,
-    Purpose, SendError, Settled, Share, Snapshot, Snapshots, Source, Start, Ticket, Ticketed,
+    Purpose, SendError, Settled, Share, Snapshot, Snapshots, Source, Start, Then, Ticket, Ticketed,
 };
 pub use host::{Board, Host, LaneStatus};
 pub use inventory::Inventory;

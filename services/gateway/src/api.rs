@@ -8,7 +8,7 @@ use deadletter::Index;
 use events::{Destination, Outgoing, Payload, Place, nesting};
 use saga::{INBOX_BYTES_MAX, JSON_DEPTH_MAX};
 use stream::{Broker, Clock, Stop};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::{Semaphore, oneshot, watch};
 
 use crate::Process;
 use crate::agents::Agents;
@@ -19,6 +19,9 @@ use crate::view::{Bounds, View};
 
 /// Calls into the broker at once; more wait.
 const CALLS_MAX: usize = 128;
+
+/// Single records on their way to the broker at once; more wait.
+const PUTS_MAX: usize = 1_024;
 
 /// The gateway's settings. The defaults hold in production.
 #[derive(Clone, Debug)]
@@ -69,6 +72,7 @@ pub(crate) struct Api<B: Broker> {
     /// True when the gateway ends.
     pub(crate) over: watch::Receiver<bool>,
     calls: Arc<Semaphore>,
+    puts: Arc<Semaphore>,
 }
 
 impl<B: Broker> Api<B> {
@@ -95,6 +99,7 @@ impl<B: Broker> Api<B> {
             reading,
             over,
             calls: Arc::new(Semaphore::new(CALLS_MAX)),
+            puts: Arc::new(Semaphore::new(PUTS_MAX)),
             settings,
         }
     }
@@ -127,11 +132,13 @@ impl<B: Broker> Api<B> {
                 let what = "the call has crashed; see the log of the gateway";
                 Err(Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "crashed", what))
             }
-            Err(_) => Err(Problem::unavailable(
-                "broker",
-                format!("the broker did not answer within {:?}", self.settings.answer_within),
-            )),
+            Err(_) => Err(self.silent()),
         }
+    }
+
+    fn silent(&self) -> Problem {
+        let within = self.settings.answer_within;
+        Problem::unavailable("broker", format!("the broker did not answer within {within:?}"))
     }
 
     /// Stores a record and says where. What the coordinator would refuse for its size is refused here,
@@ -140,8 +147,22 @@ impl<B: Broker> Api<B> {
         if let (Destination::Inbox, Payload::Bytes(value)) = (&record.to, &record.value) {
             is_taken(value)?;
         }
-        let broker = Arc::clone(&self.broker);
-        self.blocking(move || broker.put(record).map_err(Problem::from)).await
+        let stored = async {
+            // The permit goes with the record, which may be stored when nobody waits any more.
+            let permit = Arc::clone(&self.puts).acquire_owned().await;
+            let (say, hear) = oneshot::channel();
+            let then = move |stored| {
+                let _held = permit;
+                let _gone = say.send(stored);
+            };
+            self.broker.put_then(record, Box::new(then));
+            hear.await
+        };
+        match tokio::time::timeout(self.settings.answer_within, stored).await {
+            Ok(Ok(stored)) => stored.map_err(Problem::from),
+            Ok(Err(_)) => Err(Problem::unavailable("broker", "the broker has been closed")),
+            Err(_) => Err(self.silent()),
+        }
     }
 
     /// Refuses what only an up-to-date view can answer.

@@ -1,6 +1,6 @@
 //! Which commands are handed out, until when, and how far each partition is done: pure.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::Duration;
 
 use events::{Offset, Partition, Timestamp, ce_type};
@@ -36,6 +36,10 @@ struct Held {
 #[derive(Default)]
 pub(crate) struct Leases {
     held: BTreeMap<At, Held>,
+    /// Of them, those that nobody has.
+    free: BTreeSet<At>,
+    /// Of them, those that somebody has, by when the lease ends.
+    leased: BTreeSet<(Timestamp, At)>,
     by_subject: HashMap<String, Vec<At>>,
     /// By partition: the next offset to read, and what was committed last.
     read_to: BTreeMap<Partition, (Offset, Option<Offset>)>,
@@ -63,59 +67,75 @@ impl Leases {
         self.pass(partition, offset);
         let at = (partition, offset);
         self.by_subject.entry(command.subject.clone()).or_default().push(at);
+        self.free.insert(at);
         self.held.insert(at, Held { command, leased_until: None, handed_out: 0 });
     }
 
     /// Hands out commands that nobody has, in the order of the topic.
     pub(crate) fn take(&mut self, now: Timestamp, lease: Duration, max: usize) -> Vec<Command> {
-        let worn_out: Vec<At> = self
-            .held
-            .iter()
-            .filter(|(_, held)| {
-                held.command.ce_type == ce_type::CANCEL_TASK
-                    && held.handed_out >= CANCELS_MAX
-                    && held.leased_until.is_none_or(|until| until <= now)
-            })
-            .map(|(at, _)| *at)
-            .collect();
-        for at in worn_out {
-            self.remove(at);
+        while let Some((until, at)) =
+            self.leased.first().copied().filter(|(until, _)| *until <= now)
+        {
+            self.leased.remove(&(until, at));
+            let Some(held) = self.held.get_mut(&at) else { continue };
+            held.leased_until = None;
+            if held.command.ce_type == ce_type::CANCEL_TASK && held.handed_out >= CANCELS_MAX {
+                self.remove(at);
+            } else {
+                self.free.insert(at);
+            }
         }
-        self.held
-            .values_mut()
-            .filter(|held| held.leased_until.is_none_or(|until| until <= now))
-            .take(max)
-            .map(|held| {
-                held.leased_until = Some(now.after(lease));
-                held.handed_out += 1;
-                held.command.clone()
-            })
-            .collect()
+        let until = now.after(lease);
+        let mut commands = Vec::new();
+        while commands.len() < max
+            && let Some(at) = self.free.pop_first()
+        {
+            let Some(held) = self.held.get_mut(&at) else { continue };
+            held.leased_until = Some(until);
+            held.handed_out += 1;
+            self.leased.insert((until, at));
+            commands.push(held.command.clone());
+        }
+        commands
     }
 
     /// When the next lease ends.
     pub(crate) fn next_end(&self) -> Option<Timestamp> {
-        self.held.values().filter_map(|held| held.leased_until).min()
+        self.leased.first().map(|(until, _)| *until)
     }
 
     /// The subject was answered: whatever is about it is done.
     pub(crate) fn answered(&mut self, subject: &str) {
         for at in self.by_subject.remove(subject).unwrap_or_default() {
-            self.held.remove(&at);
+            self.let_go(at);
         }
     }
 
     /// The participant has given a sign of life.
     pub(crate) fn alive(&mut self, subject: &str, until: Timestamp) {
         for at in self.by_subject.get(subject).into_iter().flatten() {
-            if let Some(held) = self.held.get_mut(at) {
-                held.leased_until = held.leased_until.max(Some(until));
+            let Some(held) = self.held.get_mut(at) else { continue };
+            if held.leased_until.is_none_or(|end| end < until) {
+                self.free.remove(at);
+                if let Some(end) = held.leased_until.replace(until) {
+                    self.leased.remove(&(end, *at));
+                }
+                self.leased.insert((until, *at));
             }
         }
     }
 
+    fn let_go(&mut self, at: At) -> Option<Held> {
+        let held = self.held.remove(&at)?;
+        self.free.remove(&at);
+        if let Some(until) = held.leased_until {
+            self.leased.remove(&(until, at));
+        }
+        Some(held)
+    }
+
     fn remove(&mut self, at: At) {
-        let Some(held) = self.held.remove(&at) else { return };
+        let Some(held) = self.let_go(at) else { return };
         if let Some(of_subject) = self.by_subject.get_mut(&held.command.subject) {
             of_subject.retain(|other| *other != at);
             if of_subject.is_empty() {
