@@ -490,7 +490,7 @@ pub fn a_group_shares_every_record_exactly_once<S: Stand>(stand: &S) {
     let broker = stand.fresh();
     let (topic, count) = user_topic(&broker, "orders");
     let mut outlet = broker.outlet().unwrap();
-    let join = || broker.join("pickers", records_of(&[&topic])).unwrap();
+    let join = || broker.join(&group(&broker, "pickers"), records_of(&[&topic])).unwrap();
     let mut members = [join(), join()];
     let mut before = Vec::new();
     for round in 0..30 {
@@ -545,13 +545,13 @@ pub fn a_group_shares_every_record_exactly_once<S: Stand>(stand: &S) {
 pub fn a_group_goes_on_from_its_commit<S: Stand>(stand: &S) {
     let broker = stand.fresh();
     let topic = ten_records(&broker);
-    let mut feed = broker.join("pickers", records_of(&[&topic])).unwrap();
+    let mut feed = broker.join(&group(&broker, "pickers"), records_of(&[&topic])).unwrap();
     assert_eq!(offsets(&mut feed, 10), (0..10).collect::<Vec<_>>());
     feed.commit(&[(topic.clone(), 0, 6)]).unwrap();
     drop(feed);
-    let mut feed = broker.join("pickers", records_of(&[&topic])).unwrap();
+    let mut feed = broker.join(&group(&broker, "pickers"), records_of(&[&topic])).unwrap();
     assert_eq!(offsets(&mut feed, 4), [6, 7, 8, 9]);
-    let mut feed = broker.join("others", records_of(&[&topic])).unwrap();
+    let mut feed = broker.join(&group(&broker, "others"), records_of(&[&topic])).unwrap();
     assert_eq!(offsets(&mut feed, 10)[0], 0, "another group has its own place");
 }
 
@@ -560,16 +560,16 @@ pub fn a_group_goes_on_from_its_commit<S: Stand>(stand: &S) {
 pub fn a_group_goes_on_from_its_commit_at_the_latest_after_a_crash<S: Stand>(stand: &S) {
     let broker = stand.fresh();
     let topic = ten_records(&broker);
-    let mut feed = broker.join("pickers", records_of(&[&topic])).unwrap();
+    let mut feed = broker.join(&group(&broker, "pickers"), records_of(&[&topic])).unwrap();
     offsets(&mut feed, 10);
     feed.commit(&[(topic.clone(), 0, 3)]).unwrap();
     drop(feed);
-    let mut feed = broker.join("pickers", records_of(&[&topic])).unwrap();
+    let mut feed = broker.join(&group(&broker, "pickers"), records_of(&[&topic])).unwrap();
     offsets(&mut feed, 7);
     feed.commit(&[(topic.clone(), 0, 6)]).unwrap();
     drop(feed);
     let Some(broker) = stand.crashed(broker) else { return };
-    let mut feed = broker.join("pickers", records_of(&[&topic])).unwrap();
+    let mut feed = broker.join(&group(&broker, "pickers"), records_of(&[&topic])).unwrap();
     let found = offsets(&mut feed, 4);
     assert!((3..=6).contains(&found[0]), "{found:?} does not go on from the commit at 3 or 6");
     assert!(found.windows(2).all(|pair| pair[0] + 1 == pair[1]), "{found:?}");
@@ -584,15 +584,15 @@ pub fn a_group_begins_where_it_is_told<S: Stand>(stand: &S) {
         topics: vec![topic.clone()],
         starts: vec![(topic.clone(), 0, offset)],
     };
-    let mut feed = broker.join("pickers", starts(7)).unwrap();
+    let mut feed = broker.join(&group(&broker, "pickers"), starts(7)).unwrap();
     assert_eq!(offsets(&mut feed, 3), [7, 8, 9]);
     feed.commit(&[(topic.clone(), 0, 9)]).unwrap();
     drop(feed);
-    let mut feed = broker.join("pickers", starts(2)).unwrap();
+    let mut feed = broker.join(&group(&broker, "pickers"), starts(2)).unwrap();
     assert_eq!(offsets(&mut feed, 1), [9]);
     let elsewhere =
         Share::Records { topics: vec![topic.clone()], starts: vec![(topic.clone(), 1, 5)] };
-    let mut feed = broker.join("others", elsewhere).unwrap();
+    let mut feed = broker.join(&group(&broker, "others"), elsewhere).unwrap();
     assert_eq!(offsets(&mut feed, 10)[0], 0, "a partition that is not named begins at its first");
 }
 
@@ -600,7 +600,7 @@ pub fn a_group_begins_where_it_is_told<S: Stand>(stand: &S) {
 pub fn a_feed_reads_again_from_where_it_is_rewound_to<S: Stand>(stand: &S) {
     let broker = stand.fresh();
     let topic = ten_records(&broker);
-    let mut feed = broker.join("pickers", records_of(&[&topic])).unwrap();
+    let mut feed = broker.join(&group(&broker, "pickers"), records_of(&[&topic])).unwrap();
     offsets(&mut feed, 10);
     feed.rewind(&topic, 0, 4).unwrap();
     assert_eq!(offsets(&mut feed, 6), [4, 5, 6, 7, 8, 9]);
@@ -615,25 +615,30 @@ pub fn a_late_commit_moves_no_group_back<S: Stand>(stand: &S) {
     let broker = stand.fresh();
     let topic = ten_records(&broker);
     let (other, _) = user_topic(&broker, "more");
-    let mut late = broker.join("pickers", records_of(&[&topic])).unwrap();
+    let mut late = broker.join(&group(&broker, "pickers"), records_of(&[&topic])).unwrap();
     offsets(&mut late, 10);
     late.reshare(records_of(&[&other])).unwrap();
-    assert_eq!(records_from(&mut late), []);
-    let mut swift = broker.join("pickers", records_of(&[&topic])).unwrap();
-    offsets(&mut swift, 10);
+    let mut swift = broker.join(&group(&broker, "pickers"), records_of(&[&topic])).unwrap();
+    let mut seen = 0;
+    until("the swift one has every record", || {
+        // A group changes only while each of its members reads.
+        assert_eq!(records_from(&mut late), []);
+        seen += records_from(&mut swift).len();
+        seen >= 10
+    });
     swift.commit(&[(topic.clone(), 0, 8)]).unwrap();
     drop(swift);
     late.reshare(records_of(&[&topic])).unwrap();
     assert_eq!(offsets(&mut late, 2), [8, 9]);
     late.commit(&[(topic.clone(), 0, 3)]).unwrap();
     drop(late);
-    let mut feed = broker.join("pickers", records_of(&[&topic])).unwrap();
+    let mut feed = broker.join(&group(&broker, "pickers"), records_of(&[&topic])).unwrap();
     assert_eq!(offsets(&mut feed, 2), [8, 9], "a late commit has moved the group back");
     feed.rewind(&topic, 0, 4).unwrap();
     assert_eq!(offsets(&mut feed, 6), [4, 5, 6, 7, 8, 9]);
     feed.commit(&[(topic.clone(), 0, 5)]).unwrap();
     drop(feed);
-    let mut feed = broker.join("pickers", records_of(&[&topic])).unwrap();
+    let mut feed = broker.join(&group(&broker, "pickers"), records_of(&[&topic])).unwrap();
     assert_eq!(offsets(&mut feed, 5), [5, 6, 7, 8, 9]);
 }
 
@@ -647,7 +652,7 @@ pub fn a_feed_with_a_new_share_keeps_its_place<S: Stand>(stand: &S) {
         send_all(&mut outlet, vec![Outgoing { partition: Some(0), ..named(topic, "k", n) }]);
     };
     put(&second, 20);
-    let mut feed = broker.join("pickers", records_of(&[&first])).unwrap();
+    let mut feed = broker.join(&group(&broker, "pickers"), records_of(&[&first])).unwrap();
     offsets(&mut feed, 10);
     feed.reshare(records_of(&[&first, &second])).unwrap();
     put(&first, 10);
@@ -664,10 +669,10 @@ pub fn a_feed_with_a_new_share_keeps_its_place<S: Stand>(stand: &S) {
 pub fn every_lane_has_one_holder<S: Stand>(stand: &S) {
     let broker = stand.fresh();
     let all: BTreeSet<LaneId> = (0..LANES).map(LaneId).collect();
-    let mut one = broker.join("coordinator", Share::Lanes).unwrap();
+    let mut one = broker.join(&group(&broker, "coordinator"), Share::Lanes).unwrap();
     let mut ours = Held::default();
     until("the only member holds every lane", || ours.hear(&mut one) == &all);
-    let mut other = broker.join("coordinator", Share::Lanes).unwrap();
+    let mut other = broker.join(&group(&broker, "coordinator"), Share::Lanes).unwrap();
     let mut theirs = Held::default();
     until("two members share the lanes", || {
         let mut both = ours.hear(&mut one).clone();
@@ -795,7 +800,7 @@ pub fn a_wait_ends_when_something_arrives<S: Stand>(stand: &S) {
     assert_eq!(follow.next(GLANCE), Ok(Vec::new()));
     waits(move || follow.next(LONG).unwrap(), || later(&mut outlet, named(&topic, "k", 0)));
 
-    let mut feed = broker.join("pickers", records_of(&[&topic])).unwrap();
+    let mut feed = broker.join(&group(&broker, "pickers"), records_of(&[&topic])).unwrap();
     assert_eq!(offsets(&mut feed, 1), [0]);
     waits(
         move || match feed.next(LONG).unwrap() {
@@ -882,6 +887,11 @@ fn named(topic: &Topic, key: &str, n: usize) -> Outgoing {
 /// The number that [`to`] put in.
 fn number_in(record: &Record) -> usize {
     std::str::from_utf8(record.value.as_ref().unwrap()).unwrap().parse().unwrap()
+}
+
+/// The name of a group that only this broker's members join, as services name theirs.
+fn group<B: Broker>(broker: &B, name: &str) -> String {
+    broker.topics().group(name)
 }
 
 /// A user's topic that nobody has used, and how many partitions it has.
