@@ -50,12 +50,6 @@ impl KafkaLog {
         )?;
         shared.journal.meet(&journal_topic)?;
         shared.events.meet(&shared.topics.events())?;
-        // At the same time: each waits for connections of its own.
-        std::thread::scope(|scope| {
-            let inbox = scope.spawn(|| inbox.warm());
-            journal.warm()?;
-            inbox.join().unwrap_or_else(|_| Err(LogError::Lost("warming panicked".to_owned())))
-        })?;
         let entry_bytes_max = shared.admin.record_bytes_max(&journal_topic)?;
         Ok(Self {
             outlet: KafkaOutlet::new(Arc::clone(&shared)),

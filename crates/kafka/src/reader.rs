@@ -136,6 +136,8 @@ pub(crate) struct Reader {
     asking: Arc<BaseConsumer<Plain>>,
     topic: Topic,
     partition: Partition,
+    /// Whether the partition's leader has answered once.
+    met: bool,
     next: Option<Offset>,
     /// Whether the end was met behind the last record.
     at_end: bool,
@@ -144,7 +146,7 @@ pub(crate) struct Reader {
 }
 
 impl Reader {
-    /// `asking` answers what is kept, with the isolation that `settings` have.
+    /// Begins to connect. `asking` answers what is kept, with the isolation that `settings` have.
     pub(crate) fn new(
         settings: &ClientConfig,
         shared: &Shared,
@@ -161,6 +163,7 @@ impl Reader {
             asking,
             topic,
             partition,
+            met: false,
             next: None,
             at_end: false,
             hollow: None,
@@ -169,16 +172,6 @@ impl Reader {
 
     fn consumer(&self) -> Result<&BaseConsumer<Plain>, LogError> {
         self.consumer.as_ref().ok_or_else(|| self.lost("the reader was closed"))
-    }
-
-    /// Connects to the partition's leader, so that the first read need not. Metadata is asked for first, which
-    /// waits for a connection: without one the other question begins with a pause (measured: 700 ms).
-    pub(crate) fn warm(&self) -> Result<(), LogError> {
-        let consumer = self.consumer()?;
-        consumer
-            .fetch_metadata(Some(self.topic.as_str()), settings::ASK)
-            .map_err(|error| self.lost(&error.to_string()))?;
-        kept(consumer, &self.topic, self.partition).map(|_| ())
     }
 
     /// What is kept.
@@ -290,6 +283,7 @@ impl Reader {
         if from > kept.end {
             return Err(LogError::PastEnd { end: kept.end });
         }
+        self.meet()?;
         let consumer = self.consumer()?;
         let mut place = TopicPartitionList::new();
         place
@@ -302,6 +296,20 @@ impl Reader {
             .map_err(|error| self.lost(&error.to_string()))?;
         self.next = Some(from);
         self.at_end = false;
+        Ok(())
+    }
+
+    /// Waits until the partition's leader has answered, before the first read: without a connection that begins
+    /// with a pause (measured: 700 ms). Metadata is asked for first, which alone waits for one.
+    fn meet(&mut self) -> Result<(), LogError> {
+        if !self.met {
+            let consumer = self.consumer()?;
+            consumer
+                .fetch_metadata(Some(self.topic.as_str()), settings::ASK)
+                .map_err(|error| self.lost(&error.to_string()))?;
+            kept(consumer, &self.topic, self.partition)?;
+            self.met = true;
+        }
         Ok(())
     }
 

@@ -64,8 +64,10 @@ type Setting = (&'static str, &'static str);
 
 /// For every client.
 const COMMON: &[Setting] = &[
-    // A new connection at once, then up to a second apart: a broker that restarts is found quickly.
-    ("reconnect.backoff.ms", "50"),
+    // A new connection at once, then up to a second apart: a broker that restarts is found quickly. A new
+    // client waits half of it between the address it was given and the brokers that it learns of there
+    // (librdkafka 2.12, `sparse_connect_intvl`: 11 ms and more).
+    ("reconnect.backoff.ms", "20"),
     ("reconnect.backoff.max.ms", "1000"),
     // Nagle's algorithm would hold back small requests; ours are small and someone waits for them.
     ("socket.nagle.disable", "true"),
@@ -180,7 +182,7 @@ pub(crate) fn committed_reader(config: &Config) -> ClientConfig {
 /// waits the whole of `fetch.wait.max.ms`.
 pub(crate) fn loading_reader(config: &Config) -> ClientConfig {
     let mut client = reader(config, "read_committed");
-    client.set("fetch.wait.max.ms", "10");
+    client.set("fetch.wait.max.ms", "1");
     client
 }
 

@@ -176,7 +176,6 @@ impl Snapshots for KafkaSnapshots {
             Some(reader) => reader,
             None => Self::reader(&self.shared, &self.topic, partition)?,
         };
-        reader.warm()?;
         let (mut marker, mut damaged) = (None, None);
         reader.read_all(|record| match record.key.as_deref().map(std::str::from_utf8) {
             Some(Ok(MARKER)) => marker = record.value,

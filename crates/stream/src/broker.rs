@@ -128,7 +128,7 @@ pub trait Broker: Send + Sync + 'static {
     /// `Lost` where the topics do not exist or their counts differ, naming both.
     fn lanes(&self) -> Result<u32, LogError>;
 
-    /// Opens a lane's logs for reading and appending. Takes nothing from anybody.
+    /// Opens a lane's logs for reading and appending. Takes nothing from anybody, and reads nothing yet.
     ///
     /// # Errors
     /// `Lost`.

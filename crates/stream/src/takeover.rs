@@ -104,9 +104,10 @@ pub(crate) fn take_over<S: Service, B: Broker>(
     clock: &dyn Clock,
     limits: &Limits,
 ) -> Result<Won<S, B::Log, B::Snapshots>, End> {
+    // It connects while the fence is taken.
+    let mut log = broker.open(lane)?;
     // `one-epoch`: the fence is taken once, strictly before the announcement, and never again in place.
     let mut holder = broker.fence(lane)?;
-    let mut log = broker.open(lane)?;
     let mut restored = restore::<S, _>(&mut log, &mut holder, lanes, limits)?;
     let announced_at = clock.now();
     let owner = if planted("announced-by-nobody") && restored.context.epoch > 0 {

@@ -44,8 +44,6 @@ use crate::api::Api;
 pub(crate) const SOURCE: &str = "/pavane/gateway";
 /// How long requests under way are waited for at the end.
 const LAST_WAIT: Duration = Duration::from_secs(5);
-/// How often a wish to stop is looked for.
-const LOOK_EVERY: Duration = Duration::from_millis(100);
 
 /// Gives the metrics of this process as Prometheus reads them.
 pub type RenderMetrics = Arc<dyn Fn() -> String + Send + Sync>;
@@ -171,12 +169,9 @@ async fn serve_until<B: Broker>(
         .with_graceful_shutdown(heard)
         .into_future();
     tokio::pin!(server);
-    let mut look = tokio::time::interval(LOOK_EVERY);
-    while !stop.requested() {
-        tokio::select! {
-            served = &mut server => return served.map_err(GatewayError::Listener),
-            _ = look.tick() => {}
-        }
+    tokio::select! {
+        served = &mut server => return served.map_err(GatewayError::Listener),
+        () = stop.heard() => {}
     }
     ending.send_replace(true);
     match tokio::time::timeout(LAST_WAIT, server).await {

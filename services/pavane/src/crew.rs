@@ -22,6 +22,15 @@ struct Member {
     name: String,
     stop: Stop,
     thread: JoinHandle<Result<(), String>>,
+    /// It was over before it was asked to stop.
+    ended_early: bool,
+}
+
+impl Member {
+    fn ask_to_stop(&mut self) {
+        self.ended_early |= self.thread.is_finished() && !self.stop.requested();
+        self.stop.request();
+    }
 }
 
 impl Crew {
@@ -37,7 +46,7 @@ impl Crew {
             .name(name.to_owned())
             .spawn(move || work(&heeded))
             .map_err(|error| Failure::from_error("the system gives no thread", &error))?;
-        self.members.push(Member { name: name.to_owned(), stop, thread });
+        self.members.push(Member { name: name.to_owned(), stop, thread, ended_early: false });
         Ok(())
     }
 
@@ -51,14 +60,14 @@ impl Crew {
         self.members.iter().any(|member| member.thread.is_finished())
     }
 
-    /// Stops and joins all, the youngest first, so that who serves goes before what it stands on.
+    /// Stops and joins all: the youngest first, so that who serves goes before what it stands on, then the
+    /// others at once, so that other processes take over without delay.
     pub(crate) fn stop(&mut self) -> Result<(), Failure> {
         let mut result = Ok(());
-        while let Some(member) = self.members.pop() {
-            let ended_early = member.thread.is_finished() && !member.stop.requested();
-            member.stop.request();
+        while let Some(mut member) = self.members.pop() {
+            member.ask_to_stop();
             let said = match member.thread.join() {
-                Ok(Ok(())) if ended_early => Some("ended without being asked".to_owned()),
+                Ok(Ok(())) if member.ended_early => Some("ended without being asked".to_owned()),
                 Ok(Ok(())) => None,
                 Ok(Err(text)) => Some(text),
                 Err(_) => Some("panicked; see the log".to_owned()),
@@ -67,6 +76,7 @@ impl Crew {
             if let Some(said) = said {
                 result = Err(Failure::failed(format!("{}: {said}", member.name)));
             }
+            self.members.iter_mut().for_each(Member::ask_to_stop);
         }
         result
     }

@@ -1,7 +1,5 @@
 //! `/healthz`, `/readyz` and `/metrics` of a process without a gateway, which has them itself.
 
-use std::time::Duration;
-
 use axum::Router;
 use axum::http::StatusCode;
 use axum::routing::get;
@@ -9,9 +7,6 @@ use stream::Stop;
 use tokio::net::TcpListener;
 
 use crate::system::Readiness;
-
-/// How often a wish to stop is looked for.
-const LOOK_EVERY: Duration = Duration::from_millis(100);
 
 /// Serves until asked to stop.
 pub(crate) async fn serve(
@@ -37,10 +32,5 @@ pub(crate) async fn serve(
         .route("/healthz", get(|| async { "healthy" }))
         .route("/readyz", get(readiness))
         .route("/metrics", get(metrics));
-    let stopped = async move {
-        while !stop.requested() {
-            tokio::time::sleep(LOOK_EVERY).await;
-        }
-    };
-    axum::serve(listener, routes).with_graceful_shutdown(stopped).await
+    axum::serve(listener, routes).with_graceful_shutdown(stop.heard()).await
 }
