@@ -79,10 +79,12 @@ impl<'a, S: Service, L: Log, N: Snapshots + 'static> Lane<'a, S, L, N> {
         for key in &blame.silenced {
             states.silence(key);
         }
+        // A lane that changes hands more often than snapshots are due must get to one all the same.
+        let saved_at = restored.unsaved_since.map_or(now, |since| since.min(now));
         let past = i64::from(planted("input-dropped-at-takeover"));
         let mut lane = Self {
             position: restored.context.position.unwrap_or_default() + past,
-            camera: Camera::new(writer, holder, now),
+            camera: Camera::new(writer, holder, saved_at),
             given,
             log,
             owner,

@@ -131,14 +131,15 @@ struct Captured {
 }
 
 impl<N: Snapshots + 'static> Camera<N> {
-    pub(crate) fn new(writer: Writer<N>, holder: N, now: Timestamp) -> Self {
+    /// The first snapshot is due once what was decided at `saved_at` is as old as they may be.
+    pub(crate) fn new(writer: Writer<N>, holder: N, saved_at: Timestamp) -> Self {
         Self {
             writer,
             holder: Some(holder),
             done: channel(),
             captured: None,
             written: None,
-            last: now,
+            last: saved_at,
             kept: VecDeque::new(),
         }
     }

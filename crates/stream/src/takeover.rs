@@ -83,6 +83,8 @@ pub(crate) struct Restored<S: Service> {
     /// Events of those, by journal offset and place, on whose acknowledgement something was decided, or of
     /// which a record was parked: they are not told of again.
     pub(crate) acked: BTreeSet<(Offset, u32)>,
+    /// When the first of what no snapshot holds was decided.
+    pub(crate) unsaved_since: Option<Timestamp>,
 }
 
 /// A lane that was won.
@@ -206,7 +208,8 @@ fn from_snapshot<S: Service>(
     if let Some((key, error)) = broken.first_key_value() {
         return Err(End::Refused(format!("the snapshot of `{key}` can not be read: {error}")));
     }
-    Ok((Restored { context, states, unsent: VecDeque::new(), acked: BTreeSet::new() }, marker))
+    let (unsent, acked) = (VecDeque::new(), BTreeSet::new());
+    Ok((Restored { context, states, unsent, acked, unsaved_since: None }, marker))
 }
 
 impl<S: Service> Restored<S> {
@@ -245,6 +248,7 @@ impl<S: Service> Restored<S> {
                 },
             )?;
             self.note_answered(&decide.source);
+            self.unsaved_since.get_or_insert(decide.time);
             self.unsent.push_back((offset, decide.clone(), events));
             while self.unsent.front().is_some_and(|(at, ..)| {
                 *at < self.context.cursor + i64::from(planted("cursor-off-by-one"))

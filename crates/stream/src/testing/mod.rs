@@ -95,7 +95,7 @@ impl World {
         });
     }
 
-    fn journal_end(&self) -> Offset {
+    pub(crate) fn journal_end(&self) -> Offset {
         self.journal.last().map_or(self.trimmed_below, |(offset, _)| offset + 1)
     }
 

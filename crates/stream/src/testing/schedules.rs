@@ -658,6 +658,27 @@ fn a_journal_that_a_rival_trims_meanwhile_is_read_from_its_snapshot() {
     }
 }
 
+#[test]
+fn a_lane_that_changes_hands_more_often_than_snapshots_are_due_writes_them_all_the_same() {
+    let memory = Memory::default();
+    let every = std::time::Duration::from_secs(5);
+    let limits = Limits { snapshot_every: every, ..limits() };
+    let mut runner = Runner { memory: &memory, limits: &limits, owners: 0 };
+    for _ in 0..100 {
+        memory.world().put("a", "x");
+        let won = memory.now();
+        let mut lane = runner.win(Box::leak(Box::default())).unwrap();
+        for _ in 0..4 {
+            lane.turn().unwrap();
+        }
+        assert!(memory.now().since(won) < every);
+    }
+    let world = memory.world();
+    let marker = read_marker(world.marker.as_ref().expect("a snapshot")).unwrap();
+    let behind = world.journal_end() - marker.next;
+    assert!(behind < 40, "{behind} records of {} are in no snapshot", world.journal_end());
+}
+
 /// Why a takeover refuses, after this change to what is kept.
 fn refused(change: fn(&mut World)) -> String {
     let memory = decided_on_one();
