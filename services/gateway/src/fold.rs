@@ -181,6 +181,10 @@ impl Workflow {
         self.ended_at = Some(time.to_string());
     }
 
+    fn is_done(&self, id: &str) -> bool {
+        self.tasks.iter().any(|task| task.id == id && task.status == "done")
+    }
+
     fn take_of_task(&mut self, event: &Lifecycle) {
         let (Some(id), attempt) = crate::history::subject(&event.what) else { return };
         let index = match self.tasks.iter().position(|task| task.id == id.as_str()) {
@@ -191,9 +195,15 @@ impl Workflow {
                 place
             }
         };
+        let is_covered = self.is_done(&format!("{id}~fallback"));
         let Some(task) = self.tasks.get_mut(index) else { return };
         task.attempts = task.attempts.max(attempt.unwrap_or(0));
-        task.status = task_status(&event.what).unwrap_or(task.status);
+        task.status = match (&event.what, task.status) {
+            // Its fallback has done it, while a late success of its own is yet to be undone.
+            (What::TaskCompleted { .. }, "undoing" | "undo_blocked") if is_covered => task.status,
+            (What::UndoCompleted { .. }, _) if is_covered => "done",
+            (what, before) => task_status(what).unwrap_or(before),
+        };
         let at = || Some(event.time.to_string());
         match &event.what {
             What::TaskScheduled { .. } | What::TaskStarted { .. } => {
@@ -204,6 +214,7 @@ impl Workflow {
                 task.error = None;
                 task.ended_at = at();
             }
+            What::TaskSkipped { reason, .. } if reason == "undo" => task.ended_at = at(),
             What::TaskSkipped { output, .. } => {
                 task.output = output.as_ref().map_or(Value::Null, events::Json::value);
                 task.ended_at = at();
@@ -241,6 +252,8 @@ fn task_status(what: &What) -> Option<&'static str> {
         What::TaskFailed { .. } => "failed",
         What::TaskRetried { .. } => "retrying",
         What::TaskTimedOut { .. } | What::TaskInDoubt { .. } => "in_doubt",
+        // An undo that is given up leaves what was done.
+        What::TaskSkipped { reason, .. } if reason == "undo" => "done",
         What::TaskSkipped { .. } => "skipped",
         What::TaskCancelled { .. } => "cancelled",
         What::UndoScheduled { .. } | What::UndoFailed { retry_at: Some(_), .. } => "undoing",
@@ -348,6 +361,36 @@ tasks:
                 "tell running",
             ],
         );
+    }
+
+    fn undo(task: &str, n: u32) -> What {
+        What::UndoScheduled {
+            task: task.into(),
+            n,
+            agent: "bank".into(),
+            task_type: "undo".to_owned(),
+            command: String::new(),
+            inputs: Json::null(),
+            deadline: Timestamp::from_millis(2),
+        }
+    }
+
+    fn undone(task: &str, n: u32) -> What {
+        What::UndoCompleted { task: task.into(), n, nothing: false, by: None }
+    }
+
+    #[test]
+    fn what_a_fallback_has_done_is_done_once_the_late_success_of_its_task_is_undone() {
+        let late = || vec![undo("pay", 1), undone("pay", 1), began("pay~fallback"), undo("pay", 2)];
+        let rest = ["pack pending", "wrap pending", "label pending", "approval pending"];
+        let check_pay = |more: Vec<What>, pay: &str| {
+            let whats = late().into_iter().chain(more).collect();
+            check(whats, &[&[pay, "pay~fallback done"], &rest[..]].concat());
+        };
+        let worked = || vec![done("pay~fallback"), done("pay")];
+        check_pay(worked(), "pay undoing");
+        check_pay([worked(), vec![undone("pay", 2)]].concat(), "pay done");
+        check_pay([vec![undone("pay", 2)], worked()].concat(), "pay done");
     }
 
     #[test]

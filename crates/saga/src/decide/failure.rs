@@ -110,7 +110,7 @@ impl Draft<'_> {
 
     fn fate(&self, slot: Slot) -> Fate {
         let plan = self.task_plan(slot);
-        if plan.fallback.is_some() && self.task(slot).cover == Cover::Uncalled {
+        if self.has_fallback_yet(slot) {
             return Fate::FallsBack;
         }
         if let Role::Fallback(of) = plan.role {
@@ -188,12 +188,20 @@ impl Draft<'_> {
         self.closings_of(owner).any(|closing| self.is_within(slot, closing))
     }
 
+    /// It has a fallback that was not called yet, or that has worked after it was said to have failed.
+    fn has_fallback_yet(&self, slot: Slot) -> bool {
+        match (self.fallback(slot), self.task(slot).cover) {
+            (None, _) | (Some(_), Cover::Working | Cover::Worked) => false,
+            (Some(_), Cover::Uncalled) => true,
+            (Some(fallback), Cover::Spent) => self.is_done(fallback),
+        }
+    }
+
     /// Whether a failure in a group is the group's own: it may fail, or something else takes its place.
     fn catches(&self, group: Slot) -> bool {
         let plan = self.task_plan(group);
-        let falls_back = plan.fallback.is_some() && self.task(group).cover == Cover::Uncalled;
         plan.optional
-            || falls_back
+            || self.has_fallback_yet(group)
             || matches!(plan.role, Role::Fallback(_))
             || self.is_spare(group)
     }

@@ -367,18 +367,24 @@ impl Judge<'_> {
             fallback.is_some_and(|fallback| self.seen(&fallback).begun.is_some() || at_once())
         };
         // So is one after the end, and while the run fails fast, or the tasks of `then` run.
-        let closing = self.tree.closing.iter().map(|node| Place { node: *node, at: Vec::new() });
         let lets_go = self.turned.contains(&Strategy::FailFast)
             || self.turned_perhaps
             || self.is_out_of_time()
             || self.view.end.is_some()
-            || closing.into_iter().any(|place| self.seen(&place).begun.is_some());
+            || self.is_closing();
         let is_at_once =
             |place: &Place| lets_go && self.told.get(place).is_some_and(|told| told.at_once);
         let undoing = self.running(|place, seen| {
             seen.back == Back::Running && counts(seen) && !is_covered(place) && !is_at_once(place)
         });
         assert!(undoing <= self.tree.saga.max_parallel, "max_parallel: {undoing} undos in flight");
+    }
+
+    /// The tasks of `then` have begun.
+    pub(crate) fn is_closing(&self) -> bool {
+        let mut closing =
+            self.tree.closing.iter().map(|node| Place { node: *node, at: Vec::new() });
+        closing.any(|place| self.seen(&place).begun.is_some())
     }
 
     fn running(&self, is: impl Fn(&Place, &Seen) -> bool) -> usize {

@@ -29,8 +29,9 @@ impl Judge<'_> {
             assert!(self.is_local(place), "`{name}` is undone past the pivot");
         }
         self.carries(place, &inputs);
-        // A later undo may meet what a late success has brought back; after the end all are sent at once.
-        if n == 1 && self.view.end.is_none() {
+        // A later undo may meet what a late success has brought back; after the end, and while the tasks of
+        // `then` run, all are sent at once.
+        if n == 1 && self.view.end.is_none() && !self.is_closing() {
             self.reverse(place);
             if self.tree.saga.strict && self.view.compensating {
                 self.strictly_last(place);

@@ -121,7 +121,15 @@ impl View {
         match what {
             What::WorkflowCompleted { .. } => self.end = Some(End::Completed),
             What::WorkflowCancelled { .. } => self.end = Some(End::Cancelled),
-            What::WorkflowFailed { how, .. } => {
+            What::WorkflowFailed { how, stands, .. } => {
+                // An undo with what a late success has told, that had not gone out yet.
+                for task in stands {
+                    if let Some(seen) = self.tasks.get_mut(task.as_str())
+                        && seen.overtaken
+                    {
+                        seen.back = Back::GivenUp;
+                    }
+                }
                 self.end = Some(match how {
                     How::Failed => End::Failed,
                     How::Compensated => End::Compensated,
@@ -139,6 +147,7 @@ impl View {
     fn task(&mut self, what: &What) {
         let sequence = self.sequence;
         let Some(id) = task_of(what) else { return };
+        let is_covered = self.of(&format!("{id}~fallback")).forward == Forward::Done;
         let seen = self.tasks.entry(id.to_owned()).or_default();
         match what {
             What::TaskScheduled { attempt, .. } => {
@@ -155,7 +164,7 @@ impl View {
                 seen.done = Some(sequence);
                 seen.successes += 1;
                 // It is to be undone once more, with what is known now.
-                if seen.back == Back::Blocked {
+                if seen.back == Back::Blocked && !is_covered {
                     seen.back = Back::Retrying;
                 }
                 seen.overtaken = matches!(seen.back, Back::Running | Back::Retrying);
