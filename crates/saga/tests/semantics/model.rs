@@ -307,6 +307,8 @@ impl Model<'_> {
             for inside in self.tree.deep(place) {
                 self.fates.remove(&inside);
             }
+            // What was accepted in it does not count where it has failed as a whole.
+            (self.partial, self.closes) = before.1;
             return self.failed(place);
         }
         let output = |element: &Place| match &self.fates[element] {
