@@ -192,9 +192,12 @@ fn a_second_process_is_refused() {
 }
 
 #[test]
-fn another_number_of_lanes_is_refused() {
+fn another_number_of_lanes_is_refused_unless_the_folder_may_say() {
     let folder = tempfile::tempdir().unwrap();
     drop(open(folder.path()));
+    let as_made = Local::open_as_made(folder.path(), Options { lanes: 3, ..options() }).unwrap();
+    assert_eq!(as_made.lanes(), Ok(2));
+    drop(as_made);
     let error = Local::open(folder.path(), Options { lanes: 3, ..options() }).err().unwrap();
     assert!(matches!(error, LocalError::Lanes { made: 2, asked: 3, .. }), "{error}");
     assert!(error.to_string().contains("with 2 lanes and can not be opened with 3"), "{error}");

@@ -95,7 +95,15 @@ impl Local {
     /// `InUse` where another process has it open; `Lanes` where it was made with another number of
     /// them; `Damaged` where a file is not as it was written.
     pub fn open(dir: &Path, options: Options) -> Result<Self, LocalError> {
-        open::open(dir, options).map(|shared| Self(Arc::new(shared)))
+        open::open(dir, options, false).map(|shared| Self(Arc::new(shared)))
+    }
+
+    /// The same, but for the lanes: a folder that was made with another number of them keeps its own.
+    ///
+    /// # Errors
+    /// As [`Local::open`], without `Lanes`.
+    pub fn open_as_made(dir: &Path, options: Options) -> Result<Self, LocalError> {
+        open::open(dir, options, true).map(|shared| Self(Arc::new(shared)))
     }
 }
 

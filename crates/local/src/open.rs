@@ -92,8 +92,8 @@ impl Drop for Shared {
     }
 }
 
-/// Opens, or makes, the log in `dir`.
-pub(crate) fn open(dir: &Path, options: Options) -> Result<Shared, LocalError> {
+/// Opens, or makes, the log in `dir`. `as_made`: with the lanes that it was made with, if it was.
+pub(crate) fn open(dir: &Path, mut options: Options, as_made: bool) -> Result<Shared, LocalError> {
     if options.lanes == 0 || options.lanes > LANES_MAX {
         return Err(LocalError::Options(format!(
             "{} lanes are not possible; choose from 1 to {LANES_MAX}",
@@ -108,7 +108,7 @@ pub(crate) fn open(dir: &Path, options: Options) -> Result<Shared, LocalError> {
     version_file::check(&storage)?;
     let store = Arc::new(Store::open(&storage, options.durability, Some(held))?);
     let failed = |what| LocalError::Storage { folder: storage.clone(), what };
-    check_form(dir, &store, &options)?;
+    options.lanes = check_form(dir, &store, (!as_made).then_some(options.lanes))?;
     let mut writer = load(Arc::clone(&store), options.clone()).map_err(failed)?;
     ensure_internal(&mut writer).map_err(failed)?;
     let groups = Groups::load(&store).map_err(failed)?;
@@ -201,7 +201,9 @@ fn prepare(dir: &Path, storage: &Path, options: &Options) -> Result<(), LocalErr
     synced.map_err(LocalError::io("sync the folder", dir))
 }
 
-fn check_form(dir: &Path, store: &Store, options: &Options) -> Result<(), LocalError> {
+/// Holds the folder's format against what this build knows, and its lanes against those that are asked for; gives
+/// their number.
+fn check_form(dir: &Path, store: &Store, asked: Option<u32>) -> Result<u32, LocalError> {
     let failed = |what| LocalError::Storage { folder: dir.to_owned(), what };
     let number = |key| {
         let stored = store.get(key).map_err(failed)?;
@@ -217,16 +219,17 @@ fn check_form(dir: &Path, store: &Store, options: &Options) -> Result<(), LocalE
         return Err(LocalError::Format { folder: dir.to_owned(), found, known: FORMAT });
     }
     let made = number(LANES_KEY)?;
-    if made != options.lanes {
-        return Err(LocalError::Lanes { folder: dir.to_owned(), made, asked: options.lanes });
+    if let Some(asked) = asked.filter(|asked| *asked != made) {
+        return Err(LocalError::Lanes { folder: dir.to_owned(), made, asked });
     }
     if found == FORMAT {
-        return Ok(());
+        return Ok(made);
     }
     // Before the first block, so that no build that knows none of them takes it for a record.
     let mut batch = store.batch();
     batch.insert(&store.meta, FORMAT_KEY, FORMAT.to_be_bytes());
-    store.write(batch).and_then(|()| store.sync()).map_err(failed)
+    store.write(batch).and_then(|()| store.sync()).map_err(failed)?;
+    Ok(made)
 }
 
 /// What the storage holds, as the writer needs it.

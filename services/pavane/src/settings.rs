@@ -96,13 +96,24 @@ pub(crate) fn open(folder: &Path, config: &Config) -> Result<Local, Failure> {
             config::Durability::Disk => Durability::Disk,
             config::Durability::Os => Durability::Os,
         },
-        lanes: config.local.lanes,
+        lanes: config.local.lanes.unwrap_or_else(lanes_here),
         topics: Topics::default(),
         clock: Arc::new(SystemClock),
         schema_ids: Arc::new(schema_id),
         record_bytes_max: local::RECORD_BYTES_MAX,
     };
-    Local::open(folder, options).map_err(|error| unopened(folder, &error))
+    let opened = match config.local.lanes {
+        Some(_) => Local::open(folder, options),
+        None => Local::open_as_made(folder, options),
+    };
+    opened.map_err(|error| unopened(folder, &error))
+}
+
+/// The lanes of a new folder for which nobody says how many: one for two processors, since whoever writes to the
+/// log, serves and takes part needs the others; four at most, since they share one log.
+fn lanes_here() -> u32 {
+    let processors = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    u32::try_from(processors / 2).unwrap_or(u32::MAX).clamp(1, 4)
 }
 
 fn unopened(folder: &Path, error: &LocalError) -> Failure {

@@ -52,6 +52,8 @@ pub fn pavane(arguments: &[&str]) -> Command {
             command.env_remove(name);
         }
     }
+    // Several lanes, however few processors there are.
+    command.env("PAVANE_LOCAL__LANES", "4");
     command.env("NO_COLOR", "1").args(arguments).stdin(Stdio::null());
     command
 }

@@ -199,8 +199,9 @@ pub(crate) const KEYS: &[Key] = &[
     key(
         "local.lanes",
         Form::Count,
-        Some("4"),
-        "partitions of inbox, journal and snapshots there; fixed when the folder is made",
+        None,
+        "partitions of inbox, journal and snapshots there; fixed when the folder is made. Not set: as it was made, \
+         and a new one gets one for every two processors, four at most",
     ),
     key(
         "state.memory_mib",

@@ -58,7 +58,7 @@ pub(crate) struct Kafka {
 pub(crate) struct Local {
     pub(crate) data: PathBuf,
     pub(crate) durability: Durability,
-    pub(crate) lanes: u32,
+    pub(crate) lanes: Option<u32>,
 }
 
 /// `[state]`
