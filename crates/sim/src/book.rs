@@ -23,6 +23,8 @@ struct Pages {
     effects: Vec<Effect>,
     /// Commands that were answered with a failure.
     failed: BTreeMap<String, Failure>,
+    /// No mark is ever found again.
+    forgets: bool,
 }
 
 /// The books of one agent. Cheap to share.
@@ -37,6 +39,11 @@ pub(crate) struct Change {
 }
 
 impl Book {
+    /// Of somebody who keeps none: what comes again is done again.
+    pub(crate) fn forgetful() -> Self {
+        Self(Arc::new(Mutex::new(Pages { forgets: true, ..Pages::default() })))
+    }
+
     fn pages(&self) -> MutexGuard<'_, Pages> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -68,7 +75,8 @@ impl Ledger for Book {
         if let Some(changed) = tx.marks.get(name) {
             return Ok(changed.clone());
         }
-        Ok(tx.book.pages().marks.get(name).cloned())
+        let pages = tx.book.pages();
+        Ok(pages.marks.get(name).filter(|_| !pages.forgets).cloned())
     }
 
     fn set_mark(tx: &mut Change, name: &str, mark: Option<&[u8]>) -> Result<(), LedgerError> {

@@ -65,13 +65,29 @@ fn of_request(saga: &Deployed, asked: &str, dice: &mut Dice) -> Option<EventName
 pub(crate) fn signal(workflow: &WorkflowId, dice: &mut Dice) -> Outgoing {
     let name = format!("s{}", dice.range(0, 3));
     let id = format!("signal-{}", dice.range(0, 1_000_000));
+    let value = json!({"n": dice.range(0, 100)});
+    signalled(workflow, (name, id), &value)
+}
+
+/// A signal of that name.
+pub(crate) fn named_signal(
+    workflow: &WorkflowId,
+    name: &str,
+    value: &Value,
+    dice: &mut Dice,
+) -> Outgoing {
+    let id = format!("signal-{}", dice.next());
+    signalled(workflow, (name.to_owned(), id), value)
+}
+
+fn signalled(workflow: &WorkflowId, (name, id): (String, String), value: &Value) -> Outgoing {
     let headers = vec![
         Header::text(header::TYPE, ce_type::SIGNAL),
         Header::text(header::ID, id),
         Header::text(header::SIGNAL, name),
         Header::text(header::ACTOR, "ann"),
     ];
-    to_workflow(workflow, headers, &json!({"n": dice.range(0, 100)}))
+    to_workflow(workflow, headers, value)
 }
 
 fn to_workflow(workflow: &WorkflowId, headers: Vec<Header>, value: &Value) -> Outgoing {

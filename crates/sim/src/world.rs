@@ -15,6 +15,7 @@ use crate::fold::{Fold, Standby};
 use crate::groups::Groups;
 use crate::landing::{Acks, Landing};
 use crate::store::Store;
+use crate::tally::Tally;
 use crate::trace::Trace;
 use crate::weather::Weather;
 
@@ -26,7 +27,7 @@ pub(crate) const MS: Micros = 1_000;
 /// One second.
 pub(crate) const SECOND: Micros = 1_000_000;
 /// When the world begins: 2026-01-01T00:00:00Z.
-const BEGINNING_MS: i64 = 1_767_225_600_000;
+pub(crate) const BEGINNING_MS: i64 = 1_767_225_600_000;
 
 /// A thread of the simulated world.
 pub(crate) type FiberId = usize;
@@ -117,7 +118,7 @@ pub(crate) struct Inner {
     pub(crate) dice: Dice,
     pub(crate) now: Micros,
     happened: u64,
-    queue: BTreeMap<(Micros, u64), Event>,
+    pub(crate) queue: BTreeMap<(Micros, u64), Event>,
     bells: BTreeMap<Bell, Vec<(FiberId, u64)>>,
     pub(crate) current: Option<FiberId>,
     pub(crate) fibers: Vec<Fiber>,
@@ -129,6 +130,7 @@ pub(crate) struct Inner {
     pub(crate) groups: Groups,
     pub(crate) weather: Weather,
     pub(crate) trace: Trace,
+    pub(crate) tally: Tally,
     /// Of each lane, up to its newest snapshot.
     pub(crate) folds: Vec<Fold>,
     pub(crate) standbys: Vec<Standby>,
@@ -164,6 +166,7 @@ impl World {
             groups: Groups::default(),
             weather: Weather::fair(),
             trace: Trace::default(),
+            tally: Tally::default(),
             folds: (0..lanes).map(|_| Fold::new(lanes)).collect(),
             standbys: (0..lanes).map(|_| Standby::new(lanes)).collect(),
             conduct: Conduct::default(),

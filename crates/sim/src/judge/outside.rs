@@ -3,20 +3,21 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use events::AgentName;
-use verify::{Effect, Judge, Op, Options, Record};
+use verify::{Effect, Judge, Op, Options, Record, Violation};
 
 use crate::book::Book;
 use crate::store::Store;
 
-/// What it finds. `is_at_rest`: what is missing is missing for good.
+/// What it finds, and the first of it with at most so many moments. `is_at_rest`: what is missing is missing for
+/// good.
 pub(super) fn judge(
     store: &Store,
     books: &BTreeMap<AgentName, Book>,
-    is_at_rest: bool,
+    (is_at_rest, timeline_max): (bool, usize),
     broken: &mut Vec<String>,
-) {
+) -> Option<Violation> {
     let quiet_ms = is_at_rest.then_some(0);
-    let options = Options { quiet_ms, now: Some(i64::MAX), timeline_max: 0, ..Options::default() };
+    let options = Options { quiet_ms, now: Some(i64::MAX), timeline_max, ..Options::default() };
     let mut judge = Judge::new(options);
     for (agent, book) in books {
         let mut done: BTreeSet<String> = BTreeSet::new();
@@ -42,11 +43,13 @@ pub(super) fn judge(
             }
         }
     }
-    for found in judge.finish().violations {
+    let violations = judge.finish().violations;
+    for found in &violations {
         let workflow = found.workflow.as_deref().unwrap_or("-");
         let run = found.run.unwrap_or(0);
         broken.push(format!("{}: {workflow} run {run}: {}", found.invariant, found.message));
     }
+    violations.into_iter().next()
 }
 
 fn take(judge: &mut Judge, topic: &str, partition: u32, record: &events::Record) {
