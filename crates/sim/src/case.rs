@@ -22,7 +22,7 @@ use crate::play::Play;
 use crate::rest::End;
 use crate::sagas::{self, Deployed};
 use crate::seams::Seams;
-use crate::shown::Shown;
+use crate::shown::{self, Shown};
 use crate::store::{Held, Store};
 use crate::tally::Struck;
 use crate::user::{self, Asked};
@@ -295,7 +295,7 @@ impl Stage {
             virtual_ms: inner.now / 1_000,
         };
         let hash = inner.trace.hash();
-        let story = inner.trace.take();
+        let story: Vec<String> = inner.trace.take().iter().map(|line| shown::at(line)).collect();
         let is_shown = !story.is_empty() && !broken.is_empty();
         let shown = is_shown.then(|| Shown::of(&broken, violation.as_ref(), &story));
         let struck = inner.tally.take();

@@ -35,6 +35,8 @@ pub enum Unplayable {
         task: String,
         /// The saga.
         saga: String,
+        /// The version that it must be, where a file of the saga is there in another.
+        version: Option<String>,
     },
     /// No event could be made that is about a workflow.
     NoEvent {
@@ -72,12 +74,13 @@ impl Unplayable {
 impl fmt::Display for Unplayable {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::NoChild { task, saga, .. } => {
-                write!(
-                    out,
-                    "task `{task}` is the saga `{saga}`, whose file is not given in this version"
-                )
+            Self::NoChild { task, saga, version: None, .. } => {
+                write!(out, "task `{task}` is the saga `{saga}`, whose file is not given")
             }
+            Self::NoChild { task, saga, version: Some(version), .. } => write!(
+                out,
+                "task `{task}` is version {version} of the saga `{saga}`, and its file is of another"
+            ),
             Self::NoEvent { task, event, .. } => write!(
                 out,
                 "task `{task}` awaits {event}, and no event can be made that its `correlate` (or `event_name`) \
@@ -315,8 +318,10 @@ fn children(file: usize, plan: &Plan, sagas: &[Deployed]) -> Result<(), Unplayab
                 && version.as_ref().is_none_or(|version| *version == other.plan.version)
         };
         if !sagas.iter().any(is_it) {
+            let is_named = sagas.iter().any(|other| other.plan.name == *saga);
+            let version = version.as_ref().filter(|_| is_named).map(ToString::to_string);
             let (task, saga) = (task.id.to_string(), saga.to_string());
-            return Err(Unplayable::NoChild { file, task, saga });
+            return Err(Unplayable::NoChild { file, task, saga, version });
         }
     }
     Ok(())

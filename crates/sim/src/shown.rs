@@ -34,7 +34,7 @@ impl Shown {
         let about = what.split([' ', ',', '`', '"']).find(|word| word.contains(':'));
         let about = about.map(|word| word.trim_end_matches(':')).filter(|word| word.contains(':'));
         let of_it = |line: &&String| about.is_none_or(|id| line.contains(id));
-        let lines: Vec<String> = story.iter().filter(of_it).map(|line| at(line)).collect();
+        let lines: Vec<String> = story.iter().filter(of_it).cloned().collect();
         let from = lines.len().saturating_sub(LINES_MAX);
         Self { what, must_hold: None, timeline: lines[from..].to_vec() }
     }
@@ -45,7 +45,7 @@ fn seconds(micros: Micros) -> String {
 }
 
 /// A line of the story, which begins with the time in twelve digits.
-fn at(line: &str) -> String {
+pub(crate) fn at(line: &str) -> String {
     match line.get(..12).and_then(|digits| digits.trim().parse().ok()) {
         Some(micros) => format!("{:>12} {}", seconds(micros), line.get(13..).unwrap_or_default()),
         None => line.to_owned(),
