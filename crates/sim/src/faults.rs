@@ -58,6 +58,8 @@ pub enum Call {
     Look,
     /// The inbox is read.
     Read,
+    /// It had nothing more.
+    Idle,
     /// A lane hands over what it sends.
     Send,
 }
@@ -250,7 +252,10 @@ fn aimed(dice: &mut Dice, role: usize) -> Fault {
     let (call, nth) = if dice.one_in(2) {
         (*dice.of(&rare), dice.scale(2, 16))
     } else {
-        (*dice.of(&[Call::Append, Call::Look, Call::Read, Call::Send]), dice.scale(8, 100))
+        (
+            *dice.of(&[Call::Append, Call::Look, Call::Read, Call::Idle, Call::Send]),
+            dice.scale(8, 100),
+        )
     };
     // Longer than a look is good for, and than a session lasts.
     let wait = (!dice.one_in(3)).then(|| *dice.of(&[2, 5, 8, 20, 40]) * SECOND + 100 * MS);

@@ -6,8 +6,9 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use bytes::Bytes;
 use coordinator::{Coordinator, Decided, Remembered};
 use events::{Offset, Record};
-use stream::{Context, Decide, Key, Ruling, Service, Stored, Written};
+use stream::{Context, Decide, Key, Origin, Ruling, Service, Stored, Written};
 
+use crate::in_time::Fired;
 use crate::referee::Referee;
 use crate::store::{Held, Store};
 use crate::world::Inner;
@@ -19,6 +20,8 @@ pub(crate) struct Fold {
     /// What holds, in order.
     pub(crate) valid: Vec<(Offset, Decide, Vec<Decided>)>,
     encoded: BTreeMap<Key, Bytes>,
+    /// Timers that have gone since this was last emptied.
+    pub(crate) fired: Vec<Fired>,
     /// Of one that is folded from the first record on.
     referee: Option<Referee>,
 }
@@ -31,6 +34,7 @@ impl Fold {
             states: BTreeMap::new(),
             valid: Vec::new(),
             encoded: BTreeMap::new(),
+            fired: Vec::new(),
         }
     }
 
@@ -52,6 +56,13 @@ impl Fold {
             }
             let (Ruling::Valid, Written::Decide(decide)) = (ruling, written) else { continue };
             let events = decide.body.events::<Decided>()?;
+            if let Origin::Timer(key) = &decide.source
+                && let Some((key, state)) = self.states.get_key_value(key.as_str())
+                && let Some(due) = Coordinator::wake_at(state)
+            {
+                let Decide { owner, seq, position, .. } = decide;
+                self.fired.push(Fired { key: key.clone(), due, by: (owner, seq), position });
+            }
             catch_unwind(AssertUnwindSafe(|| events.iter().for_each(|event| self.evolve(event))))
                 .map_err(|_| format!("{offset} can not be folded: {decide:?}"))?;
             self.valid.push((offset, decide, events));
@@ -129,6 +140,7 @@ impl Inner {
             })),
             Err(error) => self.broken.push(format!("lane {lane}: {error}")),
         }
+        self.in_time(lane);
     }
 
     /// A snapshot has landed: with the journal behind it, it must be the whole fold.

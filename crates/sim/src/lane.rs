@@ -77,7 +77,12 @@ impl Log for SimLog {
             world.call(process, Call::Look);
         }
         let lane = self.lane.0;
-        let kept = self.broker.ask(|inner| inner.store.part(topic_of(source), lane).kept());
+        let kept = self.broker.ask(|inner| {
+            if source == Source::Inbox {
+                inner.looks(self.id);
+            }
+            inner.store.part(topic_of(source), lane).kept()
+        });
         if source == Source::Journal {
             world.call(process, Call::Look);
         }
@@ -105,10 +110,13 @@ impl Log for SimLog {
         loop {
             let mut records = world.lock().store.part(topic_of(source), self.lane.0).read(from)?;
             records.truncate(self.read_max);
+            if is_inbox {
+                world.lock().looks(self.id);
+            }
             if !records.is_empty() || world.lock().now >= until {
                 world.step(process);
                 if is_inbox {
-                    world.call(process, Call::Read);
+                    world.call(process, if records.is_empty() { Call::Idle } else { Call::Read });
                 }
                 return Ok(records);
             }
@@ -126,6 +134,7 @@ impl Log for SimLog {
         }
         let (world, process) = (&self.broker.world, self.broker.process);
         world.lock().appends(self.id);
+        world.lock().decides(self.id, entries);
         world.call(process, Call::Append);
         world.step(process);
         let slot = {

@@ -22,6 +22,7 @@ mod faults;
 mod fibers;
 mod fold;
 mod groups;
+mod in_time;
 mod judge;
 mod landing;
 mod lane;

@@ -13,6 +13,7 @@ use crate::dice::Dice;
 use crate::faults::Call;
 use crate::fold::{Fold, Standby};
 use crate::groups::Groups;
+use crate::in_time::Looks;
 use crate::landing::{Acks, Landing};
 use crate::store::Store;
 use crate::tally::Tally;
@@ -136,6 +137,7 @@ pub(crate) struct Inner {
     pub(crate) standbys: Vec<Standby>,
     /// What callers have done that the broker may hold them to.
     pub(crate) conduct: Conduct,
+    pub(crate) looks: Looks,
     /// Promises that were seen to be broken while it happened.
     pub(crate) broken: Vec<String>,
     ids: u64,
@@ -170,6 +172,7 @@ impl World {
             folds: (0..lanes).map(|_| Fold::new(lanes)).collect(),
             standbys: (0..lanes).map(|_| Standby::new(lanes)).collect(),
             conduct: Conduct::default(),
+            looks: Looks::default(),
             broken: Vec::new(),
             ids: 0,
         })))

@@ -14,6 +14,7 @@ const PROMISES: &[&str] = &[
     "acts-after-ack",
     "first occurrences in order",
     "fold-only",
+    "in-time",
     "never-silent",
     "nothing is lost",
     "one-end",

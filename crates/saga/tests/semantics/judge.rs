@@ -366,11 +366,12 @@ impl Judge<'_> {
             let at_once = || self.told.get(place).is_some_and(|told| told.at_once);
             fallback.is_some_and(|fallback| self.seen(&fallback).begun.is_some() || at_once())
         };
-        // So is one while the run fails fast, or the tasks of `then` run.
+        // So is one after the end, and while the run fails fast, or the tasks of `then` run.
         let closing = self.tree.closing.iter().map(|node| Place { node: *node, at: Vec::new() });
         let lets_go = self.turned.contains(&Strategy::FailFast)
             || self.turned_perhaps
             || self.is_out_of_time()
+            || self.view.end.is_some()
             || closing.into_iter().any(|place| self.seen(&place).begun.is_some());
         let is_at_once =
             |place: &Place| lets_go && self.told.get(place).is_some_and(|told| told.at_once);
