@@ -175,14 +175,13 @@ impl Stage {
             files.iter().flat_map(|saga| saga.plan.agents()).collect();
         let mut parts = vec![Part::Coordinator; usize::try_from(dice.range(1, 4)).unwrap_or(1)];
         parts.extend(vec![Part::Intake; usize::try_from(dice.range(1, 3)).unwrap_or(1)]);
-        let book = |_: &AgentName| match play.is_some_and(|play| play.forgetful) {
-            true => Book::forgetful(),
-            false => Book::default(),
+        let book = match play {
+            Some(play) if play.forgetful => Book::forgetful(),
+            Some(_) | None => Book::default(),
         };
-        parts.extend(agents.into_iter().map(|agent| {
-            let book = book(&agent);
-            Part::Agent(agent, book)
-        }));
+        // In a user's file an undo may be another agent's than the do.
+        let book_of = || play.map_or_else(Book::default, |_| book.beside());
+        parts.extend(agents.into_iter().map(|agent| Part::Agent(agent, book_of())));
         let nasty = match play {
             // Files that are longer than ours are to be seen to their end, too.
             Some(_) => *dice.of(&[3, 8, 30, 100]),

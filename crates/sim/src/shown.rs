@@ -133,6 +133,7 @@ const fn called(call: Call) -> &'static str {
         Call::Look => "look at the journal's end",
         Call::Read => "read the inbox",
         Call::Send => "send",
+        Call::Idle => "read an inbox in which nothing is",
     }
 }
 

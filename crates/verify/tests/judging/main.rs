@@ -213,6 +213,9 @@ fn commands() {
     check(&[begun, "do a command=shop:o-1/a/7.do2\n"], &["decided"]);
     check(&["send a\n"], &["decided"]);
     check(&[begun, "do a key=k1\nretried a 1\ndo a 2 key=k2\n"], &["one-key"]);
+    let again = "do a key=k1\ntimeout a\ndoubt a\nundo a key=k1\nundone a\nretried a 1\n";
+    check(&[begun, again, "do a 2 key=k2\n"], &[]);
+    check(&[begun, again, "do a 2 key=k2\nretried a 2\ndo a 3 key=k3\n"], &["one-key"]);
     check(&[begun, "do a\nagain\n"], &[]);
     check(&[begun, "do a fence=0/2/9\nretried a 1\ndo a 2 fence=0/1/10\n"], &["lane-epoch"]);
     check(&[begun, "do a fence=0/2/9\nretried a 1\ndo a 2 fence=0/3/8\n"], &["lane-epoch"]);
