@@ -26,7 +26,7 @@ pub(crate) struct Mood {
     pub(crate) slow: u64,
     pub(crate) doubles: u64,
     pub(crate) undo_fails: u64,
-    /// Nobody ever hears of what was done; `None`: everybody is answered.
+    /// A command is overheard, or answered when nobody waits any more; `None`: everybody is answered.
     pub(crate) silent: Option<u64>,
 }
 
@@ -52,6 +52,7 @@ pub(crate) fn operations(
     all
 }
 
+/// What is done, or undone, with the command.
 fn note(change: &mut Change, command: &Command, is_undo: bool) {
     let Command { idempotency_key: key, subject_text: subject, operation, .. } = command.clone();
     change.effects.push(Effect { key, subject, operation, is_undo });
@@ -80,6 +81,7 @@ pub(crate) fn participant(
                     return Err(Failure::retryable("busy", "not now"));
                 }
                 note(change, command, true);
+                inner.stands.remove(&stands(command));
                 Ok(Undo::Undone)
             })
         } else {
@@ -109,6 +111,11 @@ pub(crate) fn participant(
         };
     }
     kit
+}
+
+/// As what it stands that a command was done, for whoever looks into it.
+fn stands(command: &Command) -> String {
+    format!("{}/{}", command.subject.workflow, command.subject.task)
 }
 
 /// What a participant can answer.
@@ -153,7 +160,7 @@ fn work(
     (mood, gives): (Mood, &Gives<'_>),
     world: &World,
 ) -> Result<Value, Failure> {
-    let Inner { dice, tally, .. } = &mut *world.lock();
+    let Inner { dice, tally, stands: all, .. } = &mut *world.lock();
     if dice.one_in(mood.refuses) {
         tally.count("tasks refused");
         return Err(Failure::refused(gives.code("declined", dice), "no"));
@@ -168,7 +175,9 @@ fn work(
         return Err(Failure::retryable("broken", "who knows").with_unknown_effects());
     }
     note(change, command, false);
-    Ok(gives.output(dice))
+    let output = gives.output(dice);
+    all.insert(stands(command), output.clone());
+    Ok(output)
 }
 
 /// Answers that are to be sent, and what was read.
@@ -225,6 +234,17 @@ pub(crate) fn group_of(broker: &SimBroker, agent: &AgentName) -> String {
     broker.topics().group(&format!("agent.{agent}"))
 }
 
+impl Inner {
+    /// A command is lost on somebody who is silent, or worked on nevertheless.
+    fn overhears(&mut self) -> bool {
+        let is_lost = self.dice.one_in(2);
+        if is_lost {
+            self.tally.count("commands that nobody hears");
+        }
+        is_lost
+    }
+}
+
 impl Door {
     fn now(&self) -> Micros {
         self.clock.world.lock().now
@@ -251,19 +271,26 @@ impl Door {
             let pause = Duration::from_millis(pause.cast_unsigned());
             let _stopping = self.clock.wait(&Stop::default(), pause);
         }
-        let Ok(answer) = agent.answer(&command) else { return };
-        {
+        let is_silent = {
             let inner = &mut *self.clock.world.lock();
-            if self.mood.silent.is_some_and(|silent| inner.dice.one_in(silent)) {
-                inner.tally.count("answers that never come");
-                return;
-            }
+            self.mood.silent.is_some_and(|silent| inner.dice.one_in(silent))
+        };
+        if is_silent && self.clock.world.lock().overhears() {
+            return;
         }
+        let Ok(answer) = agent.answer(&command) else { return };
         let Command { subject_text: subject, traceparent, .. } = command;
         let reply = Reply { subject, traceparent, answer };
         let reply = reply.to_record("/agents/sim", self.clock.now());
         let now = self.now();
         let mut inner = self.clock.world.lock();
+        if is_silent {
+            // What was done is told some time, as by whoever starts such a participant again.
+            inner.tally.count("answers that come when nobody waits any more");
+            let late = inner.dice.scale(30_000, 7_200_000) * MS;
+            inner.put_later(reply, late);
+            return;
+        }
         let due = if inner.dice.one_in(4) { inner.dice.scale(1, 2_000) * MS } else { 0 };
         self.replies.push((now + due, reply.clone()));
         if inner.dice.one_in(self.mood.doubles) {

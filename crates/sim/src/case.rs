@@ -216,6 +216,7 @@ impl Stage {
         };
         let roles = parts.iter().map(|_| Role::default()).collect();
         world.lock().roles = roles;
+        world.lock().honest = play.is_some();
         world.lock().weather.trims = journal_kept_for < day;
         Self { world: world.clone(), fibers: Fibers::new(world), parts, sagas: files, limits, mood }
     }

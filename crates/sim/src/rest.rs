@@ -48,14 +48,16 @@ impl Stage {
                 (quiet, waiting) = (0, 0);
                 continue;
             }
-            let Some(moving) = moving else {
+            let mut inner = self.world.lock();
+            let due = inner.next_due();
+            // An answer that is late is on its way.
+            let is_late = || (sleeps && due < Micros::MAX).then(|| Moving::Works(String::new()));
+            let Some(moving) = moving.or_else(is_late) else {
                 quiet += 1;
                 continue;
             };
             quiet = 0;
             waiting = if matches!(moving, Moving::Works(_)) { waiting + 1 } else { 0 };
-            let mut inner = self.world.lock();
-            let due = inner.next_due();
             if inner.now - slept > PATIENCE {
                 return match moving {
                     Moving::Works(_) if sleeps && due > inner.now => End::Waiting,

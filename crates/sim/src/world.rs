@@ -6,6 +6,7 @@ use std::panic::resume_unwind;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use events::Timestamp;
+use serde_json::Value;
 use stream::{SendError, Stop};
 
 use crate::conduct::Conduct;
@@ -132,6 +133,10 @@ pub(crate) struct Inner {
     pub(crate) weather: Weather,
     pub(crate) trace: Trace,
     pub(crate) tally: Tally,
+    /// What participants have done that stands, by workflow and task, with its output: operators look there.
+    pub(crate) stands: BTreeMap<String, Value>,
+    /// Operators say what is so.
+    pub(crate) honest: bool,
     /// Of each lane, up to its newest snapshot.
     pub(crate) folds: Vec<Fold>,
     pub(crate) standbys: Vec<Standby>,
@@ -169,6 +174,8 @@ impl World {
             weather: Weather::fair(),
             trace: Trace::default(),
             tally: Tally::default(),
+            stands: BTreeMap::new(),
+            honest: false,
             folds: (0..lanes).map(|_| Fold::new(lanes)).collect(),
             standbys: (0..lanes).map(|_| Standby::new(lanes)).collect(),
             conduct: Conduct::default(),

@@ -111,6 +111,9 @@ fn the_way_back() {
     check(&[&turned, "undo b\nundo b 2\n"], &["one-undo"]);
     check(&[&turned, "undo b\nundone b\nundone b\nundo c inputs={\"x\":1}\n"], &["one-undo"]);
     check(&[&turned, "undo b\nundone b 2\nundo c inputs={\"x\":1}\n"], &["one-undo"]);
+    let unsent = "undo-failed c\nblocked\nundo-failed c 2\nblocked\n";
+    check(&[&turned, unsent, "undone c 2 by\nundo b\n"], &[]);
+    check(&[&turned, unsent, "undone c 2\nundo b\n"], &["one-undo"]);
     check(&[&turned, "undo b 2\n"], &["one-attempt"]);
     check(&[&turned, "undo b\nundo-failed b 1 again\nundo b 2\n"], &[]);
     check(&[&turned, "undo b inputs={\"x\":1}\n"], &["undo-input"]);
