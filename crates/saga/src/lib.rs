@@ -32,7 +32,9 @@ pub use definition::{
 };
 pub use event::{Event, wants_ack};
 pub use evolve::evolve;
-pub use explore::{Bounds, Counterexample, Explored, Gravity, Step, explore};
+pub use explore::{
+    Begin, Bounds, Counterexample, Explored, Gravity, Props, Publishable, Step, explore,
+};
 pub use expr::{Expr, ExprError, Piece, Scope, Template};
 pub use input::{
     Answer, Deploy, DomainEvent, Effects, Failure, Input, Known, Outcome, Parent, Signal, Start,

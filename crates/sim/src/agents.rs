@@ -5,16 +5,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use client::{Agent, Command, Failure, Participant, Reply, Status, Undo};
-use events::{AgentName, Offset, Outgoing, Partition, Topic};
-use saga::{Action, Type};
+use events::{AgentName, Json, Offset, Outgoing, Partition, Topic};
+use saga::{Action, Props, Type};
 use serde_json::Value;
 use stream::{Broker, Clock, Fed, Feed, LogError, Outlet, Purpose, Settled, Share, Stop, Ticket};
 
 use crate::book::{Book, Change, Effect};
 use crate::broker::SimBroker;
+use crate::dice::Dice;
 use crate::sagas::{Deployed, value_of};
 use crate::seams::Seams;
-use crate::world::{MS, Micros, World};
+use crate::world::{Inner, MS, Micros, World};
 
 /// How participants behave: one in so many times.
 #[derive(Clone, Copy, Debug)]
@@ -25,6 +26,8 @@ pub(crate) struct Mood {
     pub(crate) slow: u64,
     pub(crate) doubles: u64,
     pub(crate) undo_fails: u64,
+    /// A command is overheard, or answered when nobody waits any more; `None`: everybody is answered.
+    pub(crate) silent: Option<u64>,
 }
 
 /// The operations of an agent, with what each gives.
@@ -49,6 +52,7 @@ pub(crate) fn operations(
     all
 }
 
+/// What is done, or undone, with the command.
 fn note(change: &mut Change, command: &Command, is_undo: bool) {
     let Command { idempotency_key: key, subject_text: subject, operation, .. } = command.clone();
     change.effects.push(Effect { key, subject, operation, is_undo });
@@ -64,14 +68,20 @@ pub(crate) fn participant(
     let mut kit = Participant::new(agent.clone(), book.clone());
     let forgiving = sagas.iter().filter(|saga| saga.forgives);
     let forgiving: Vec<String> = forgiving.map(|saga| format!("{}:", saga.plan.name)).collect();
-    for ((operation, is_undo), returns) in operations(agent, sagas) {
+    let is_play = sagas.iter().any(|saga| saga.props.is_some());
+    let sagas: Arc<[Deployed]> = sagas.into();
+    for ((operation, is_undo), returns) in operations(agent, &sagas) {
         let world = world.clone();
+        let gives = is_play.then(|| Arc::clone(&sagas));
         kit = if is_undo {
             kit.on_undo(&operation, move |change: &mut Change, command, _| {
-                if world.lock().dice.one_in(mood.undo_fails) {
+                let inner = &mut *world.lock();
+                if inner.dice.one_in(mood.undo_fails) {
+                    inner.tally.count("undos that fail for now");
                     return Err(Failure::retryable("busy", "not now"));
                 }
                 note(change, command, true);
+                inner.stands.remove(&stands(command));
                 Ok(Undo::Undone)
             })
         } else {
@@ -85,7 +95,11 @@ pub(crate) fn participant(
                 if let Some(failure) = pages.said(about).filter(|_| sticks) {
                     return Err(failure);
                 }
-                let answer = work(change, command, (mood, returns.as_ref()), &world);
+                let gives = gives.as_ref().map_or_else(
+                    || Gives::Typed(returns.as_ref()),
+                    |sagas| Gives::of_files(sagas, command),
+                );
+                let answer = work(change, command, (mood, &gives), &world);
                 if let Err(failure) = &answer {
                     pages.says(about, failure);
                 }
@@ -99,25 +113,71 @@ pub(crate) fn participant(
     kit
 }
 
+/// As what it stands that a command was done, for whoever looks into it.
+fn stands(command: &Command) -> String {
+    format!("{}/{}", command.subject.workflow, command.subject.task)
+}
+
+/// What a participant can answer.
+enum Gives<'s> {
+    /// Any value of that type.
+    Typed(Option<&'s Type>),
+    /// What the file can take.
+    Of { outputs: &'s [Json], codes: &'s [String] },
+}
+
+impl<'s> Gives<'s> {
+    fn of_files(sagas: &'s [Deployed], command: &Command) -> Self {
+        let saga = sagas.iter().find(|saga| saga.plan.name == command.saga);
+        let props = saga.and_then(|saga| saga.props.as_deref());
+        let slot = props.and_then(|props| props.slot(command.subject.task.as_str()));
+        let outputs = props.zip(slot).map_or(&[][..], |(props, slot)| props.outputs(slot));
+        Self::Of { outputs, codes: props.map_or(&[], Props::codes) }
+    }
+
+    fn output(&self, dice: &mut Dice) -> Value {
+        match self {
+            Self::Typed(returns) => returns.map_or(Value::Null, |of| value_of(of, dice)),
+            Self::Of { outputs: [], .. } => Value::Null,
+            Self::Of { outputs, .. } => dice.of(outputs).value(),
+        }
+    }
+
+    fn code(&self, plain: &'static str, dice: &mut Dice) -> &'s str {
+        match self {
+            Self::Typed(_) | Self::Of { codes: [], .. } => plain,
+            Self::Of { codes, .. } => match dice.one_in(3) {
+                true => plain,
+                false => dice.of(codes).as_str(),
+            },
+        }
+    }
+}
+
 fn work(
     change: &mut Change,
     command: &Command,
-    (mood, returns): (Mood, Option<&Type>),
+    (mood, gives): (Mood, &Gives<'_>),
     world: &World,
 ) -> Result<Value, Failure> {
-    let dice = &mut world.lock().dice;
+    let Inner { dice, tally, stands: all, .. } = &mut *world.lock();
     if dice.one_in(mood.refuses) {
-        return Err(Failure::refused("declined", "no"));
+        tally.count("tasks refused");
+        return Err(Failure::refused(gives.code("declined", dice), "no"));
     }
     if dice.one_in(mood.fails) {
-        return Err(Failure::retryable("busy", "not now"));
+        tally.count("tasks that fail for now");
+        return Err(Failure::retryable(gives.code("busy", dice), "not now"));
     }
     if dice.one_in(mood.unsure) {
         // Nothing was done, but it does not know that.
+        tally.count("tasks that fail without knowing whether they worked");
         return Err(Failure::retryable("broken", "who knows").with_unknown_effects());
     }
     note(change, command, false);
-    Ok(returns.map_or(Value::Null, |of| value_of(of, dice)))
+    let output = gives.output(dice);
+    all.insert(stands(command), output.clone());
+    Ok(output)
 }
 
 /// Answers that are to be sent, and what was read.
@@ -174,6 +234,17 @@ pub(crate) fn group_of(broker: &SimBroker, agent: &AgentName) -> String {
     broker.topics().group(&format!("agent.{agent}"))
 }
 
+impl Inner {
+    /// A command is lost on somebody who is silent, or worked on nevertheless.
+    fn overhears(&mut self) -> bool {
+        let is_lost = self.dice.one_in(2);
+        if is_lost {
+            self.tally.count("commands that nobody hears");
+        }
+        is_lost
+    }
+}
+
 impl Door {
     fn now(&self) -> Micros {
         self.clock.world.lock().now
@@ -196,8 +267,16 @@ impl Door {
             (inner.dice.one_in(self.mood.slow), inner.dice.scale(20, 30_000))
         };
         if slow {
+            self.clock.world.lock().tally.count("participants that are slow");
             let pause = Duration::from_millis(pause.cast_unsigned());
             let _stopping = self.clock.wait(&Stop::default(), pause);
+        }
+        let is_silent = {
+            let inner = &mut *self.clock.world.lock();
+            self.mood.silent.is_some_and(|silent| inner.dice.one_in(silent))
+        };
+        if is_silent && self.clock.world.lock().overhears() {
+            return;
         }
         let Ok(answer) = agent.answer(&command) else { return };
         let Command { subject_text: subject, traceparent, .. } = command;
@@ -205,9 +284,17 @@ impl Door {
         let reply = reply.to_record("/agents/sim", self.clock.now());
         let now = self.now();
         let mut inner = self.clock.world.lock();
+        if is_silent {
+            // What was done is told some time, as by whoever starts such a participant again.
+            inner.tally.count("answers that come when nobody waits any more");
+            let late = inner.dice.scale(30_000, 7_200_000) * MS;
+            inner.put_later(reply, late);
+            return;
+        }
         let due = if inner.dice.one_in(4) { inner.dice.scale(1, 2_000) * MS } else { 0 };
         self.replies.push((now + due, reply.clone()));
         if inner.dice.one_in(self.mood.doubles) {
+            inner.tally.count("answers that come twice");
             let later = inner.dice.scale(1, 20_000) * MS;
             self.replies.push((now + later, reply));
         }

@@ -19,15 +19,26 @@ pub(crate) struct Effect {
 
 #[derive(Default)]
 struct Pages {
-    marks: BTreeMap<String, Vec<u8>>,
+    marks: Marks,
     effects: Vec<Effect>,
     /// Commands that were answered with a failure.
     failed: BTreeMap<String, Failure>,
+    /// No mark is ever found again.
+    forgets: bool,
 }
+
+type Marks = BTreeMap<String, Vec<u8>>;
+
+/// What the kit's marks about idempotency keys are called begins so; the others are about runs.
+const OF_KEYS: &str = "key/";
 
 /// The books of one agent. Cheap to share.
 #[derive(Clone, Default)]
-pub(crate) struct Book(Arc<Mutex<Pages>>);
+pub(crate) struct Book {
+    pages: Arc<Mutex<Pages>>,
+    /// The marks of keys: an undo may be another agent's than the do, who must know of it.
+    of_keys: Arc<Mutex<Marks>>,
+}
 
 /// A change to them, that is there only when it is committed.
 pub(crate) struct Change {
@@ -37,8 +48,28 @@ pub(crate) struct Change {
 }
 
 impl Book {
+    /// Of somebody who keeps none: what comes again is done again.
+    pub(crate) fn forgetful() -> Self {
+        let pages = Arc::new(Mutex::new(Pages { forgets: true, ..Pages::default() }));
+        Self { pages, ..Self::default() }
+    }
+
+    /// Another agent's, who knows what this one has done and undone.
+    pub(crate) fn beside(&self) -> Self {
+        let pages = Pages { forgets: self.pages().forgets, ..Pages::default() };
+        Self { pages: Arc::new(Mutex::new(pages)), of_keys: Arc::clone(&self.of_keys) }
+    }
+
     fn pages(&self) -> MutexGuard<'_, Pages> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.pages.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What is done with the marks among which that one is.
+    fn marks<T>(&self, name: &str, run: impl FnOnce(&mut Marks) -> T) -> T {
+        match name.starts_with(OF_KEYS) {
+            true => run(&mut self.of_keys.lock().unwrap_or_else(PoisonError::into_inner)),
+            false => run(&mut self.pages().marks),
+        }
     }
 
     /// What it said when the same command came before, if that was a failure.
@@ -68,7 +99,10 @@ impl Ledger for Book {
         if let Some(changed) = tx.marks.get(name) {
             return Ok(changed.clone());
         }
-        Ok(tx.book.pages().marks.get(name).cloned())
+        if tx.book.pages().forgets {
+            return Ok(None);
+        }
+        Ok(tx.book.marks(name, |marks| marks.get(name).cloned()))
     }
 
     fn set_mark(tx: &mut Change, name: &str, mark: Option<&[u8]>) -> Result<(), LedgerError> {
@@ -77,14 +111,13 @@ impl Ledger for Book {
     }
 
     fn commit(tx: Change) -> Result<(), LedgerError> {
-        let mut pages = tx.book.pages();
         for (name, mark) in tx.marks {
-            match mark {
-                Some(mark) => pages.marks.insert(name, mark),
-                None => pages.marks.remove(&name),
-            };
+            tx.book.marks(&name.clone(), |marks| match mark {
+                Some(mark) => marks.insert(name, mark),
+                None => marks.remove(&name),
+            });
         }
-        pages.effects.extend(tx.effects);
+        tx.book.pages().effects.extend(tx.effects);
         Ok(())
     }
 }

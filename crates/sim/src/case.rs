@@ -8,7 +8,6 @@ use std::time::Duration;
 use bytes::Bytes;
 use coordinator::Coordinator;
 use events::{AgentName, plant};
-use saga::State;
 use stream::{Board, Clock, Host, Limits, Spill, Stop};
 
 use crate::agents::{self, Mood};
@@ -18,21 +17,21 @@ use crate::dice::Dice;
 use crate::faults::{self, Fault, STORM};
 use crate::fibers::Fibers;
 use crate::fold::Fold;
-use crate::judge;
+use crate::judge::{self, Judged};
+use crate::play::Play;
+use crate::rest::End;
 use crate::sagas::{self, Deployed};
 use crate::seams::Seams;
+use crate::shown::{self, Shown};
 use crate::store::{Held, Store};
+use crate::tally::Struck;
 use crate::user::{self, Asked};
 use crate::world::{Micros, Role, SECOND, World};
 
 /// When all that has gone wrong is over.
 const CALM: Micros = STORM + 45 * SECOND;
-/// Nothing has moved when this is seen so often in a row, ten seconds apart: what was sent is settled by then.
-const QUIET: u32 = 4;
-/// How often operators see to what asks for them; what is left then stays as it is.
-const ROUNDS: u32 = 20;
-/// How long everything may take.
-const PATIENCE: Micros = 3 * 3600 * SECOND;
+/// Moments of what is shown to people.
+const TIMELINE_MAX: usize = 60;
 
 /// What is to be run.
 #[derive(Clone, Debug, Default)]
@@ -46,6 +45,8 @@ pub struct Case {
     /// A mistake to plant, by its name in [`crate::MISTAKES`]; only where the tests' feature `planted` of
     /// `pavane-events` is on.
     pub planted: Option<&'static str>,
+    /// Files to run; `None`: bundled sagas, and sagas that the seed draws.
+    pub play: Option<Arc<Play>>,
 }
 
 /// What came of it.
@@ -57,10 +58,18 @@ pub struct Outcome {
     pub broken: Vec<String>,
     /// The whole schedule.
     pub faults: Vec<Fault>,
+    /// Whom faults befall: the names of the roles.
+    pub roles: Vec<String>,
     /// The story, where it was asked for.
     pub story: Vec<String>,
     /// How much happened.
     pub counts: Counts,
+    /// How often each thing went wrong, as it struck.
+    pub struck: Struck,
+    /// Runs by their status at the end.
+    pub statuses: BTreeMap<&'static str, u64>,
+    /// What is broken first, with how it came to that, where the story was asked for.
+    pub shown: Option<Shown>,
     /// Each lane's journal and a snapshot of it, where the story was asked for.
     pub lanes: Vec<Kept>,
 }
@@ -99,11 +108,21 @@ enum Part {
     Agent(AgentName, Book),
 }
 
-struct Stage {
-    world: World,
+impl Part {
+    fn name(&self) -> String {
+        match self {
+            Self::Coordinator => "a coordinator".to_owned(),
+            Self::Intake => "an intake".to_owned(),
+            Self::Agent(name, _) => format!("agent `{name}`"),
+        }
+    }
+}
+
+pub(crate) struct Stage {
+    pub(crate) world: World,
     fibers: Fibers,
     parts: Vec<Part>,
-    sagas: Vec<Deployed>,
+    pub(crate) sagas: Vec<Deployed>,
     limits: Limits,
     mood: Mood,
 }
@@ -118,9 +137,13 @@ pub fn run(case: &Case) -> Outcome {
     if case.tells {
         world.lock().trace.listen();
     }
-    let mut stage = Stage::draw(&world, &mut dice);
+    let play = case.play.as_deref();
+    let mut stage = Stage::draw(&world, &mut dice, play);
     let workflows = dice.scale(2, 10);
-    let (errands, asked) = user::draw(&mut dice, &stage.sagas, workflows);
+    let (errands, asked) = match play {
+        Some(play) => play.draw(&mut dice, workflows),
+        None => user::draw(&mut dice, &stage.sagas, workflows),
+    };
     let coordinators = stage.parts.iter().filter(|part| matches!(part, Part::Coordinator)).count();
     let roles = (stage.parts.len(), coordinators);
     let faults = faults::draw(&mut Dice::new(case.seed, 3), roles, lanes);
@@ -136,24 +159,34 @@ pub fn run(case: &Case) -> Outcome {
     stage.run_until(STORM);
     world.lock().end_storm();
     stage.run_until(CALM);
-    let stuck = stage.settle();
+    let end = stage.settle(play.is_some());
     stage.fibers.end();
     let asked = std::mem::take(&mut *asked.lock().unwrap_or_else(PoisonError::into_inner));
     // What is planted is planted in the judge as well: nobody who breaks the code breaks it for one side alone.
-    let outcome = stage.sum_up(faults, &asked, stuck);
+    let outcome = stage.sum_up(faults, &asked, &end);
     plant(None);
     outcome
 }
 
 impl Stage {
-    fn draw(world: &World, dice: &mut Dice) -> Self {
-        let files = sagas::draw(dice);
+    fn draw(world: &World, dice: &mut Dice, play: Option<&Play>) -> Self {
+        let files = play.map_or_else(|| sagas::draw(dice), |play| play.sagas.clone());
         let agents: BTreeSet<AgentName> =
             files.iter().flat_map(|saga| saga.plan.agents()).collect();
         let mut parts = vec![Part::Coordinator; usize::try_from(dice.range(1, 4)).unwrap_or(1)];
         parts.extend(vec![Part::Intake; usize::try_from(dice.range(1, 3)).unwrap_or(1)]);
-        parts.extend(agents.into_iter().map(|agent| Part::Agent(agent, Book::default())));
-        let nasty = *dice.of(&[3, 8, 30]);
+        let book = match play {
+            Some(play) if play.forgetful => Book::forgetful(),
+            Some(_) | None => Book::default(),
+        };
+        // In a user's file an undo may be another agent's than the do.
+        let book_of = || play.map_or_else(Book::default, |_| book.beside());
+        parts.extend(agents.into_iter().map(|agent| Part::Agent(agent, book_of())));
+        let nasty = match play {
+            // Files that are longer than ours are to be seen to their end, too.
+            Some(_) => *dice.of(&[3, 8, 30, 100]),
+            None => *dice.of(&[3, 8, 30]),
+        };
         let mood = Mood {
             refuses: nasty * 3,
             fails: nasty,
@@ -161,6 +194,7 @@ impl Stage {
             slow: nasty * 2,
             doubles: 6,
             undo_fails: nasty,
+            silent: play.map(|_| nasty * 4),
         };
         let day = Duration::from_secs(24 * 3600);
         let journal_kept_for = *dice.of(&[day, day, Duration::ZERO, Duration::from_secs(2)]);
@@ -182,6 +216,7 @@ impl Stage {
         };
         let roles = parts.iter().map(|_| Role::default()).collect();
         world.lock().roles = roles;
+        world.lock().honest = play.is_some();
         world.lock().weather.trims = journal_kept_for < day;
         Self { world: world.clone(), fibers: Fibers::new(world), parts, sagas: files, limits, mood }
     }
@@ -219,67 +254,13 @@ impl Stage {
         });
     }
 
-    fn run_until(&mut self, until: Micros) {
+    pub(crate) fn run_until(&mut self, until: Micros) {
         while let Some(role) = self.fibers.run_until(until) {
             self.boot(role);
         }
     }
 
-    /// Goes on until nothing moves any more; says what still does when patience ends.
-    fn settle(&mut self) -> Option<String> {
-        let mut quiet = 0;
-        let mut rounds = 0;
-        while quiet < QUIET {
-            let now = self.world.lock().now;
-            self.run_until(now + 10 * SECOND);
-            let moving = self.moving();
-            let at_last = rounds > ROUNDS / 2;
-            if rounds < ROUNDS && self.world.lock().see_to(at_last) > 0 {
-                rounds += 1;
-                quiet = 0;
-                continue;
-            }
-            match moving {
-                None => quiet += 1,
-                Some(moving) if self.world.lock().now > PATIENCE => return Some(moving),
-                Some(_) => quiet = 0,
-            }
-        }
-        None
-    }
-
-    /// What is not at rest.
-    fn moving(&self) -> Option<String> {
-        let inner = self.world.lock();
-        for (lane, standby) in (0..).zip(&inner.standbys) {
-            let fold = &standby.whole;
-            let inbox = inner.store.part(Store::INBOX, lane);
-            let position = fold.context.position.unwrap_or(0);
-            if position < inbox.next {
-                return Some(format!("lane {lane} has read to {position} of {}", inbox.next));
-            }
-            for (key, state) in &fold.states {
-                if let State::Workflow(workflow) = &state.0
-                    && matches!(workflow.status(), "running" | "compensating")
-                {
-                    return Some(format!("{key} is {}", workflow.status()));
-                }
-            }
-        }
-        let group = inner.store.topics.group("intake");
-        for topic in self.sagas.iter().flat_map(|saga| saga.plan.reads_from()) {
-            let Some(number) = inner.store.topic(&topic) else { continue };
-            for (partition, part) in (0..).zip(&inner.store.logs[number].parts) {
-                let done = inner.groups.committed(&group, number, partition);
-                if done < part.next {
-                    return Some(format!("intake has read {topic}/{partition} to {done}"));
-                }
-            }
-        }
-        None
-    }
-
-    fn sum_up(self, faults: Vec<Fault>, asked: &Asked, stuck: Option<String>) -> Outcome {
+    fn sum_up(self, faults: Vec<Fault>, asked: &Asked, end: &End) -> Outcome {
         let books: BTreeMap<AgentName, Book> = self
             .parts
             .iter()
@@ -290,13 +271,18 @@ impl Stage {
             .collect();
         let mut inner = self.world.lock();
         let mut broken = std::mem::take(&mut inner.broken);
-        let is_at_rest = stuck.is_none();
-        broken.extend(stuck.map(|what| format!("never-silent: {what}")));
+        if let End::Stuck(what) = end {
+            broken.push(format!("never-silent: {what}"));
+        }
         let folds: Vec<Fold> =
             std::mem::take(&mut inner.standbys).into_iter().map(|standby| standby.whole).collect();
         let now = inner.wall();
         let was_ahead = faults.iter().any(|it| matches!(it, Fault::Jump { by_ms: 1.., .. }));
-        broken.extend(judge::judge(&inner.store, &folds, &self.sagas, asked, (&books, is_at_rest)));
+        let timeline_max = if inner.trace.is_heard() { TIMELINE_MAX } else { 0 };
+        let given = (&books, matches!(end, End::Rest), timeline_max);
+        let judged = judge::judge(&inner.store, &folds, &self.sagas, asked, given);
+        let Judged { broken: found, violation, statuses } = judged;
+        broken.extend(found);
         for (lane, fold) in (0..).zip(&folds) {
             judge::verdicts(&inner.store, (lane, fold), (now, was_ahead), &mut broken);
         }
@@ -309,9 +295,13 @@ impl Stage {
             virtual_ms: inner.now / 1_000,
         };
         let hash = inner.trace.hash();
-        let story = inner.trace.take();
+        let story: Vec<String> = inner.trace.take().iter().map(|line| shown::at(line)).collect();
+        let is_shown = !story.is_empty() && !broken.is_empty();
+        let shown = is_shown.then(|| Shown::of(&broken, violation.as_ref(), &story));
+        let struck = inner.tally.take();
+        let roles = self.parts.iter().map(Part::name).collect();
         let lanes = if story.is_empty() { Vec::new() } else { kept(&inner.store) };
-        Outcome { hash, broken, faults, story, counts, lanes }
+        Outcome { hash, broken, faults, story, counts, lanes, struck, statuses, shown, roles }
     }
 }
 

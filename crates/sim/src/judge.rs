@@ -8,7 +8,9 @@ mod verdicts;
 
 use std::collections::BTreeMap;
 
-use events::AgentName;
+use events::{AgentName, WorkflowId};
+use saga::State;
+use verify::Violation;
 
 use crate::book::Book;
 use crate::fold::Fold;
@@ -18,22 +20,46 @@ use crate::user::Asked;
 
 pub(crate) use verdicts::judge as verdicts;
 
-/// What promises are broken.
+/// What the judge says.
+pub(crate) struct Judged {
+    /// Promises that are broken.
+    pub(crate) broken: Vec<String>,
+    /// The first that is found from outside, with its timeline.
+    pub(crate) violation: Option<Violation>,
+    /// Runs by their status.
+    pub(crate) statuses: BTreeMap<&'static str, u64>,
+}
+
+/// Judges. `timeline_max`: moments of a timeline.
 pub(crate) fn judge(
     store: &Store,
     folds: &[Fold],
     sagas: &[Deployed],
     asked: &Asked,
-    (books, is_at_rest): (&BTreeMap<AgentName, Book>, bool),
-) -> Vec<String> {
+    (books, is_at_rest, timeline_max): (&BTreeMap<AgentName, Book>, bool, usize),
+) -> Judged {
     let mut broken = Vec::new();
     sent::judge(store, folds, &mut broken);
     let runs = runs::read(store, &mut broken);
     runs::judge(&runs, sagas, asked, &mut broken);
     effects::judge(&runs, sagas, books, &mut broken);
     dead_letters(store, asked, &mut broken);
-    outside::judge(store, books, is_at_rest, &mut broken);
-    broken
+    let violation = outside::judge(store, books, (is_at_rest, timeline_max), &mut broken);
+    let mut statuses = BTreeMap::new();
+    for ((workflow, _), events) in &runs {
+        let status = events.iter().find_map(|event| runs::end_of(&event.what));
+        *statuses.entry(status.unwrap_or_else(|| unfinished(folds, workflow))).or_default() += 1;
+    }
+    Judged { broken, violation, statuses }
+}
+
+/// The status of a workflow that has not ended.
+fn unfinished(folds: &[Fold], workflow: &WorkflowId) -> &'static str {
+    let states = folds.iter().find_map(|fold| fold.states.get(workflow.as_str()));
+    match states.map(|state| &state.0) {
+        Some(State::Workflow(workflow)) => workflow.status(),
+        Some(State::Definition(_) | State::Newest(_) | State::Early(_)) | None => "running",
+    }
 }
 
 /// Each piece of nonsense is a dead letter, byte for byte.

@@ -164,6 +164,7 @@ fn told(record: &Record) -> String {
         return format!("{workflow} run {} #{sequence} {what:?}", run.0);
     }
     let value: String = String::from_utf8_lossy(value).chars().take(120).collect();
+    let value = value.replace('\n', " ");
     let subject = match text(header::SUBJECT) {
         "" => record.key.as_deref().map(String::from_utf8_lossy).unwrap_or_default().into_owned(),
         subject => subject.to_owned(),

@@ -2,7 +2,8 @@
 
 use bytes::Bytes;
 use events::{
-    Destination, Header, Lifecycle, Outgoing, Payload, TaskId, What, WorkflowId, ce_type, header,
+    AgentName, Destination, Header, Lifecycle, Outgoing, Payload, TaskId, What, WorkflowId,
+    ce_type, header,
 };
 use saga::{Action, Awaited, EventName, State};
 use serde_json::{Value, json};
@@ -65,13 +66,29 @@ fn of_request(saga: &Deployed, asked: &str, dice: &mut Dice) -> Option<EventName
 pub(crate) fn signal(workflow: &WorkflowId, dice: &mut Dice) -> Outgoing {
     let name = format!("s{}", dice.range(0, 3));
     let id = format!("signal-{}", dice.range(0, 1_000_000));
+    let value = json!({"n": dice.range(0, 100)});
+    signalled(workflow, (name, id), &value)
+}
+
+/// A signal of that name.
+pub(crate) fn named_signal(
+    workflow: &WorkflowId,
+    name: &str,
+    value: &Value,
+    dice: &mut Dice,
+) -> Outgoing {
+    let id = format!("signal-{}", dice.next());
+    signalled(workflow, (name.to_owned(), id), value)
+}
+
+fn signalled(workflow: &WorkflowId, (name, id): (String, String), value: &Value) -> Outgoing {
     let headers = vec![
         Header::text(header::TYPE, ce_type::SIGNAL),
         Header::text(header::ID, id),
         Header::text(header::SIGNAL, name),
         Header::text(header::ACTOR, "ann"),
     ];
-    to_workflow(workflow, headers, &json!({"n": dice.range(0, 100)}))
+    to_workflow(workflow, headers, value)
 }
 
 fn to_workflow(workflow: &WorkflowId, headers: Vec<Header>, value: &Value) -> Outgoing {
@@ -110,12 +127,16 @@ pub(crate) fn of_task(
     if value["outcome"] == "done" || kind == ce_type::SKIP_TASK && dice.one_in(2) {
         value["output"] = json!({"by": "hand"});
     }
+    ordered(workflow, task, kind, &value)
+}
+
+fn ordered(workflow: &WorkflowId, task: &TaskId, kind: &'static str, value: &Value) -> Outgoing {
     let headers = vec![
         Header::text(header::TYPE, kind),
         Header::text(header::SUBJECT, format!("{workflow}/{task}")),
         Header::text(header::ACTOR, "ann"),
     ];
-    to_workflow(workflow, headers, &value)
+    to_workflow(workflow, headers, value)
 }
 
 /// Services that answer what sagas publish: mostly, late, now and then twice.
@@ -189,8 +210,45 @@ impl Inner {
             return of_workflow(id, kind);
         }
         let task = self.dice.of(&in_question).clone();
+        if self.honest {
+            return self.as_it_is(id, &task, at_last);
+        }
         let kind = at_last.then_some(ce_type::SKIP_TASK);
         of_task(id, &task, kind, &mut self.dice)
+    }
+
+    /// An operator who looks into it, and says what is so; or has it tried again, or at last passes it over.
+    fn as_it_is(&mut self, workflow: &WorkflowId, task: &TaskId, at_last: bool) -> Outgoing {
+        let tells = self.dice.one_in(2) && self.commands_are_read();
+        let why = "I looked";
+        let stands = self.stands.get(&format!("{workflow}/{task}"));
+        let (kind, value) = match stands {
+            _ if !tells && at_last => (ce_type::SKIP_TASK, json!({"reason": why})),
+            _ if !tells => (ce_type::RETRY_TASK, json!({"reason": why})),
+            Some(output) => {
+                let value = json!({"reason": why, "outcome": "done", "output": output});
+                (ce_type::RESOLVE_TASK, value)
+            }
+            None => {
+                let outcome = *self.dice.of(&["not_done", "undone"]);
+                (ce_type::RESOLVE_TASK, json!({"reason": why, "outcome": outcome}))
+            }
+        };
+        ordered(workflow, task, kind, &value)
+    }
+
+    /// Whether participants have read all that was sent to them: what is not done then is not done.
+    fn commands_are_read(&self) -> bool {
+        let of_agent = self.store.topics.tasks(&AgentName::from(""));
+        self.store.logs.iter().enumerate().all(|(number, log)| {
+            let Some(agent) = log.name.as_str().strip_prefix(of_agent.as_str()) else {
+                return true;
+            };
+            let group = self.store.topics.group(&format!("agent.{agent}"));
+            (0..).zip(&log.parts).all(|(partition, part)| {
+                self.groups.committed(&group, number, partition) >= part.next
+            })
+        })
     }
 
     /// The tasks of which its events tell that something is wrong.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use saga::{Plan, Type};
+use saga::{Plan, Props, Type};
 use serde_json::{Map, Value, json};
 
 use crate::dice::Dice;
@@ -42,6 +42,8 @@ pub(crate) struct Deployed {
     pub(crate) revision: u64,
     /// Whether a run may end well without a task that has failed for good.
     pub(crate) forgives: bool,
+    /// What the world gives to workflows of a user's file; ours say it by their types.
+    pub(crate) props: Option<Arc<Props>>,
 }
 
 /// What makes it so.
@@ -63,7 +65,7 @@ pub(crate) fn deployed(text: &str, key: &'static str, revision: u64) -> Deployed
     let found = checked.diagnostics;
     let plan = checked.plan.unwrap_or_else(|| unreachable!("{found:#?}"));
     let forgives = FORGIVING.iter().any(|word| text.contains(word));
-    Deployed { plan: plan.shared(), text: Arc::from(text), key, revision, forgives }
+    Deployed { plan: plan.shared(), text: Arc::from(text), key, revision, forgives, props: None }
 }
 
 /// What a world runs: mostly one or two files of ours, or sagas that are drawn, with what they may have as a
@@ -103,6 +105,13 @@ pub(crate) fn of_version<'s>(
 }
 
 impl Deployed {
+    /// A user's file that is sound, with what it imports put in.
+    pub(crate) fn of_file(text: &str) -> Self {
+        let deployed = deployed(text, "", 1);
+        let props = Some(Arc::new(Props::of(&deployed.plan)));
+        Self { props, ..deployed }
+    }
+
     /// Inputs for a workflow of that key.
     pub(crate) fn inputs(&self, key: &str, dice: &mut Dice) -> Value {
         let inputs = self.plan.inputs.iter().flatten();

@@ -29,12 +29,16 @@ impl World {
             let befalls = what(&mut inner.roles[role]);
             match befalls {
                 Some(AtStep::Crash) => {
-                    inner.trace.note(|| format!("role {role} dies"));
+                    let now = inner.now;
+                    inner.trace.note(|| format!("{now:>12} role {role} dies"));
+                    inner.tally.count("processes killed");
                     inner.crash(process);
                     Some(Micros::MAX)
                 }
                 Some(AtStep::Pause(wait)) => {
-                    inner.trace.note(|| format!("role {role} stops for {wait}"));
+                    let now = inner.now;
+                    inner.trace.note(|| format!("{now:>12} role {role} stops for {wait}"));
+                    inner.tally.count("processes that stand still");
                     let until = inner.now + wait;
                     inner.pause(process, until);
                     Some(until)

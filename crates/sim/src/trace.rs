@@ -13,6 +13,11 @@ impl Trace {
         self.lines = Some(Vec::new());
     }
 
+    /// Whether somebody reads the text.
+    pub(crate) fn is_heard(&self) -> bool {
+        self.lines.is_some()
+    }
+
     /// Takes bytes into the number (FNV-1a).
     pub(crate) fn mix(&mut self, bytes: &[u8]) {
         let mut hash = self.hash ^ 0xcbf2_9ce4_8422_2325;

@@ -7,6 +7,8 @@ use events::{
     Deployment, Destination, Header, Outgoing, Payload, Place, StartsAt, Topic, WorkflowId,
     ce_type, header,
 };
+use saga::Plan;
+use serde_json::Value;
 use stream::{Broker, LogError, SendError};
 
 use crate::broker::SimBroker;
@@ -14,6 +16,7 @@ use crate::dice::Dice;
 use crate::faults::STORM;
 use crate::orders;
 use crate::sagas::Deployed;
+use crate::services;
 use crate::world::{MS, Micros, World};
 
 /// What was asked of the system.
@@ -27,12 +30,17 @@ pub(crate) struct Asked {
 
 /// What is to be done, and when.
 pub(crate) struct Errand {
-    at: Micros,
-    what: What,
+    pub(crate) at: Micros,
+    pub(crate) what: What,
 }
 
-enum What {
+pub(crate) enum What {
     Send(Outgoing),
+    /// A start that comes twice.
+    Again(Outgoing),
+    Cancel(Outgoing),
+    /// What nobody waits for yet.
+    Early(Outgoing),
     Nonsense(Outgoing),
     /// One of the sagas, by its place.
     Deploy(usize),
@@ -55,7 +63,7 @@ pub(crate) fn draw(dice: &mut Dice, sagas: &[Deployed], count: i64) -> (Vec<Erra
         let record = ask(saga, &key, dice);
         if dice.one_in(4) {
             let again = at + dice.scale(1, 30_000) * MS;
-            push(again, What::Send(record.clone()));
+            push(again, What::Again(record.clone()));
         }
         push(at, What::Send(record));
         for (wait, record) in told(saga, &key, dice) {
@@ -113,7 +121,13 @@ fn ask(saga: &Deployed, key: &str, dice: &mut Dice) -> Outgoing {
             headers: vec![Header::text(header::TYPE, trigger.event.as_str())],
         };
     }
-    let id = WorkflowId::of(&saga.plan.name, key);
+    start(&saga.plan, key, &inputs, dice)
+}
+
+/// A start by name.
+pub(crate) fn start(plan: &Plan, key: &str, inputs: &Value, dice: &mut Dice) -> Outgoing {
+    let id = WorkflowId::of(&plan.name, key);
+    let value = Payload::Bytes(Bytes::from(inputs.to_string()));
     // Another client's partitioner: it is forwarded.
     let lost = dice.one_in(8).then_some(0);
     Outgoing {
@@ -124,12 +138,12 @@ fn ask(saga: &Deployed, key: &str, dice: &mut Dice) -> Outgoing {
         headers: vec![
             Header::text(header::TYPE, ce_type::START_WORKFLOW),
             Header::text(header::ID, format!("start-{key}")),
-            Header::text(header::SAGA, saga.plan.name.as_str()),
+            Header::text(header::SAGA, plan.name.as_str()),
         ],
     }
 }
 
-fn nonsense(dice: &mut Dice, topics: &[Topic]) -> Outgoing {
+pub(crate) fn nonsense(dice: &mut Dice, topics: &[Topic]) -> Outgoing {
     let bytes = |bytes: &'static [u8]| Payload::Bytes(Bytes::from_static(bytes));
     let record = |to, value, kind: &str| Outgoing {
         to,
@@ -166,8 +180,13 @@ pub(crate) fn run(
         deploy(&broker, saga, &mut listened)?;
     }
     let (answering, of_these) = (world.clone(), sagas.to_vec());
+    let is_play = sagas.iter().any(|saga| saga.props.is_some());
     let services = move || {
-        if let Err(error) = orders::answer(&answering, &of_these) {
+        let served = match is_play {
+            true => services::serve(&answering, &of_these),
+            false => orders::answer(&answering, &of_these),
+        };
+        if let Err(error) = served {
             answering.lock().broken.push(format!("services: {error}"));
         }
     };
@@ -177,11 +196,22 @@ pub(crate) fn run(
         world.block(&[], errand.at);
         match errand.what {
             What::Send(record) => _ = put(&broker, &record),
-            What::Nonsense(record) => nonsense.push(put(&broker, &record)),
+            What::Again(record) => count(world, &broker, &record, "starts that come twice"),
+            What::Cancel(record) => count(world, &broker, &record, "cancels"),
+            What::Early(record) => count(world, &broker, &record, "events that come too early"),
+            What::Nonsense(record) => {
+                world.lock().tally.count("records of nonsense");
+                nonsense.push(put(&broker, &record));
+            }
             What::Deploy(place) => deploy(&broker, &sagas[place], &mut listened)?,
         }
     }
     Ok(nonsense)
+}
+
+fn count(world: &World, broker: &SimBroker, record: &Outgoing, what: &'static str) {
+    world.lock().tally.count(what);
+    put(broker, record);
 }
 
 /// As often as it takes.

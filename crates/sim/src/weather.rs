@@ -69,6 +69,7 @@ impl Inner {
         let Some(Some(fault)) = self.weather.faults.get(index).copied() else { return };
         let now = self.now;
         self.trace.note(|| format!("{now:>12} {fault:?}"));
+        self.tally.fault(&fault);
         match fault {
             Fault::Crash { .. } | Fault::Pause { .. } | Fault::At { .. } => {}
             Fault::Kill { role, .. } => {
@@ -145,6 +146,7 @@ impl Inner {
     pub(crate) fn append_fate(&mut self) -> AppendFate {
         for (fate, one_in) in self.weather.appends.values() {
             if self.dice.one_in(*one_in) {
+                self.tally.append(*fate);
                 return *fate;
             }
         }
@@ -154,6 +156,7 @@ impl Inner {
     pub(crate) fn send_fate(&mut self) -> SendFate {
         for (fate, one_in) in self.weather.sends.values() {
             if self.dice.one_in(*one_in) {
+                self.tally.send(*fate);
                 return *fate;
             }
         }

@@ -6,6 +6,7 @@ use std::panic::resume_unwind;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use events::Timestamp;
+use serde_json::Value;
 use stream::{SendError, Stop};
 
 use crate::conduct::Conduct;
@@ -16,6 +17,7 @@ use crate::groups::Groups;
 use crate::in_time::Looks;
 use crate::landing::{Acks, Landing};
 use crate::store::Store;
+use crate::tally::Tally;
 use crate::trace::Trace;
 use crate::weather::Weather;
 
@@ -27,7 +29,7 @@ pub(crate) const MS: Micros = 1_000;
 /// One second.
 pub(crate) const SECOND: Micros = 1_000_000;
 /// When the world begins: 2026-01-01T00:00:00Z.
-const BEGINNING_MS: i64 = 1_767_225_600_000;
+pub(crate) const BEGINNING_MS: i64 = 1_767_225_600_000;
 
 /// A thread of the simulated world.
 pub(crate) type FiberId = usize;
@@ -118,7 +120,7 @@ pub(crate) struct Inner {
     pub(crate) dice: Dice,
     pub(crate) now: Micros,
     happened: u64,
-    queue: BTreeMap<(Micros, u64), Event>,
+    pub(crate) queue: BTreeMap<(Micros, u64), Event>,
     bells: BTreeMap<Bell, Vec<(FiberId, u64)>>,
     pub(crate) current: Option<FiberId>,
     pub(crate) fibers: Vec<Fiber>,
@@ -130,6 +132,11 @@ pub(crate) struct Inner {
     pub(crate) groups: Groups,
     pub(crate) weather: Weather,
     pub(crate) trace: Trace,
+    pub(crate) tally: Tally,
+    /// What participants have done that stands, by workflow and task, with its output: operators look there.
+    pub(crate) stands: BTreeMap<String, Value>,
+    /// Operators say what is so.
+    pub(crate) honest: bool,
     /// Of each lane, up to its newest snapshot.
     pub(crate) folds: Vec<Fold>,
     pub(crate) standbys: Vec<Standby>,
@@ -166,6 +173,9 @@ impl World {
             groups: Groups::default(),
             weather: Weather::fair(),
             trace: Trace::default(),
+            tally: Tally::default(),
+            stands: BTreeMap::new(),
+            honest: false,
             folds: (0..lanes).map(|_| Fold::new(lanes)).collect(),
             standbys: (0..lanes).map(|_| Standby::new(lanes)).collect(),
             conduct: Conduct::default(),

@@ -58,7 +58,7 @@ fn replay_of_one_case() {
     let planted = std::env::var("PAVANE_PLANTED")
         .ok()
         .map(|name| MISTAKES.iter().find(|mistake| mistake.name == name).unwrap().name);
-    let outcome = run(&Case { seed, only: only.clone(), tells: true, planted });
+    let outcome = run(&Case { seed, only: only.clone(), tells: true, planted, play: None });
     let story = outcome.story.join("\n");
     let is_kept = |at: &usize| only.as_ref().is_none_or(|only| only.contains(at));
     let faults: Vec<_> = outcome.faults.iter().enumerate().filter(|(at, _)| is_kept(at)).collect();

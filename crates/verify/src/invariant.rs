@@ -93,7 +93,7 @@ invariants! {
     Sent "sent" "`tasks.*`, events, definitions"
         "every command that was decided was sent"
     OneKey "one-key" "`tasks.*`"
-        "all commands about a task in a run carry one idempotency key, and no other task's"
+        "all commands about a task in a run carry one idempotency key, and no other task's; what was undone is done again under another"
     LaneEpoch "lane-epoch" "`tasks.*`"
         "a lane's epoch never falls as its journal grows"
     DeadLetter "dead-letter" "`*.dlq`, their sources"

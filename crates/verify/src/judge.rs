@@ -276,7 +276,7 @@ impl Judge {
         let Some(run) = workflow.runs.iter().position(|run| run.number == number) else { return };
         let run = workflow.runs.swap_remove(run);
         let id = Arc::clone(&workflow.id);
-        for key in run.tasks.iter().filter_map(|task| task.key.as_deref()) {
+        for key in run.tasks.iter().flat_map(|task| task.key.iter().chain(&task.former)) {
             self.books.commanded(key);
         }
         let mut bench = std::mem::replace(&mut self.bench, Bench::new(&self.options));

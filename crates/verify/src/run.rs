@@ -61,7 +61,10 @@ pub(crate) struct Task {
     pub(crate) unsent: bool,
     /// How many milliseconds before its deadline it timed out, which only what could not be sent may.
     pub(crate) early: i64,
+    /// Of its commands, the newest incarnation's.
     pub(crate) key: Option<Arc<str>>,
+    /// Of those that were undone before.
+    pub(crate) former: Vec<Arc<str>>,
     pub(crate) orders: Vec<Ordered>,
     pub(crate) answers: Vec<Answer>,
 }
@@ -144,6 +147,7 @@ impl Run {
             unsent: false,
             early: 0,
             key: None,
+            former: Vec::new(),
             orders: Vec::new(),
             answers: Vec::new(),
         });
@@ -176,6 +180,23 @@ impl Run {
 }
 
 impl Task {
+    /// Whether a command may carry that key: what was undone is done again under another one.
+    pub(crate) fn takes(&mut self, key: &str) -> bool {
+        let Some(newest) = &self.key else {
+            self.key = Some(key.into());
+            return true;
+        };
+        if &**newest == key || self.former.iter().any(|former| &**former == key) {
+            return true;
+        }
+        let undos = self.orders.iter().filter(|order| order.asks == Asks::Undo).count();
+        if undos <= self.former.len() {
+            return false;
+        }
+        self.former.extend(self.key.replace(key.into()));
+        true
+    }
+
     pub(crate) fn order(&mut self, asks: Asks, n: i64) -> Option<&mut Ordered> {
         let place = self.orders.iter().position(|order| order.asks == asks && order.n == n);
         if place.is_none() {

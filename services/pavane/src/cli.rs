@@ -2,6 +2,8 @@
 
 mod bench;
 mod check;
+mod dlq;
+mod sim;
 mod verify;
 
 use std::path::PathBuf;
@@ -13,6 +15,8 @@ pub(crate) use bench::{
     BenchTimers, BenchTopic,
 };
 pub(crate) use check::Check;
+pub(crate) use dlq::Dlq;
+pub(crate) use sim::Sim;
 pub(crate) use verify::Verify;
 
 /// The whole command line.
@@ -78,6 +82,9 @@ pub(crate) enum Verb {
     /// Say what is wrong with saga files
     #[command(after_help = check::EXAMPLE)]
     Check(Check),
+    /// Run a saga file in a simulated world in which everything goes wrong
+    #[command(after_help = sim::EXAMPLE)]
+    Sim(Sim),
     /// Deploy saga files
     #[command(after_help = "Example:\n  pavane deploy sagas/order-processing.yaml")]
     Deploy(Files),
@@ -358,35 +365,6 @@ pub(crate) struct TopicsPlace {
     /// Partitions of inbox, journal and snapshots: fixed for life
     #[arg(long, value_name = "N")]
     pub(crate) partitions: Option<u32>,
-}
-
-/// `dlq`
-#[derive(Debug, Subcommand)]
-pub(crate) enum Dlq {
-    /// List dead letters, newest first
-    #[command(after_help = "Example:\n  pavane dlq list --class undecodable")]
-    List(Letters),
-    /// Show one with its headers and bytes
-    #[command(after_help = "Example:\n  pavane dlq show shop.orders.dlq~0~3")]
-    Show(Letter),
-}
-
-/// `dlq list`
-#[derive(Debug, Args)]
-pub(crate) struct Letters {
-    /// Only of this class: undecodable, invalid, unknown_saga...
-    #[arg(long)]
-    pub(crate) class: Option<String>,
-    /// How many at most
-    #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=100_000))]
-    pub(crate) limit: u32,
-}
-
-/// `dlq show`
-#[derive(Debug, Args)]
-pub(crate) struct Letter {
-    /// Its place, `topic~partition~offset`, as `dlq list` prints it
-    pub(crate) place: String,
 }
 
 /// `config`

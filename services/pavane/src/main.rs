@@ -69,6 +69,7 @@ fn run(cli: &Cli) -> Result<(), Failure> {
         Verb::Dlq(dlq) => verbs::dlq::run(dlq, &api()?, output),
         Verb::Config(settings) if settings.keys => verbs::config::keys(output),
         Verb::Config(_) => verbs::config::run(&layers, output),
+        Verb::Sim(given) => verbs::sim::run(given, output),
         Verb::Verify(given) => verbs::verify::run(given, &config, output),
         Verb::Topics(topics) => verbs::topics::run(topics, &config, output),
         #[cfg(feature = "demo")]
@@ -123,6 +124,7 @@ fn flags(cli: &Cli) -> Vec<Flag> {
             add("kafka.partitions", "--partitions", given.partitions.map(|n| n.to_string()));
         }
         Verb::Check(_)
+        | Verb::Sim(_)
         | Verb::Deploy(_)
         | Verb::Start(_)
         | Verb::Publish(_)

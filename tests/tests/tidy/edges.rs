@@ -80,6 +80,8 @@ const TABLE: &[Crate] = &[
             "pavane-local",
             "pavane-orders?",
             "pavane-saga",
+            // docs/decisions/0014-the-simulator-in-the-binary.md
+            "pavane-sim",
             "pavane-stream",
             "pavane-telemetry",
             "pavane-verify",

@@ -11,6 +11,7 @@ mod judge;
 mod law;
 mod participant;
 mod places;
+mod props;
 mod reads;
 mod sample;
 mod samples;
@@ -22,6 +23,8 @@ mod world;
 
 use std::fmt;
 use std::sync::Arc;
+
+pub use props::{Begin, Props, Publishable};
 
 use places::Places;
 use samples::Samples;

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use events::{Lifecycle, Run, TaskId, What, WorkflowId, header};
+use events::{How, Lifecycle, Run, TaskId, What, WorkflowId, header};
 use saga::{Kind, OnBlocked, Plan};
 
 use crate::sagas::{Deployed, of_version};
@@ -65,6 +65,21 @@ pub(super) fn is_end(what: &What) -> bool {
             | What::WorkflowFailed { .. }
             | What::WorkflowCancelled { .. }
     )
+}
+
+/// The status that a run ends with, where it does by this.
+pub(super) fn end_of(what: &What) -> Option<&'static str> {
+    if let What::WorkflowFailed { how, .. } = what {
+        return Some(match how {
+            How::Failed => "failed",
+            How::Compensated => "compensated",
+            How::Partial => "partial",
+        });
+    }
+    if matches!(what, What::WorkflowCancelled { .. }) {
+        return Some("cancelled");
+    }
+    matches!(what, What::WorkflowCompleted { .. }).then_some("completed")
 }
 
 pub(super) fn judge(runs: &Runs, sagas: &[Deployed], asked: &Asked, broken: &mut Vec<String>) {

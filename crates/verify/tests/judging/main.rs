@@ -111,6 +111,9 @@ fn the_way_back() {
     check(&[&turned, "undo b\nundo b 2\n"], &["one-undo"]);
     check(&[&turned, "undo b\nundone b\nundone b\nundo c inputs={\"x\":1}\n"], &["one-undo"]);
     check(&[&turned, "undo b\nundone b 2\nundo c inputs={\"x\":1}\n"], &["one-undo"]);
+    let unsent = "undo-failed c\nblocked\nundo-failed c 2\nblocked\n";
+    check(&[&turned, unsent, "undone c 2 by\nundo b\n"], &[]);
+    check(&[&turned, unsent, "undone c 2\nundo b\n"], &["one-undo"]);
     check(&[&turned, "undo b 2\n"], &["one-attempt"]);
     check(&[&turned, "undo b\nundo-failed b 1 again\nundo b 2\n"], &[]);
     check(&[&turned, "undo b inputs={\"x\":1}\n"], &["undo-input"]);
@@ -213,6 +216,9 @@ fn commands() {
     check(&[begun, "do a command=shop:o-1/a/7.do2\n"], &["decided"]);
     check(&["send a\n"], &["decided"]);
     check(&[begun, "do a key=k1\nretried a 1\ndo a 2 key=k2\n"], &["one-key"]);
+    let again = "do a key=k1\ntimeout a\ndoubt a\nundo a key=k1\nundone a\nretried a 1\n";
+    check(&[begun, again, "do a 2 key=k2\n"], &[]);
+    check(&[begun, again, "do a 2 key=k2\nretried a 2\ndo a 3 key=k3\n"], &["one-key"]);
     check(&[begun, "do a\nagain\n"], &[]);
     check(&[begun, "do a fence=0/2/9\nretried a 1\ndo a 2 fence=0/1/10\n"], &["lane-epoch"]);
     check(&[begun, "do a fence=0/2/9\nretried a 1\ndo a 2 fence=0/3/8\n"], &["lane-epoch"]);

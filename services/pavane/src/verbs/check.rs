@@ -1,6 +1,6 @@
 //! `pavane check`: what is wrong with saga files.
 
-use saga::Severity;
+use saga::{Checked, Severity};
 use serde_json::{Value, json};
 
 use crate::api::Api;
@@ -18,9 +18,6 @@ pub(crate) fn run(
     if check.schema {
         return output.value(&saga::schema());
     }
-    let colour = Output::colour(&std::io::stdout());
-    let (mut errors, mut warnings) = (0_usize, 0_usize);
-    let mut found: Vec<Value> = Vec::new();
     let files = SagaFile::read(&check.files)?;
     let checked = if check.live {
         let checked = SagaFile::check_on(&files, &live::cluster(&api()?)?);
@@ -29,23 +26,7 @@ pub(crate) fn run(
     } else {
         SagaFile::check(&files)
     };
-    for (file, checked) in files.iter().zip(checked) {
-        let shown = &file.shown;
-        let count = |severity| {
-            checked.diagnostics.iter().filter(|found| found.severity == severity).count()
-        };
-        errors += count(Severity::Error);
-        warnings += count(Severity::Warning);
-        if output.is_json() {
-            found.push(saga::to_json(shown, &checked));
-        } else if !checked.diagnostics.is_empty() {
-            output.line(saga::render(shown, &file.text, &checked, colour).trim_end())?;
-        }
-        if let Some(plan) = checked.plan.filter(|_| !output.is_json()) {
-            let tasks = plan.tasks.len();
-            output.line(format!("{shown}: {} is sound, {tasks} tasks", plan.name))?;
-        }
-    }
+    let Found { mut errors, mut warnings, diagnostics: found } = show(&files, checked, output)?;
     let tried = match check.explore {
         Some(states) => Some(explore::explore(&files, states, output)?),
         None => None,
@@ -57,7 +38,7 @@ pub(crate) fn run(
     if output.is_json() {
         let mut all = json!({
             "ok": sound, "errors": errors, "warnings": warnings,
-            "diagnostics": found.iter().filter_map(Value::as_array).flatten().collect::<Vec<_>>(),
+            "diagnostics": found,
         });
         if let (Some(all), true) = (all.as_object_mut(), check.live) {
             all.insert("not_asked".to_owned(), json!(["E602"]));
@@ -72,4 +53,53 @@ pub(crate) fn run(
     }
     let strictly = if errors == 0 { ", and --strict does not let warnings pass" } else { "" };
     Err(Failure::failed(format!("{errors} errors, {warnings} warnings{strictly}")))
+}
+
+/// Shows what is wrong with files, and is an error if one of them has errors: for verbs that go on with sound ones.
+pub(crate) fn sound(files: &[SagaFile<'_>], output: Output) -> Result<(), Failure> {
+    let checked = SagaFile::check(files);
+    if checked.iter().all(|checked| checked.plan.is_some()) {
+        return Ok(());
+    }
+    let Found { errors, warnings, diagnostics } = show(files, checked, output)?;
+    if output.is_json() {
+        output.value(&json!({
+            "ok": false, "errors": errors, "warnings": warnings, "diagnostics": diagnostics,
+        }))?;
+    }
+    Err(Failure::failed(format!("{errors} errors, {warnings} warnings")))
+}
+
+/// What checks have found.
+#[derive(Default)]
+struct Found {
+    errors: usize,
+    warnings: usize,
+    /// For `--json`.
+    diagnostics: Vec<Value>,
+}
+
+/// Shows people what was found.
+fn show(files: &[SagaFile<'_>], checked: Vec<Checked>, output: Output) -> Result<Found, Failure> {
+    let colour = Output::colour(&std::io::stdout());
+    let mut found = Found::default();
+    for (file, checked) in files.iter().zip(checked) {
+        let shown = &file.shown;
+        let count = |severity| {
+            checked.diagnostics.iter().filter(|found| found.severity == severity).count()
+        };
+        found.errors += count(Severity::Error);
+        found.warnings += count(Severity::Warning);
+        if output.is_json() {
+            let all = saga::to_json(shown, &checked);
+            found.diagnostics.extend(all.as_array().into_iter().flatten().cloned());
+        } else if !checked.diagnostics.is_empty() {
+            output.line(saga::render(shown, &file.text, &checked, colour).trim_end())?;
+        }
+        if let Some(plan) = checked.plan.filter(|_| !output.is_json()) {
+            let tasks = plan.tasks.len();
+            output.line(format!("{shown}: {} is sound, {tasks} tasks", plan.name))?;
+        }
+    }
+    Ok(found)
 }

@@ -13,6 +13,7 @@ mod live;
 pub(crate) mod operate;
 pub(crate) mod publish;
 pub(crate) mod read;
+pub(crate) mod sim;
 pub(crate) mod start;
 pub(crate) mod topics;
 pub(crate) mod up;
