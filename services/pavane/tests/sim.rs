@@ -110,8 +110,8 @@ fn what_can_not_be_run_is_refused_before_anything_is() {
     let awaits = r#"topics: {t: {topic: shop.t, correlate: "${sha256(event.value.id)}"}}
 tasks: [{id: only, await: t/Done, timeout: 1m}]"#;
     place.write("hashed.yaml", &LEAF.replace("tasks: [{id: only, agent: two}]", awaits));
-    let said = place.run(&["sim", "leaf.yaml", "hashed.yaml"]).exits(2);
-    assert!(said.err.contains("the saga `leaf` is given twice"), "{}", said.err);
+    let said = place.run(&["sim", "leaf.yaml", "hashed.yaml"]).exits(1);
+    assert!(said.out.contains("saga `leaf` is given twice"), "{}", said.out);
     let said = place.run(&["sim", "hashed.yaml"]).exits(2);
     assert!(said.err.contains("task `only` awaits shop.t/Done"), "{}", said.err);
     for wrong in
